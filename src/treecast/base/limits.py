@@ -68,6 +68,8 @@ MAX_ADDRESSES_PER_HOST = 16
 """Addresses of one host."""
 MAX_REFUSED_CLAIMS = 16
 """Hosts that one node claims without the role, for people."""
+MAX_DISPUTANTS = 16
+"""Nodes that claim hosts with addresses of one node, to be judged anew when that is lost."""
 MAX_SOLICITATIONS = 1024
 """ARP and ND requests of the last seconds, by sender and target."""
 MAX_ADDRESS_CONFLICTS = 256

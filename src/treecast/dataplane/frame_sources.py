@@ -2,7 +2,7 @@
 
 A certificate gives a node its addresses. While the node claims a host with one of them, nobody else sends as from
 them. While one with the role bridge does not, its machine is on a LAN that another node carries, and is heard through
-that one.
+that one; so it may be while no way leads to the node.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ class FrameSources:
         self._given: dict[NodeIndex, GivenSources] = {}
         self._claims: dict[NodeIndex, set[tuple[int, MacAddress]]] = {}
         """Hosts of each node that have an address of its certificate."""
+        self._lost: set[NodeIndex] = set()
+        """Nodes to which no way leads any more."""
         self.commands: list[Command] = [SetAuthenticatedGroups(authenticated)] if authenticated else []
 
     def certify(self, node: NodeIndex, given: GivenSources) -> None:
@@ -44,9 +46,24 @@ class FrameSources:
             self._given[node] = given
             self._write(node)
 
+    def lose(self, node: NodeIndex) -> None:
+        """No way leads to the node any more: what it claims need not be true."""
+        if node in self._given and node not in self._lost:
+            self._lost.add(node)
+            if self._claims.get(node) and self._given[node].bridge:
+                self._write(node)
+
+    def find(self, node: NodeIndex) -> None:
+        """The node is there again."""
+        if node in self._lost:
+            self._lost.remove(node)
+            if self._claims.get(node) and self._given[node].bridge:
+                self._write(node)
+
     def uncertify(self, node: NodeIndex) -> None:
         """The node is gone."""
         self._claims.pop(node, None)
+        self._lost.discard(node)
         if self._given.pop(node, None) is not None:
             self.commands.append(UncertifyNode(node))
 
@@ -66,6 +83,6 @@ class FrameSources:
 
     def _write(self, node: NodeIndex) -> None:
         given = self._given[node]
-        carried = given.bridge and not self._claims.get(node)
+        carried = given.bridge and (node in self._lost or not self._claims.get(node))
         certified = CertifyNode(node, given.bridge, carried, given.addresses, given.signing_key, given.send_to)
         self.commands.append(certified)

@@ -26,12 +26,12 @@ from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
 from treecast.base.problems import Problem
 from treecast.base.storm_control import NO_LIMITS, StormLimits
 from treecast.base.time import Duration, Instant, after, earliest
-from treecast.designated_forwarder.announcing import announcement_frames
 from treecast.designated_forwarder.authenticity import Authenticity, FindSigner, MayCarry
 from treecast.designated_forwarder.election import BEACON_INTERVAL, QUERY_RESPONSE_INTERVAL, Election, Rank, Why
 from treecast.designated_forwarder.lan_problems import LanProblems
 from treecast.designated_forwarder.seen import SeenHost, SeenHosts
 from treecast.identity.keys import SigningKey, VerifySignature, verify
+from treecast.wire.announcing import announcement_frames
 from treecast.wire.beacon import (
     BEACON_CONTEXT,
     BEACON_GROUP,

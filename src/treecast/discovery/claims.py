@@ -15,6 +15,7 @@ from treecast.base.limits import MAX_REFUSED_CLAIMS
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
 from treecast.discovery.certified import CertifiedAddresses, Given
+from treecast.discovery.disputed import Disputed
 from treecast.discovery.local_hosts import HostKey, LocalHost
 from treecast.discovery.remote_hosts import RemoteHost
 from treecast.discovery.snooping import is_host_address
@@ -32,6 +33,7 @@ class Claims:
         self._drops = drops
         self._refused: dict[NodeIndex, dict[HostKey, None]] = {}
         """The first that live of each node without the role."""
+        self.disputed = Disputed()
         self.own: Given | None = None
         """Given by this node's own certificate."""
 
@@ -42,7 +44,8 @@ class Claims:
             self._drops.count("host_of_another_node")
             return None
         addresses = tuple(address for address in content.address_values() if is_host_address(address))
-        permitted = tuple(address for address in addresses if self._certified.owner(address) in (None, node))
+        permitted = tuple(address for address in addresses if self._certified.may_have(node, key[0], address))
+        self._note_disputed(node, key, addresses)
         if len(permitted) < len(addresses):
             self._drops.count("address_of_a_node")
         if given is None or not given.bridges:
@@ -94,6 +97,12 @@ class Claims:
                     f"{name(node)} claims the host {mac}{more} but its certificate does not let it carry hosts, and "
                     f"they are not reached there: if it is to carry a LAN, {renew}, else find out what runs there",
                 )
+
+    def _note_disputed(self, node: NodeIndex, key: HostKey, addresses: tuple[IPAddress, ...]) -> None:
+        for address in addresses:
+            owner = self._certified.owner(address)
+            if owner is not None and owner != node:
+                self.disputed.note(owner, node, key)
 
     def _of_its_machine(self, given: Given, addresses: tuple[IPAddress, ...]) -> tuple[IPAddress, ...]:
         own = tuple(address for address in addresses if given.is_of_its_machine(address))

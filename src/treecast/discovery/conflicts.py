@@ -37,6 +37,10 @@ class AddressConflicts:
             self._conflicts.popitem(last=False)
         return is_new
 
+    def forget(self, address: AddressKey) -> None:
+        """Two hosts may have claimed it, but its holder is gone."""
+        self._conflicts.pop(address, None)
+
     def forget_claimant(self, claimant: MacAddress) -> None:
         """Nothing that it claimed is a conflict any more."""
         for address in [address for address, found in self._conflicts.items() if found.claimant == claimant]:

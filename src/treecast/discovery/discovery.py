@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from treecast.base.addresses import IPAddress, MacAddress
-from treecast.base.commands import Command, RemoveHost, SetHost
+from treecast.base.commands import Command, Inject, RemoveHost, SetHost
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
@@ -28,6 +28,7 @@ from treecast.discovery.host_table import HostTable
 from treecast.discovery.left_out import LeftOut
 from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
 from treecast.discovery.local_hosts import OWN_PORT, HostKey, LocalHosts
+from treecast.discovery.machine_left import MachineLeft, probe_frame
 from treecast.discovery.multicast_only_hosts import MulticastOnlyHosts
 from treecast.discovery.placed import PlacedHosts
 from treecast.discovery.remote_hosts import RemoteHosts
@@ -35,6 +36,7 @@ from treecast.discovery.solicitations import Solicitations
 from treecast.discovery.view import DiscoveryCounters, HostView
 from treecast.wire import ipv6, ndp
 from treecast.wire.advertisement import HostContent
+from treecast.wire.announcing import announcement_frames
 from treecast.wire.ethernet import EthernetFrame, EtherType
 from treecast.wire.ipv4 import PROTOCOL_IGMP
 
@@ -61,6 +63,7 @@ class Discovery:
         """The hosts that the data plane has."""
         self.retries: Retries[HostKey] = Retries()
         self._left_out = LeftOut()
+        self._machine_left = MachineLeft()
         self._own: tuple[MacAddress, tuple[IPAddress, ...]] | None = None
         self._lan: MacAddress | None = None
         self._blocked: set[int] = set()
@@ -97,6 +100,8 @@ class Discovery:
         if not on:
             self._blocked.add(port)
             self._host_table.forget_port(now, port)
+            if port == OWN_PORT:
+                self._machine_left.taken_over(now, None, lost=False)
         elif port in self._blocked:
             self._blocked.remove(port)
             self._multicast_only.forget_hosts(port, lambda key: self._host_table.remote.get(key) is not None)
@@ -107,6 +112,9 @@ class Discovery:
         """Hosts that were seen on the port while another node carried its LAN are this node's: those that no node
         claims, and those that the node before still does. A host that is elsewhere by now stays there.
         """
+        if port == OWN_PORT and port not in self._blocked:
+            is_lost = forwarder_before is not None and self._host_table.certified.is_lost(forwarder_before)
+            self._machine_left.taken_over(now, forwarder_before, lost=is_lost)
         for vlan, mac in hosts:
             claim = self._host_table.remote.get((vlan, mac))
             if claim is None or claim.node == forwarder_before:
@@ -170,9 +178,27 @@ class Discovery:
                 self.learn(now, other, (0, given.mac), None)
         return True
 
+    def lose(self, now: Instant, node: NodeIndex) -> list[tuple[NodeIndex, HostKey]]:
+        """No way leads to the node any more: questions for its hosts go to all nodes. Its machine may be behind who
+        took its LAN over: the claims that are to be judged anew for that.
+        """
+        if not self._host_table.lose(node):
+            return []
+        self._machine_left.lost(now, node)
+        return self._claims.disputed.of(node)
+
+    def find(self, node: NodeIndex) -> list[tuple[NodeIndex, HostKey]]:
+        """The node is there again, and with it its machine: the claims that are to be judged anew."""
+        if not self._host_table.certified.find(node):
+            return []
+        self._machine_left.found(node)
+        return self._claims.disputed.of(node)
+
     def uncertify(self, node: NodeIndex) -> None:
         """The node is gone."""
         self._host_table.certified.take(node)
+        self._claims.disputed.forget(node)
+        self._machine_left.found(node)
         self._claims.forget_node(node)
         self._left_out.discard(node)
 
@@ -188,11 +214,23 @@ class Discovery:
         remote = self._host_table.remote
         if claim is not None and remote.is_full and not remote.has(key, node):
             self._displace(now, node)
+        had = remote.addresses_of(key, node)
         is_known = self._host_table.claimed(now, node, key, claim)
         if not is_known:
             self._left_out.put(node)
         self._place(key)
+        self._announce_machine(node, key, [one for one in remote.addresses_of(key, node) if one not in had])
         return is_known
+
+    def _announce_machine(self, node: NodeIndex, key: HostKey, addresses: list[IPAddress]) -> None:
+        """The hosts here know the machine of a lost node at that one's MAC: it is at another one now, and theirs is not
+        asked for as long as their entry lasts.
+        """
+        certified, holder = self._host_table.certified, self._host_table.holder
+        of_another = [one for one in addresses if certified.owner(one) not in (None, node)]
+        found = [one for one in of_another if holder(key[0], one) == key]
+        if OWN_PORT not in self._blocked:
+            self.commands += [Inject(OWN_PORT, frame) for frame in announcement_frames(key[1], found)]
 
     def _displace(self, now: Instant, node: NodeIndex) -> None:
         """A node that has more claims in the full table than this one gives a place to it, its newest."""
@@ -287,13 +325,22 @@ class Discovery:
         self._host_table.advance(now)
         self.commands += self._host_table.announcements(now)
         self._multicast_only.advance(now)
+        self._ask_machine_left(now)
         for key in self.retries.take(now):
             self._place(key)
+
+    def _ask_machine_left(self, now: Instant) -> None:
+        node = self._machine_left.take_due(now)
+        given = self._host_table.certified.given(node) if node is not None else None
+        if given is None or self._own is None:
+            return
+        unknown = [one for one in given.addresses if self._host_table.local.holder(0, one) is None]
+        self.commands += [Inject(OWN_PORT, probe_frame(self._own[0], one)) for one in unknown]
 
     def next_deadline(self) -> Instant | None:
         left_out = None if self._host_table.remote.is_full else self._left_out.next_deadline()
         hosts = self._host_table.next_deadline(), self._multicast_only.next_deadline()
-        return earliest(*hosts, self.retries.next_deadline(), left_out)
+        return earliest(*hosts, self.retries.next_deadline(), left_out, self._machine_left.next_deadline())
 
 
 _IGMP = bytes((PROTOCOL_IGMP,))

@@ -71,12 +71,21 @@ class HostTable:
         return claim.node if claim else None
 
     def holder(self, vlan: int, address: IPAddress) -> HostKey | None:
-        """The host elsewhere that has this address."""
-        return self.remote.with_address(vlan, address, self.certified.owner(address))
+        """The host elsewhere that has this address, as far as a way leads to its node."""
+        return self.remote.with_address(vlan, address, lambda node: self.certified.is_believed(node, vlan, address))
 
     def is_held(self, now: Instant, address: AddressKey, host: HostKey) -> bool:
         """Whether the host, or the address's holder, stays where it was though it was seen elsewhere."""
         return self._hosts.is_duplicate(now, host) or self._addresses.is_duplicate(now, address)
+
+    def lose(self, node: NodeIndex) -> bool:
+        """No way leads to the node any more: what its certificate gives it may be its machine's behind another one."""
+        given = self.certified.given(node)
+        if given is None or not self.certified.lose(node):
+            return False
+        for address in given.addresses:
+            self._conflicts.forget((0, address))
+        return True
 
     # this node's ports
 
@@ -138,7 +147,7 @@ class HostTable:
             self.local.set_router(key, is_router=True)
         for address in had.addresses:
             is_its_own = self.local.holder(key[0], address) is None and self.holder(key[0], address) in (None, key)
-            if is_its_own and self.certified.owner(address) in (None, self._me):
+            if is_its_own and self.certified.may_have(self._me, key[0], address):
                 self.local.take_address(now, key, address)
 
     def take_address(self, now: Instant, key: HostKey, address: IPAddress, *, shared: bool) -> None:
@@ -151,7 +160,7 @@ class HostTable:
         if holder is None or shared:
             return  # not its alone: solicitations for it must reach all that have it
         host = self.local.get(holder)
-        if (host and host.own) or self.certified.owner(address) not in (None, self._me):
+        if (host and host.own) or not self.certified.may_have(self._me, vlan, address):
             self._drops.count("address_of_a_node")
             self._conflict(now, (vlan, address), holder[1], mac)
         elif self._addresses.is_duplicate(now, (vlan, address)):
@@ -196,7 +205,7 @@ class HostTable:
             self._host_moved(now, key)
         known = before.addresses if before and before.node == winner.node else ()
         for address in winner.addresses:
-            if address not in known and self.certified.owner(address) in (None, winner.node):
+            if address not in known and self.certified.may_have(winner.node, key[0], address):
                 self._yield(now, key, address)
 
     def _elsewhere(self, key: HostKey) -> RemoteHost | None:

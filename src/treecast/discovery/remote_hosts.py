@@ -9,7 +9,7 @@ claims there than another one.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from treecast.base.addresses import IPAddress
@@ -137,15 +137,20 @@ class RemoteHosts:
         """Claims."""
         return self._count
 
+    def addresses_of(self, key: HostKey, node: NodeIndex) -> tuple[IPAddress, ...]:
+        """The addresses that the node's claim gives a host."""
+        claim = self._claims.get(key, {}).get(node)
+        return claim.addresses if claim else ()
+
     def claimants(self, key: HostKey) -> list[NodeIndex]:
         """The nodes that claim a host, in order."""
         return sorted(self._claims.get(key, {}))
 
-    def with_address(self, vlan: int, address: IPAddress, owner: NodeIndex | None) -> HostKey | None:
-        """The host that was the last to get this address; only a host of the owner's where there is one."""
+    def with_address(self, vlan: int, address: IPAddress, is_believed: Callable[[NodeIndex], bool]) -> HostKey | None:
+        """The host that was the last to get this address, of those of nodes that are believed."""
         for key in reversed(self._by_address.get((vlan, address), {})):
             winner = self.get(key)
-            if winner is not None and address in winner.addresses and owner in (None, winner.node):
+            if winner is not None and address in winner.addresses and is_believed(winner.node):
                 return key
         return None
 

@@ -10,6 +10,7 @@ from treecast.base.timers import Timers
 from treecast.designated_forwarder.designated_forwarder import ForwardingChange
 from treecast.engine.changes import LinkChange, PathMove, PortChange
 from treecast.engine.faults import Faults
+from treecast.engine.lost_nodes import find, lose
 from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.rooms import Rooms, may_relay
 from treecast.identity.newest import CERTIFICATE_REPLACED
@@ -43,6 +44,7 @@ class Following:
                     if has_path:
                         spare("broadcast", rooms.broadcast.link_up, now, peer)
                     spare("discovery", rooms.discovery.link_up, peer)
+                    spare("discovery", find, rooms, now, peer)
                     spare("topology", rooms.topology.link_up, peer)
                     rooms.root_trees.set_relay(peer, may_relay=has_path and may_relay(rooms.nodes, peer))
                 case PathChange(peer, has_path):
@@ -53,6 +55,7 @@ class Following:
                     rooms.changes.add(LinkChange(peer, rooms.nodes.name(peer), up=False, reason=reason))
                     self._certificate_ends.cancel(peer)
                     spare("broadcast", rooms.broadcast.link_down, now, peer)
+                    spare("discovery", lose, rooms, now, peer)
                     spare("topology", rooms.topology.link_down, peer)
                     spare("root trees", rooms.root_trees.forget, peer)
                     spare("downstream trees", rooms.downstream_trees.forget, peer)

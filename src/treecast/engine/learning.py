@@ -7,6 +7,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.broadcast.learned import Learned
 from treecast.engine.changes import HostChange, MemberChange, PrefixChange
+from treecast.engine.lost_nodes import find
 from treecast.engine.rooms import Rooms, given_by, may_relay
 from treecast.topology.multicast_table import group_sort_key
 from treecast.wire.advertised_groups import GroupsContent, parse_chunk_key
@@ -107,6 +108,7 @@ class Learning:
                 self._rooms.root_trees.set_relay(origin, may_relay=has_path and may_relay(self._rooms.nodes, origin))
             if linked is not None and self._rooms.newest.replacing(linked.certificate) is not None:
                 self._rooms.links.note_replaced(now, origin)
+            find(self._rooms, now, origin)
             if self._rooms.discovery.certify(now, origin, given_by(certificate)):
                 self._learn_hosts(now, origin)
             self._rooms.links.learn(now, origin, content.endpoint_values(), certificate.name, content.instance)

@@ -122,6 +122,11 @@ def link_layer_address(message: NdpMessage) -> MacAddress | None:
     return None
 
 
+def solicited_node(address: IPv6Address) -> IPv6Address:
+    """The solicited-node group of an address (RFC 4291 section 2.7.1)."""
+    return IPv6Address(_SOLICITED_NODE_PREFIX + address.packed[13:])
+
+
 def is_ndp(packet: Ipv6Packet) -> bool:
     """Whether this is one of the four messages, before any check."""
     upper = ipv6.upper_layer(packet)

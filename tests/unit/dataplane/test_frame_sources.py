@@ -79,6 +79,31 @@ def test_a_machine_of_a_node_without_the_role_bridge_is_on_no_lan_that_others_ca
     assert {command.carried for command in taken(sources) if isinstance(command, CertifyNode)} == {False}
 
 
+def test_the_machine_of_a_lost_node_may_be_behind_a_bridge_whatever_the_node_claimed() -> None:
+    sources = FrameSources()
+    sources.lose(NODE)
+    sources.certify(NODE, given(bridge=True))
+    sources.claim(NODE, MAC, claimed(*OWN))
+    taken(sources)
+    for _ in range(2):
+        sources.lose(NODE)
+    assert taken(sources) == [certified(carried=True)]
+    sources.claim(NODE, LAN_MAC, claimed(OTHER))
+    assert taken(sources) == []
+    for _ in range(2):
+        sources.find(NODE)
+    assert taken(sources) == [certified(carried=False)]
+    sources.lose(NODE)
+    sources.uncertify(NODE)
+    sources.certify(NODE, given(bridge=True))
+    sources.claim(NODE, MAC, claimed(*OWN))
+    assert taken(sources)[-1] == certified(carried=False), "what is known of it begins anew"
+    sources.certify(NODE, given(bridge=False))
+    taken(sources)
+    sources.lose(NODE)
+    assert taken(sources) == [], "it is no bridge"
+
+
 def test_a_node_that_is_gone_has_claimed_nothing() -> None:
     sources = FrameSources()
     sources.claim(NODE, MAC, claimed(*OWN))

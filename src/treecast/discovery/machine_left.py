@@ -1,0 +1,74 @@
+"""The machine of the node that carried this node's LAN before and is lost: still there, perhaps, without its node.
+
+The LAN is asked for its addresses of the overlay. What answers is a host of this node like any other, and all nodes
+learn of it. Nothing is claimed of a machine that is silent: it may have died with its node.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+
+from treecast.base.addresses import BROADCAST_MAC, IPAddress, MacAddress
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Duration, Instant, after
+from treecast.wire import arp, ethernet, ndp
+from treecast.wire.arp import ArpOperation, ArpPacket
+from treecast.wire.ethernet import EthernetFrame, EtherType
+
+INTERVAL: Duration = 1.0
+ATTEMPTS = 3
+"""RFC 4861 section 10: three solicitations a second apart."""
+
+_NOBODY = MacAddress(bytes(6))
+
+
+class MachineLeft:
+    """Knows whose LAN it was, and when the LAN is asked next."""
+
+    def __init__(self) -> None:
+        self._node: NodeIndex | None = None
+        self._due: Instant | None = None
+        self._left = 0
+
+    def taken_over(self, now: Instant, node: NodeIndex | None, *, lost: bool) -> None:
+        """This node carries the LAN from now on, after another one. None: after nobody, or it carries it no more."""
+        self._node = node
+        self._due = None
+        if lost and node is not None:
+            self.lost(now, node)
+
+    def lost(self, now: Instant, node: NodeIndex) -> None:
+        """No way leads to the node any more."""
+        if node == self._node:
+            self._due, self._left = now, ATTEMPTS
+
+    def found(self, node: NodeIndex) -> None:
+        """The node is there again, or forgotten."""
+        if node == self._node:
+            self._due = None
+
+    def take_due(self, now: Instant) -> NodeIndex | None:
+        """The node whose addresses are to be asked for now."""
+        if self._due is None or now < self._due:
+            return None
+        self._left -= 1
+        self._due = after(now, INTERVAL) if self._left else None
+        return self._node
+
+    def next_deadline(self) -> Instant | None:
+        return self._due
+
+
+def probe_frame(mac: MacAddress, address: IPAddress) -> bytes:
+    """A frame that asks for an address and claims none (RFC 5227 section 2.1.1, RFC 4862 section 5.4.2)."""
+    if isinstance(address, IPv4Address):
+        packet = ArpPacket(ArpOperation.REQUEST, mac, IPv4Address(0), _NOBODY, address)
+        return ethernet.emit(EthernetFrame(BROADCAST_MAC, mac, EtherType.ARP, arp.emit(packet)))
+    group = ndp.solicited_node(address)
+    return ndp.frame(
+        ndp.NeighborSolicitation(address, ()),
+        source_mac=mac,
+        source=IPv6Address(0),
+        destination_mac=ethernet.multicast_mac(group),
+        destination=group,
+    )
