@@ -332,10 +332,10 @@ class Discovery:
     def _ask_machine_left(self, now: Instant) -> None:
         node = self._machine_left.take_due(now)
         given = self._host_table.certified.given(node) if node is not None else None
-        if given is None or self._own is None:
+        if given is None:
             return
         unknown = [one for one in given.addresses if self._host_table.local.holder(0, one) is None]
-        self.commands += [Inject(OWN_PORT, probe_frame(self._own[0], one)) for one in unknown]
+        self.commands += [Inject(OWN_PORT, probe_frame(one)) for one in unknown]
 
     def next_deadline(self) -> Instant | None:
         left_out = None if self._host_table.remote.is_full else self._left_out.next_deadline()

@@ -19,6 +19,8 @@ INTERVAL: Duration = 1.0
 ATTEMPTS = 3
 """RFC 4861 section 10: three solicitations a second apart."""
 
+ASKING_MAC = MacAddress(b"\x02\x54\x00\x00\x00\x00")
+"""Of the node with index 0, which there is none. What is sent to the node's own MAC stays in its machine's bridge."""
 _NOBODY = MacAddress(bytes(6))
 
 
@@ -59,15 +61,15 @@ class MachineLeft:
         return self._due
 
 
-def probe_frame(mac: MacAddress, address: IPAddress) -> bytes:
+def probe_frame(address: IPAddress) -> bytes:
     """A frame that asks for an address and claims none (RFC 5227 section 2.1.1, RFC 4862 section 5.4.2)."""
     if isinstance(address, IPv4Address):
-        packet = ArpPacket(ArpOperation.REQUEST, mac, IPv4Address(0), _NOBODY, address)
-        return ethernet.emit(EthernetFrame(BROADCAST_MAC, mac, EtherType.ARP, arp.emit(packet)))
+        packet = ArpPacket(ArpOperation.REQUEST, ASKING_MAC, IPv4Address(0), _NOBODY, address)
+        return ethernet.emit(EthernetFrame(BROADCAST_MAC, ASKING_MAC, EtherType.ARP, arp.emit(packet)))
     group = ndp.solicited_node(address)
     return ndp.frame(
         ndp.NeighborSolicitation(address, ()),
-        source_mac=mac,
+        source_mac=ASKING_MAC,
         source=IPv6Address(0),
         destination_mac=ethernet.multicast_mac(group),
         destination=group,
