@@ -20,7 +20,7 @@ ATTEMPTS = 3
 """RFC 4861 section 10: three solicitations a second apart."""
 
 ASKING_MAC = MacAddress(b"\x02\x54\x00\x00\x00\x00")
-"""Of the node with index 0, which there is none. What is sent to the node's own MAC stays in its machine's bridge."""
+"""The MAC of a node 0, which there is not: what is sent to the node's own MAC stays in its machine's bridge."""
 _NOBODY = MacAddress(bytes(6))
 
 

@@ -132,6 +132,34 @@ def test_it_is_its_nodes_again_when_that_is_back() -> None:
     assert [packet.sender_mac for packet in shown if packet.sender_ip == machine.ipv4][-1] == machine.own
 
 
+def test_a_link_that_was_cut_leaves_the_machine_its_nodes() -> None:
+    world, first, second, third, _, machine = carried()
+    for other in (first, second):
+        world.underlay.cut(third.endpoint, other.endpoint)
+        world.underlay.cut(other.endpoint, third.endpoint)
+    machine.run(FOUND_WITHIN_S)
+    assert not third.is_linked(first)
+    assert third.engine.view.host_with(0, machine.ipv4) is None, "the question goes to all nodes"
+    world.underlay.heal()
+    world.run_until(lambda: third.is_linked(first), 20.0)
+    assert third.engine.view.host_with(0, machine.ipv4) == machine.own
+    assert machine.asked == 0
+    assert announced_at(third, machine) == []
+
+
+def test_a_node_that_others_bring_news_of_lives_though_no_way_leads_to_it_yet() -> None:
+    world, first, second, third, _, machine = carried()
+    first.stop()
+    machine.run(FOUND_WITHIN_S)
+    world.underlay.cut(third.endpoint, first.endpoint)
+    world.underlay.cut(first.endpoint, third.endpoint)
+    back = world.restart(first, peer=second)
+    machine.run(1.0)
+    assert second.is_linked(back) and not third.is_linked(back)
+    assert third.engine.view.host_with(0, machine.ipv4) == machine.own
+    assert sent_as_it(machine, second, third) == 0
+
+
 @pytest.mark.parametrize(("node_lives", "machine_lives"), [(True, True), (False, True), (False, False)])
 def test_another_bridge_is_its_machine_for_nobody_while_one_of_the_two_lives(
     *, node_lives: bool, machine_lives: bool
