@@ -175,6 +175,7 @@ def test_a_machine_that_is_silent_is_asked_for_three_times_and_claimed_by_nobody
 
 
 def test_a_lan_that_another_node_carried_or_carries_is_not_asked(lan: Lan) -> None:
+    lan.certify(THIRD, mac(3), "10.77.0.3")
     lan.discovery.take_over(lan.now, 0, (), THIRD)
     lose(lan)
     assert later(lan) == []
