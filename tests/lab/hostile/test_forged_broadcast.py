@@ -118,6 +118,23 @@ def test_nobody_forges_anothers_broadcast(hostility: Hostility) -> None:
         assert judged() == expected_drops, "by themselves, under a group's key, in the forger's own session"
 
 
+def of_its_own(speaker: Speaker, session: Session) -> wire.TreeKeys:
+    """The keys of its own broadcast, which the node has taken."""
+    index, number = speaker.member.index, int(time.time())
+    tree_key = secrets.token_bytes(16)
+    keys = wire.TreeKeys(index, 0, number, wire.AES_GCM, 0, 1, secrets.token_bytes(32), None, number, tree_key)
+    state = wire.TreeState(index, 0, number, number, 0, index, 0, 1400, tree_key)
+
+    def taken() -> bool:
+        session.send(wire.SENDER_KEY, keys.emit())
+        session.send(wire.TREE_STATE, state.emit())
+        acknowledged = [[wire.KEY_ACKNOWLEDGEMENT, 0, number], [wire.TREE_ACKNOWLEDGEMENT, 0, number]]
+        return all(one in session.messages for one in acknowledged)
+
+    wait_until(taken, LIMIT_S, "the node takes key and place", poll_s=0.2)
+    return keys
+
+
 def test_a_member_signs_its_own_broadcast(hostility: Hostility) -> None:
     n1 = hostility.net[1]
     with (
@@ -125,18 +142,7 @@ def test_a_member_signs_its_own_broadcast(hostility: Hostility) -> None:
         hostility.linked(speaker, n1) as (session,),
         tap(n1.machine) as ear,
     ):
-        index, number = speaker.member.index, int(time.time())
-        tree_key = secrets.token_bytes(16)
-        keys = wire.TreeKeys(index, 0, number, wire.AES_GCM, 0, 1, secrets.token_bytes(32), None, number, tree_key)
-        state = wire.TreeState(index, 0, number, number, 0, index, 0, 1400, tree_key)
-
-        def taken() -> bool:
-            session.send(wire.SENDER_KEY, keys.emit())
-            session.send(wire.TREE_STATE, state.emit())
-            acknowledged = [[wire.KEY_ACKNOWLEDGEMENT, 0, number], [wire.TREE_ACKNOWLEDGEMENT, 0, number]]
-            return all(one in session.messages for one in acknowledged)
-
-        wait_until(taken, LIMIT_S, "n1 takes key and place", poll_s=0.2)
+        keys = of_its_own(speaker, session)
         own = [frame(speaker.member.mac, f"own {number}") for number in range(2)]
         before = counted(n1, "broadcast_signature")
         for counter, one in enumerate(own, 1):

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import secrets
-import time
 from collections.abc import Callable
 
 from lab import wait_until
 from lab.node import PROGRAM, TreecastNode
 from tests.hostile_speaker import layouts as wire
-from tests.hostile_speaker.session import Session
-from tests.hostile_speaker.speaker import Speaker
 from tests.lab.hostile.hostility import LIMIT_S, Hostility
-from tests.lab.hostile.test_forged_broadcast import N0_MAC, frame, listen, tap
+from tests.lab.hostile.test_forged_broadcast import N0_MAC, frame, listen, of_its_own, tap
 
 AT_ONCE = 100
 SIGNED_AT_ONCE = 2000
@@ -57,23 +53,6 @@ def test_who_sends_frames_of_others_or_fills_a_table_is_named(hostility: Hostili
         assert text.startswith("spoof (10.77.0.") and "treecast node renew spoof --role bridge,relay" in text
         text = wait_named(n1, "no_room", "fragment_table_full", leave_parts_out)
         assert " in the last minute are of spoof (10.77.0." in text
-
-
-def of_its_own(speaker: Speaker, session: Session) -> wire.TreeKeys:
-    """The keys of its own broadcast, which the node has taken."""
-    index, number = speaker.member.index, int(time.time())
-    tree_key = secrets.token_bytes(16)
-    keys = wire.TreeKeys(index, 0, number, wire.AES_GCM, 0, 1, secrets.token_bytes(32), None, number, tree_key)
-    state = wire.TreeState(index, 0, number, number, 0, index, 0, 1400, tree_key)
-
-    def taken() -> bool:
-        session.send(wire.SENDER_KEY, keys.emit())
-        session.send(wire.TREE_STATE, state.emit())
-        acknowledged = [[wire.KEY_ACKNOWLEDGEMENT, 0, number], [wire.TREE_ACKNOWLEDGEMENT, 0, number]]
-        return all(one in session.messages for one in acknowledged)
-
-    wait_until(taken, LIMIT_S, "the node takes key and place", poll_s=0.2)
-    return keys
 
 
 def test_who_signs_more_broadcast_than_is_checked_is_named_and_who_signs_none(hostility: Hostility) -> None:

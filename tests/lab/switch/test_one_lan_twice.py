@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -149,7 +150,7 @@ def test_the_machine_of_a_node_that_died_is_reached_soon_and_again_when_it_is_ba
     died_at = time.monotonic()
     first.kill()
     for address in addresses:
-        wait_until(lambda at=address: reaches(far, at), FOUND_S, f"n2 reaches {address} behind n1")  # type: ignore[misc]
+        wait_until(partial(reaches, far, address), FOUND_S, f"n2 reaches {address} behind n1")
     took_s = time.monotonic() - died_at
     print(f"\nreached {took_s:.2f} s after the death of its node")
     assert took_s < FOUND_S
@@ -161,7 +162,7 @@ def test_the_machine_of_a_node_that_died_is_reached_soon_and_again_when_it_is_ba
     first.wait_ready()
     wait_until(lambda: twice.states() == ("forwarding", "capable", "forwarding"), LIMIT_S, "n0 has it again")
     for address in addresses:
-        wait_until(lambda at=address: reaches(far, at), TAKEOVER_S, f"n2 reaches {address} again")  # type: ignore[misc]
+        wait_until(partial(reaches, far, address), TAKEOVER_S, f"n2 reaches {address} again")
         talk(far.machine, address)
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from ipaddress import IPv4Address
 
+import pytest
+
 from tests.sim.engine.meshes import publish
 from tests.sim.engine.test_hostile_members import mesh
+from treecast.base.commands import Command
+from treecast.base.events import Event
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.time import Instant
 from treecast.engine.changes import MemberChange
@@ -24,7 +29,9 @@ def chunk(member: int, number: int) -> GroupsContent:
     return GroupsContent(tuple(ListedGroup.of((0, first + one), ANY_SOURCE) for one in range(CHUNK)))
 
 
-def test_groups_that_members_list_in_bulk_are_learned_a_chunk_at_a_time_and_others_join_between() -> None:
+def test_groups_that_members_list_in_bulk_are_learned_a_chunk_at_a_time_and_others_join_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = World(5)
     nodes = mesh(world, LIARS + 3)
     honest, other = nodes[LIARS], nodes[LIARS + 1]
@@ -34,14 +41,14 @@ def test_groups_that_members_list_in_bulk_are_learned_a_chunk_at_a_time_and_othe
     most = 0
     turn = other.engine.turn
 
-    def counted(now: Instant, events: object) -> object:
+    def counted(now: Instant, events: Sequence[Event]) -> list[Command]:
         nonlocal most
         since = other.engine.view.position
-        commands = turn(now, events)  # type: ignore[arg-type]
+        commands = turn(now, events)
         most = max(most, len(other.engine.view.changes(since, [MemberChange]) or ()))
         return commands
 
-    other.engine.turn = counted  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(other.engine, "turn", counted)
     for number in range(20):
         group = f"239.1.1.{number}"
         honest.report(group)

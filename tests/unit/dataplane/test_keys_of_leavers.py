@@ -8,12 +8,13 @@ from itertools import pairwise
 import pytest
 
 from tests.unit.dataplane.answers import take
-from treecast.base.commands import MakeKey, OfferKey, SetTreeMembers, UseKey
+from tests.unit.dataplane.driven import DrivenRoot
+from treecast.base.commands import Command, MakeKey, OfferKey, SetTreeMembers, UseKey
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.key_commands import AnnounceKey
-from treecast.base.time import Duration, Instant
+from treecast.base.time import Duration
 from treecast.dataplane.key_times import KEY_REST, ROTATION_INTERVAL, ROTATION_LIMIT
 from treecast.dataplane.root_trees import RootTrees
 
@@ -21,12 +22,11 @@ FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
 TREE, EPOCH = StreamId(1), TreeEpoch(1)
 
 
-class Root:
+class Root(DrivenRoot):
     """A tree in use, its members, and the keys that were used, each with its time."""
 
     def __init__(self, size: int) -> None:
-        self.trees = RootTrees(EPOCH, Drops())
-        self.now = Instant(0.0)
+        super().__init__(RootTrees(EPOCH, Drops()))
         self.members = [NodeIndex(number) for number in range(2, 2 + size)]
         self.silent: set[NodeIndex] = set()
         self.offers = 0
@@ -36,40 +36,28 @@ class Root:
         self.next_hops: tuple[NodeIndex, ...] = ()
         self.trees.want(self.now, FLOW, self.members)
         self.trees.used(self.now, TREE)
-        self.carry_out()
+        self.turn()
 
-    def carry_out(self) -> None:
+    def carry_out(self, command: Command) -> None:
         """Each offer is answered at once, but by who is silent."""
-        self.trees.advance(self.now)
-        while self.trees.commands:
-            commands, self.trees.commands = self.trees.commands, []
-            for command in commands:
-                match command:
-                    case MakeKey(_, key_id, _):
-                        self.made.append((self.now, key_id))
-                    case UseKey(_, key_id):
-                        self.used.append((self.now, key_id))
-                    case AnnounceKey():
-                        self.announced.append(self.now)
-                    case SetTreeMembers(_, next_hops):
-                        self.next_hops = next_hops
-                    case OfferKey(_, key_id, peer, _):
-                        self.offers += 1
-                        if peer not in self.silent:
-                            take(self.trees, self.now, peer, TREE, key_id)
-            self.trees.advance(self.now)
+        match command:
+            case MakeKey(_, key_id, _):
+                self.made.append((self.now, key_id))
+            case UseKey(_, key_id):
+                self.used.append((self.now, key_id))
+            case AnnounceKey():
+                self.announced.append(self.now)
+            case SetTreeMembers(_, next_hops):
+                self.next_hops = next_hops
+            case OfferKey(_, key_id, peer, _):
+                self.offers += 1
+                if peer not in self.silent:
+                    take(self.trees, self.now, peer, TREE, key_id)
 
     def leave(self) -> None:
         self.members.pop()
         self.trees.want(self.now, FLOW, self.members)
-        self.carry_out()
-
-    def until(self, end: Duration) -> None:
-        while (due := self.trees.next_deadline()) is not None and due <= end:
-            self.now = max(self.now, due)
-            self.trees.advance(self.now)
-            self.carry_out()
-        self.now = Instant(end)
+        self.turn()
 
 
 def test_members_that_leave_steadily_do_not_defer_the_change_of_keys() -> None:
@@ -168,7 +156,7 @@ def test_a_member_that_joins_and_leaves_all_the_time_causes_one_rotation_a_secon
         root.until(1.0 + step / 12)
         root.members = staying if step % 2 == 0 else [*staying, flapping]
         root.trees.want(root.now, FLOW, root.members)
-        root.carry_out()
+        root.turn()
         assert set(staying) <= set(root.next_hops), "those that stay get each frame by the tree"
     begun = [at for at, _ in root.made]
     assert 5 <= len(begun) <= 7, "6 s"
@@ -193,7 +181,7 @@ def revoked(root: Root, node: NodeIndex) -> None:
     for command in commands:
         names.append(type(command).__name__)
     assert "UseKey" in names, "in the same turn, whoever has not answered"
-    root.carry_out()
+    root.turn()
 
 
 def test_no_key_that_a_revoked_member_may_have_seals_anything_more() -> None:
@@ -233,5 +221,5 @@ def test_a_revoked_node_that_is_no_member_changes_no_key() -> None:
     root = Root(3)
     root.until(1.0)
     root.trees.revoke(root.now, NodeIndex(99))
-    root.carry_out()
+    root.turn()
     assert root.made == []

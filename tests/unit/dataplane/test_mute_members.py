@@ -7,26 +7,26 @@ from collections.abc import Collection
 import pytest
 
 from tests.unit.dataplane.answers import take
+from tests.unit.dataplane.driven import DrivenRoot
 from tests.unit.dataplane.test_keys_of_leavers import EPOCH, FLOW, TREE, Root
-from treecast.base.commands import OfferKey, SetTreeMembers
+from treecast.base.commands import Command, OfferKey, SetTreeMembers
 from treecast.base.counters import Drops
 from treecast.base.ids import KeyId, NodeIndex, StreamId
 from treecast.base.key_refusals import KeyRefusalReason
 from treecast.base.problems import Problem
-from treecast.base.time import Duration, Instant
+from treecast.base.time import Duration
 from treecast.dataplane.mute_members import MUTE_AFTER, MUTE_OFFER_INTERVAL
 from treecast.dataplane.root_trees import RootTrees
 
 MUTE, OTHER = NodeIndex(2), NodeIndex(3)
 
 
-class Tree:
+class Tree(DrivenRoot):
     """A tree in use; OTHER acknowledges what it is offered, MUTE only what a test lets it."""
 
     def __init__(self, members: Collection[NodeIndex] = (MUTE, OTHER), *, used: bool = True) -> None:
         self.drops = Drops()
-        self.trees = RootTrees(EPOCH, self.drops)
-        self.now = Instant(0.0)
+        super().__init__(RootTrees(EPOCH, self.drops))
         self.offers: list[tuple[Duration, KeyId]] = []
         """To MUTE."""
         self.given_next_hops: tuple[NodeIndex, ...] = ()
@@ -43,24 +43,13 @@ class Tree:
         self.trees.want(self.now, FLOW, members)
         self.turn()
 
-    def turn(self) -> None:
-        self.trees.advance(self.now)
-        while self.trees.commands:
-            commands, self.trees.commands = self.trees.commands, []
-            for command in commands:
-                if isinstance(command, SetTreeMembers):
-                    self.given_next_hops, self.given_copies = command.next_hops, command.replicate
-                if isinstance(command, OfferKey) and command.peer == MUTE:
-                    self.offers.append((self.now, command.key_id))
-                elif isinstance(command, OfferKey):
-                    take(self.trees, self.now, command.peer, TREE, command.key_id)
-            self.trees.advance(self.now)
-
-    def until(self, end: Duration) -> None:
-        while (due := self.trees.next_deadline()) is not None and due <= end:
-            self.now = max(self.now, due)
-            self.turn()
-        self.now = Instant(end)
+    def carry_out(self, command: Command) -> None:
+        if isinstance(command, SetTreeMembers):
+            self.given_next_hops, self.given_copies = command.next_hops, command.replicate
+        if isinstance(command, OfferKey) and command.peer == MUTE:
+            self.offers.append((self.now, command.key_id))
+        elif isinstance(command, OfferKey):
+            take(self.trees, self.now, command.peer, TREE, command.key_id)
 
     def acknowledge(self, key_id: KeyId | None = None) -> None:
         """MUTE acknowledges a key, or the one that it was offered last."""
@@ -248,7 +237,7 @@ def test_a_mute_member_that_leaves_may_hold_the_key_so_it_is_replaced() -> None:
     root.silent.add(NodeIndex(99))
     root.members.append(NodeIndex(99))
     root.trees.want(root.now, FLOW, root.members)
-    root.carry_out()
+    root.turn()
     root.until(100.0)
     root.leave()
     assert len(root.made) == 1 and root.used

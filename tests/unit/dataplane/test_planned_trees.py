@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address
 
 from tests.unit.dataplane.answers import take
+from tests.unit.dataplane.driven import DrivenRoot
 from treecast.base.commands import Command, MakeKey, OfferKey, OfferTree, SetTreeMembers, UseKey
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
-from treecast.base.time import Duration, Instant
+from treecast.base.time import Duration
 from treecast.dataplane.mute_members import MUTE_AFTER
 from treecast.dataplane.root_trees import RootTrees
 
@@ -19,15 +20,14 @@ TREE = StreamId(1)
 ROOT, RELAY, ONE, TWO, THREE = map(NodeIndex, (1, 9, 2, 3, 4))
 
 
-class Root:
+class Root(DrivenRoot):
     """A root that plans all members below RELAY; nodes acknowledge what they are offered, but for the silent."""
 
     def __init__(self, *members: NodeIndex, silent: Collection[NodeIndex] = ()) -> None:
         self.drops = Drops()
-        self.trees = RootTrees(TreeEpoch(1), self.drops, ROOT, self.planned)
+        super().__init__(RootTrees(TreeEpoch(1), self.drops, ROOT, self.planned))
         self.trees.set_relay(RELAY, may_relay=True)
         self.silent = set(silent)
-        self.now = Instant(0.0)
         self.given = SetTreeMembers(TREE, (), ())
         self.states: dict[NodeIndex, OfferTree] = {}
         self.keys: dict[NodeIndex, set[KeyId]] = {}
@@ -47,14 +47,6 @@ class Root:
         self.trees.want(self.now, FLOW, members)
         self.turn()
 
-    def turn(self) -> None:
-        self.trees.advance(self.now)
-        while self.trees.commands:
-            commands, self.trees.commands = self.trees.commands, []
-            for command in commands:
-                self.carry_out(command)
-            self.trees.advance(self.now)
-
     def carry_out(self, command: Command) -> None:
         match command:
             case SetTreeMembers():
@@ -71,12 +63,6 @@ class Root:
                 self.states[peer] = command
                 if peer not in self.silent:
                     self.trees.tree_acknowledgement(self.now, peer, TREE, epoch)
-
-    def until(self, end: Duration) -> None:
-        while (due := self.trees.next_deadline()) is not None and due <= end:
-            self.now = max(self.now, due)
-            self.turn()
-        self.now = Instant(end)
 
     def served(self) -> tuple[tuple[NodeIndex, ...], tuple[NodeIndex, ...], tuple[NodeIndex, ...]]:
         return self.given.next_hops, self.given.beyond, self.given.replicate

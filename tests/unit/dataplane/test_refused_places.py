@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
+from tests.unit.dataplane.driven import DrivenRoot
 from treecast.base.commands import Command, MakeKey, OfferKey, OfferTree, SetTreeMembers
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.relaying import Relaying
-from treecast.base.time import Duration, Instant
 from treecast.dataplane.bounded_planning import BoundedPlanning
 from treecast.dataplane.children_bounds import ChildrenBounds
 from treecast.dataplane.root_trees import RootTrees
@@ -20,7 +20,7 @@ TREE = StreamId(1)
 ROOT, *MEMBERS = map(NodeIndex, range(1, 8))
 
 
-class Root:
+class Root(DrivenRoot):
     """A root that may have two children. Each member may relay to two, and acknowledges, but for those that refuse."""
 
     def __init__(self, *refusing: NodeIndex) -> None:
@@ -28,11 +28,10 @@ class Root:
         planning = BoundedPlanning(ROOT, LinkGraph(), bounds)
         for node in (ROOT, *MEMBERS):
             planning.set_links(node, 0, [(other, 10 + abs(node - other), 0) for other in (ROOT, *MEMBERS)])
-        self.trees = RootTrees(TreeEpoch(1), Drops(), ROOT, planning=planning)
+        super().__init__(RootTrees(TreeEpoch(1), Drops(), ROOT, planning=planning))
         for node in MEMBERS:
             self.trees.set_relay(node, may_relay=True)
         self.refusing = {*refusing}
-        self.now = Instant(0.0)
         self.given = SetTreeMembers(TREE, (), ())
         self.states: dict[NodeIndex, OfferTree] = {}
         self.keys_made = 0
@@ -41,14 +40,6 @@ class Root:
         self.turn()
         self.trees.used(self.now, TREE)
         self.turn()
-
-    def turn(self) -> None:
-        self.trees.advance(self.now)
-        while self.trees.commands:
-            commands, self.trees.commands = self.trees.commands, []
-            for command in commands:
-                self.carry_out(command)
-            self.trees.advance(self.now)
 
     def carry_out(self, command: Command) -> None:
         match command:
@@ -68,12 +59,6 @@ class Root:
                     self.trees.tree_refusal(self.now, peer, TREE, epoch, 0)
                 else:
                     self.trees.tree_acknowledgement(self.now, peer, TREE, epoch)
-
-    def until(self, end: Duration) -> None:
-        while (due := self.trees.next_deadline()) is not None and due <= end:
-            self.now = max(self.now, due)
-            self.turn()
-        self.now = Instant(end)
 
     def relays(self) -> set[NodeIndex]:
         return {node for node, state in self.states.items() if state.children}
