@@ -260,12 +260,14 @@ impl Peer {
         self.path.endpoint().address == *address
     }
 
-    /// Adds a session; returns the one that had to go.
+    /// Adds a session; returns the one that had to go: the oldest that is not in use.
     pub fn add(&self, session: Arc<Session>) -> Option<Arc<Session>> {
         let mut sessions = lock(&self.sessions);
         session.underlay_mtu.store(self.underlay_mtu(), Ordering::Relaxed);
         sessions.push(session);
-        let gone = (sessions.len() > MAX_SESSIONS_PER_PEER).then(|| sessions.remove(0));
+        let in_use = self.current().map(|session| session.index);
+        let dispensable = sessions.iter().position(|session| Some(session.index) != in_use).unwrap_or(0);
+        let gone = (sessions.len() > MAX_SESSIONS_PER_PEER).then(|| sessions.remove(dispensable));
         if let Some(gone) = &gone {
             self.keep_numbers(gone);
         }

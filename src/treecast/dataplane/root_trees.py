@@ -10,18 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 
 from treecast.base.addresses import IPNetwork
-from treecast.base.commands import (
-    Command,
-    CreateTree,
-    MakeKey,
-    OfferKey,
-    OfferTree,
-    RemoveTree,
-    SetPrefixRoute,
-    SetRoute,
-    SetTreeMembers,
-    UseKey,
-)
+from treecast.base.commands import Command, CreateTree, MakeKey, OfferTree, RemoveTree
 from treecast.base.counters import Drops
 from treecast.base.flows import BROADCAST, Flow, is_of_any
 from treecast.base.ids import BROADCAST_STREAM, NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
@@ -34,15 +23,12 @@ from treecast.base.tree_planner import TreePlanner, star
 from treecast.dataplane.key_times import KEY_LIFETIME, KEY_REST, ROTATION_INTERVAL, ROTATION_LIMIT
 from treecast.dataplane.refused_trees import RefusedTrees
 from treecast.dataplane.root_tree import RootTree
-from treecast.dataplane.routes import remove_route, set_route
+from treecast.dataplane.routes import TreeCommand, remove_route, set_route
 from treecast.dataplane.sender_key import SENDER_KEY, TREE_STATE, Records, RootEvent, SenderKey
 from treecast.dataplane.tree_offers import TreeOffers
 from treecast.dataplane.tree_plan import TreePlanning
 from treecast.dataplane.unused_trees import UnusedTrees
 from treecast.wire.key_context import emit_context
-
-TreeCommand = CreateTree | SetRoute | SetPrefixRoute | SetTreeMembers | MakeKey | UseKey | OfferKey | OfferTree
-"""Commands that the data plane may refuse."""
 
 
 class RootTrees:
@@ -116,8 +102,7 @@ class RootTrees:
             self._leave(tree, node)
         for node in sorted(staying - tree.members):
             tree.join(node)
-            if tree.hands_out_keys:
-                self.offers.soon(now, tree, node)
+            self._offer_soon(now, tree, node)
         self._plan_anew(now, tree)
         if tree.changed:
             self.commands.append(tree.members_command())
@@ -157,6 +142,21 @@ class RootTrees:
                 self.offers.end(tree.stream, peer)
                 self._touched[tree.stream] = self._left[tree.stream] = None
             tree.unlink(peer)
+
+    def remade(self, now: Instant, peer: NodeIndex) -> None:
+        """The link to a member was made anew: it gets copies until it acknowledges again what it may have forgotten."""
+        for tree in self._trees.values():
+            if peer in tree.members:
+                tree.relink(peer)
+                self._touched[tree.stream] = None
+                self._offer_soon(now, tree, peer)
+            elif tree.has_relay(peer):
+                tree.unlink(peer)
+                self._touched[tree.stream] = None
+
+    def _offer_soon(self, now: Instant, tree: RootTree, node: NodeIndex) -> None:
+        if tree.hands_out_keys:
+            self.offers.soon(now, tree, node)
 
     def revoke(self, now: Instant, peer: NodeIndex) -> None:
         """The link to a member is about to end for good: no key that it may have seals anything from this moment on."""

@@ -1,10 +1,25 @@
-"""Routes: the commands by which a flow's frames take a tree, for a group or for a prefix of groups."""
+"""Commands of a root's trees: those that may be refused, and those by which a flow's frames take a tree."""
 
 from __future__ import annotations
 
-from treecast.base.commands import Command, RemovePrefixRoute, RemoveRoute, SetPrefixRoute, SetRoute
+from treecast.base.commands import (
+    Command,
+    CreateTree,
+    MakeKey,
+    OfferKey,
+    OfferTree,
+    RemovePrefixRoute,
+    RemoveRoute,
+    SetPrefixRoute,
+    SetRoute,
+    SetTreeMembers,
+    UseKey,
+)
 from treecast.base.flows import Flow
 from treecast.base.ids import StreamId
+
+TreeCommand = CreateTree | SetRoute | SetPrefixRoute | SetTreeMembers | MakeKey | UseKey | OfferKey | OfferTree
+"""Commands that the data plane may refuse."""
 
 
 def set_route(flow: Flow, stream: StreamId) -> Command:

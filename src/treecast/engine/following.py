@@ -14,7 +14,7 @@ from treecast.engine.lost_nodes import find, lose
 from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.rooms import Rooms, may_relay
 from treecast.identity.newest import CERTIFICATE_REPLACED
-from treecast.links.link_events import LinkDown, LinkEnd, LinkEvent, LinkUp, PathChange, PathMoved
+from treecast.links.link_events import LinkDown, LinkEnd, LinkEvent, LinkRemade, LinkUp, PathChange, PathMoved
 
 REPLACED_LINGERS: Duration = 3.0
 """A replaced node gets the newer certificate over its link, repeated meanwhile, and ends by itself."""
@@ -47,6 +47,8 @@ class Following:
                     spare("discovery", find, rooms, now, peer)
                     spare("topology", rooms.topology.link_up, peer)
                     rooms.root_trees.set_relay(peer, may_relay=has_path and may_relay(rooms.nodes, peer))
+                case LinkRemade(peer):
+                    spare("root trees", rooms.root_trees.remade, now, peer)
                 case PathChange(peer, has_path):
                     follow = rooms.broadcast.link_up if has_path else rooms.broadcast.link_down
                     spare("broadcast", follow, now, peer)

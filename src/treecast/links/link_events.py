@@ -44,6 +44,13 @@ class LinkDown:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkRemade:
+    """A session was made outside of those before while the link was up: the peer may have forgotten everything."""
+
+    peer: NodeIndex
+
+
+@dataclass(frozen=True, slots=True)
 class PathChange:
     """A node whose link is up has a path now, or a route instead."""
 
@@ -60,4 +67,4 @@ class PathMoved:
     now: Endpoint
 
 
-LinkEvent = LinkUp | LinkDown | PathChange | PathMoved
+LinkEvent = LinkUp | LinkDown | LinkRemade | PathChange | PathMoved

@@ -141,6 +141,12 @@ class Peer:
         confirmed = [session for session in self.sessions if session.confirmed]
         return (confirmed or self.sessions)[-1]
 
+    @property
+    def dispensable(self) -> Session:
+        """The oldest one that is not in use."""
+        current = self.current
+        return next(session for session in self.sessions if session is not current)
+
     def session(self, index: int) -> Session | None:
         return next((session for session in self.sessions if session.index == index), None)
 
@@ -223,8 +229,11 @@ class Peers:
 
 
 def is_silent(peer: Peer, reports: Mapping[int, SessionReport]) -> bool:
-    """Whether nothing authentic came from the peer for so long that it is dead."""
-    known = [reports[session.index] for session in peer.sessions if session.index in reports]
+    """Whether nothing authentic came from the peer for so long that it is dead.
+
+    Sessions that it does not confirm show no life: a node that refuses this one answers each INIT.
+    """
+    known = [reports[session.index] for session in peer.sessions if session.confirmed and session.index in reports]
     return bool(known) and min(report.silent_s for report in known) >= DEAD_AFTER
 
 

@@ -27,7 +27,7 @@ from treecast.links.exchanges import Exchanges
 from treecast.links.finished import Finished
 from treecast.links.handshakes import Handshakes
 from treecast.links.init_ways import NextHop
-from treecast.links.link_events import LinkDown, LinkEnd, LinkEvent, LinkUp
+from treecast.links.link_events import LinkDown, LinkEnd, LinkEvent, LinkRemade, LinkUp
 from treecast.links.paths import Paths
 from treecast.links.peer_ways import again, comes_from_it, first_path, in_session
 from treecast.links.peers import (
@@ -49,7 +49,7 @@ from treecast.links.roster import Roster
 from treecast.links.routes import Routes
 from treecast.links.states import PeerEvent, SessionEvent
 from treecast.links.targets import Targets
-from treecast.links.ways import Outside
+from treecast.links.ways import InSession, Outside
 
 FINAL_INTERVAL: Duration = 0.25
 """Before the second one; doubled for each next one."""
@@ -135,7 +135,7 @@ class Sessions:
             self._routes.follow(now, peer, finished.way)
         peer.take(PeerEvent.INSTALLED)
         while len(peer.sessions) > MAX_SESSIONS_PER_PEER:
-            self._remove_session(peer, peer.sessions[0], SessionEvent.DROPPED)
+            self._remove_session(peer, peer.dispensable, SessionEvent.DROPPED)
         preferred = {finished.payload.aead, self._aead}
         aead = AEAD_AES_256_GCM if preferred == {AEAD_AES_256_GCM} else AEAD_CHACHA20_POLY1305
         place = peer.place
@@ -147,7 +147,7 @@ class Sessions:
         self._targets.plan_all(node)
         if session.confirmed:
             self._proved(peer, session)
-            self._up(now, peer)
+            self._up(now, peer, session)
         return self._take_events()
 
     def refused(self, now: Instant, command: InstallSession) -> list[LinkEvent]:
@@ -173,7 +173,7 @@ class Sessions:
             self._proved(peer, session)
             if peer.current is session:
                 self._routes.follow(now, peer, session.way)
-            self._up(now, peer)
+            self._up(now, peer, session)
         return self._take_events()
 
     def goodbye(self, now: Instant, node: NodeIndex, session: int) -> list[LinkEvent]:
@@ -205,7 +205,7 @@ class Sessions:
         exchanging: list[Peer] = []
         reviewed: list[tuple[Peer, SessionReport | None]] = []
         for peer in self._peers:  # all of them first: who is silent is no next hop either
-            report = by_session.get(peer.sessions[-1].index)
+            report = by_session.get(peer.current.index)
             peer.is_suspect = report is not None and report.silent_s >= SUSPECT_AFTER
             reviewed.append((peer, report))
         for peer, report in reviewed:
@@ -240,7 +240,9 @@ class Sessions:
         for session in list(peer.sessions):
             if now - session.established_at >= REJECT_AFTER:
                 self._remove_session(peer, session, SessionEvent.OVERDUE)
-        return None if peer.sessions else LinkEnd.WORN
+        if not peer.sessions:
+            return LinkEnd.WORN
+        return None if peer.current.confirmed or not peer.up else LinkEnd.UNCONFIRMED
 
     # time
 
@@ -283,8 +285,11 @@ class Sessions:
         if isinstance(session.way, Outside):
             self._events += self.paths.use(peer, Path(session.way.socket, session.way.endpoint))
 
-    def _up(self, now: Instant, peer: Peer) -> None:
+    def _up(self, now: Instant, peer: Peer, session: Session) -> None:
+        """A session with the peer was confirmed."""
         self._handshakes.refused.forget(peer.node)
+        if peer.up and not isinstance(session.way, InSession):
+            self._events.append(LinkRemade(peer.node))
         if peer.take(PeerEvent.CONFIRMED):
             self._roster.link_up(peer.node)
             self._targets.link_up(now, peer.node)

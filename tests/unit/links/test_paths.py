@@ -7,7 +7,7 @@ from treecast.base.events import HandshakeDatagram, PathAnswered, PathSeen
 from treecast.base.ids import NodeIndex
 from treecast.base.path_commands import ChallengePath, SetPath
 from treecast.base.time import Instant
-from treecast.links.link_events import PathMoved
+from treecast.links.link_events import LinkRemade, PathMoved
 from treecast.links.peers import REKEY_AFTER, SUSPECT_AFTER, Path, Peer
 from treecast.links.sessions import CONFIRM_LIMIT, MOST_FINALS
 
@@ -138,5 +138,5 @@ def test_a_peer_that_was_silent_is_where_its_next_handshake_finds_it_once_that_i
     confirm(one, two, 4.0)
     one.sent()
     assert one.others == [SetPath(TWO, 0, ELSEWHERE)]
-    assert one.events() == [PathMoved(TWO, endpoint_of(2), ELSEWHERE)]
+    assert one.events() == [PathMoved(TWO, endpoint_of(2), ELSEWHERE), LinkRemade(TWO)]
     assert peer.endpoint == ELSEWHERE

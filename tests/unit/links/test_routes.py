@@ -22,7 +22,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.path_commands import ProbePeer
 from treecast.base.time import Instant
 from treecast.links.init_ways import FORWARD_AFTER
-from treecast.links.link_events import LinkDown, LinkEnd, LinkUp, PathChange
+from treecast.links.link_events import LinkDown, LinkEnd, LinkRemade, LinkUp, PathChange
 
 ONE, TWO, THREE = NodeIndex(1), NodeIndex(2), NodeIndex(3)
 
@@ -157,7 +157,7 @@ def test_a_node_with_a_route_is_tried_at_its_addresses_and_the_first_answer_ends
     assert RemoveNodeRoute(ONE) in three.links.commands
     confirm(one, three, 20.0)
     assert RemoveNodeRoute(THREE) in one.links.commands
-    assert one.events() == [PathChange(THREE, has_path=True)]
+    assert one.events() == [PathChange(THREE, has_path=True), LinkRemade(THREE)]
     peer = one.links.peer(THREE)
     assert peer is not None and peer.via is None and peer.endpoint == endpoint_of(3)
 
@@ -205,7 +205,7 @@ def test_a_path_that_falls_silent_is_followed_by_a_route_before_the_link_is_lost
     assert [node.installed[-1].endpoint for node in (one, three)] == [None, None], "nobody is where the neighbour is"
     confirm(one, three, 12.9)
     assert SetNodeRoute(THREE, TWO) in one.links.commands
-    assert one.events() == [PathChange(THREE, has_path=False)]
+    assert one.events() == [PathChange(THREE, has_path=False), LinkRemade(THREE)]
 
 
 def mesh_of_three() -> tuple[Node, Node, Node]:

@@ -7,27 +7,40 @@ use treecast_core::aead::Aead;
 use treecast_core::datagram::KIND_FRAME;
 use treecast_core::egress::Leaving;
 use treecast_core::flows::FlowKey;
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::handshake::SessionKeys;
 use treecast_core::port::Storm;
 use treecast_core::reason::Reason;
 use treecast_core::session::SessionParameters;
 use treecast_core::source_filter::SourceFilter;
 
+/// A session with node 1 that it has not confirmed.
+fn install_unconfirmed(two: &ForwardingTables, index: u32) {
+    let remote_index = index - 1;
+    let (peer, endpoint, aead) = (1, endpoint(1), Aead::Aes256Gcm);
+    let parameters = SessionParameters { index, remote_index, peer, endpoint, aead, confirmed: false };
+    let key = |byte| zeroize::Zeroizing::new([byte; 32]);
+    two.install_session(parameters, &SessionKeys { seal: key(10 ^ 0xFF), open: key(10) }, NOW_NS).unwrap();
+}
+
+#[test]
+fn sessions_that_are_not_confirmed_take_no_place_of_the_one_in_use() {
+    let (one, two) = (tables(1), tables(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    for index in [21, 31, 41, 51] {
+        install_unconfirmed(&two, index);
+    }
+    assert_eq!(two.session_to(1).unwrap().index, 11);
+    let kept = [11, 21, 31, 41, 51].map(|index| two.session(index).is_some());
+    assert_eq!(kept, [true, false, false, true, true]);
+}
+
 #[test]
 fn nothing_is_sent_on_a_session_before_the_other_side_has_used_it() {
     let (one, two) = (tables(1), tables(2));
     let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
     two.remove_session(11);
-    let parameters = SessionParameters {
-        index: 11,
-        remote_index: 10,
-        peer: 1,
-        endpoint: endpoint(1),
-        aead: Aead::Aes256Gcm,
-        confirmed: false,
-    };
-    let key = |byte| zeroize::Zeroizing::new([byte; 32]);
-    two.install_session(parameters, &SessionKeys { seal: key(10 ^ 0xFF), open: key(10) }, NOW_NS).unwrap();
+    install_unconfirmed(&two, 11);
     assert_eq!(two.session_to(1).err(), Some(Reason::NoSession));
     receive(&two, &seal(&session, KIND_FRAME, &[0; 60]), endpoint(1)).unwrap();
     assert_eq!(two.session_to(1).unwrap().index, 11);

@@ -1,0 +1,72 @@
+"""Sessions that a peer confirms, and those that it does not: which keep a link, and which show that it begins anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+from tests.unit.links.shaking import Node, certificate_of, report, shake
+from treecast.base.addresses import Endpoint
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Instant
+from treecast.links.link_events import LinkDown, LinkEnd, LinkRemade, LinkUp
+from treecast.links.peers import DEAD_AFTER, REJECT_AFTER, SUSPECT_AFTER, Peer, Session
+from treecast.links.states import SessionState
+from treecast.links.ways import Outside
+
+ONE, TWO = NodeIndex(1), NodeIndex(2)
+
+
+def take_response(one: Node, two: Node, now: float) -> None:
+    """The first node has heard nothing for a while, and makes a session that the second one does not confirm."""
+    one.links.review(Instant(now), report(one, silent_s=SUSPECT_AFTER))
+    (init,) = one.sent()
+    two.hear(now, init, 1)
+    (response,) = two.sent()
+    one.hear(now, response, 2)
+    one.sent()
+
+
+def test_a_session_that_the_peer_does_not_confirm_shows_no_life() -> None:
+    one, two = Node(1), Node(2)
+    shake(one, two)
+    one.events()
+    take_response(one, two, 10.0)
+    (peer,) = one.links.peers()
+    kept, unconfirmed = peer.sessions
+    assert (kept.confirmed, unconfirmed.confirmed, peer.current) == (True, False, kept)
+    silent = [replace(each, silent_s=DEAD_AFTER if each.session == kept.index else 0.0) for each in report(one)]
+    one.links.review(Instant(14.0), silent)
+    assert one.events() == [LinkDown(TWO, LinkEnd.SILENT)]
+
+
+def test_a_link_without_a_confirmed_session_ends() -> None:
+    one, two = Node(1), Node(2)
+    shake(one, two)
+    one.events()
+    take_response(one, two, REJECT_AFTER - 1.0)
+    one.links.review(Instant(REJECT_AFTER), report(one))
+    assert one.events() == [LinkDown(TWO, LinkEnd.UNCONFIRMED)]
+
+
+def test_the_oldest_session_that_is_not_in_use_makes_room() -> None:
+    def session(index: int, state: SessionState) -> Session:
+        return Session(state, index, True, Instant(0.0), Outside(0, Endpoint(IPv4Address("192.0.2.2"), 7700)))
+
+    peer = Peer(TWO, certificate_of(2), 1, None)
+    confirmed, unconfirmed = SessionState.CONFIRMED, SessionState.UNCONFIRMED
+    peer.sessions = [session(1, confirmed), *(session(index, unconfirmed) for index in (2, 3, 4))]
+    assert peer.dispensable.index == 2
+    peer.sessions[-1] = session(4, confirmed)
+    assert peer.dispensable.index == 1
+
+
+def test_a_session_that_is_made_outside_of_the_one_before_may_be_with_a_peer_that_has_forgotten_all() -> None:
+    one, two = Node(1), Node(2)
+    shake(one, two)
+    assert [type(event) for event in one.events() + two.events()] == [LinkUp, LinkUp]
+    two.links.cut(Instant(10.0), ONE, LinkEnd.CERTIFICATE_EXPIRED)
+    two.events()
+    shake(two, one, 20.0)
+    assert [type(event) for event in two.events()] == [LinkUp]
+    assert one.events() == [LinkRemade(TWO)]
