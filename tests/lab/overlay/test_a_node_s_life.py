@@ -80,7 +80,9 @@ def killed_and_found_again(overlay: OverlayFactory) -> Took:
     again = Receiver(n2.machine, GROUP, PORT, interface=INTERFACE)
     wait_received(again, 1000)
     assert again.stop().lost == 0
-    sent, got = stream.stop(), steady.stop()
+    sent = stream.stop()
+    wait_received(steady, sent.sent)
+    got = steady.stop()
     assert (got.received, got.lost, got.duplicated) == (sent.sent, 0, 0)
 
     n0.kill()

@@ -54,6 +54,7 @@ def test_peers_has_its_fields_and_counts_what_goes_to_each(mesh: Overlay) -> Non
     receiver = Receiver(mesh[2].machine, GROUP, PORT, interface=INTERFACE)
     wait_members(mesh[0], GROUP, {"n2"})
     Sender(mesh[0].machine, GROUP, PORT, interface=INTERFACE, rate_pps=2000, count=COUNT).wait(10.0)
+    wait_received(receiver, COUNT)
     assert receiver.stop().received == COUNT
     after = {peer["name"]: peer for peer in ask(mesh[0], "peers")}
     grew = {name: after[name]["tx_bytes"] - before[name]["tx_bytes"] for name in after}

@@ -9,7 +9,7 @@ from lab import wait_until
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, run_treecast
 from tests.lab.conftest import OverlayFactory
-from tests.lab.overlay.asking import LIMIT_S, drops, wait_members
+from tests.lab.overlay.asking import LIMIT_S, drops, wait_members, wait_received
 from tests.lab.overlay.captured import SESSION, read_datagrams, stream_sizes, stream_trees
 
 GROUP, OTHER, PORT, COUNT, SIZE = "239.31.0.1", "239.32.0.1", 5018, 1500, 1200
@@ -38,6 +38,8 @@ def test_each_receiver_gets_copies_of_its_own_for_good_and_refuses_a_root_that_o
     wait_members(first, GROUP, {"n1", "n2"})
     with second.machine.capture(tmp_path / "n1.pcap", "udp port 7700") as capture:
         assert stream(GROUP).wait(LIMIT_S).sent == COUNT
+        for own in receivers:
+            wait_received(own, COUNT)
         for own in receivers:
             got = own.stop()
             assert (got.received, got.lost, got.duplicated, got.reordered) == (COUNT, 0, 0, 0)

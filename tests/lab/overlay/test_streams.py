@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from lab import wait_until
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay
-from tests.lab.overlay.asking import drops, grown, wait_members
+from tests.lab.overlay.asking import drops, grown, wait_members, wait_received
 from tests.lab.overlay.captured import SESSION, read_datagrams, stream_sizes, stream_trees
 
 PORT = 5004
@@ -30,6 +31,8 @@ def test_a_stream_reaches_all_its_subscribers_complete(mesh: Overlay, group: str
     receivers = [receiver(mesh, node, group) for node in (1, 2, 3)]
     wait_members(mesh[0], group, {"n1", "n2", "n3"})
     assert sender(mesh, 0, group, count=2000).wait(LIMIT_S).sent == 2000
+    for own in receivers:
+        wait_received(own, 2000)
     for got in (own.stop() for own in receivers):
         assert (got.received, got.lost, got.duplicated, got.reordered) == (2000, 0, 0, 0)
 
@@ -41,6 +44,8 @@ def test_two_senders_into_one_group_are_both_heard_complete(mesh: Overlay, group
         wait_members(mesh[root], group, {"n1", "n2"})
     senders = [sender(mesh, 0, group, count=2000, stream=1), sender(mesh, 3, group, count=2000, stream=2)]
     assert [own.wait(LIMIT_S).sent for own in senders] == [2000, 2000]
+    for own in receivers:
+        wait_received(own, 4000)
     for got in (own.stop() for own in receivers):
         assert {stream.stream: stream.received for stream in got.streams} == {1: 2000, 2: 2000}
         assert got.duplicated == 0
@@ -57,6 +62,7 @@ def test_a_source_specific_receiver_gets_that_source_and_others_are_dropped_at_t
     before, carried_before = drops(mesh[2]), mesh[2].machine.counters()
     senders = [sender(mesh, 0, group, count=1000, stream=1), sender(mesh, 2, group, count=1000, stream=2)]
     assert [own.wait(LIMIT_S).sent for own in senders] == [1000, 1000]
+    wait_received(specific, 1000)
     got = specific.stop()
     assert [(stream.source, stream.stream, stream.received) for stream in got.streams] == [(wanted, 1, 1000)]
     assert grown(before, drops(mesh[2]))["no_subscriber"] == 1000, f"{other} was to be dropped at its root"
@@ -79,6 +85,8 @@ def test_subscribers_that_come_late_and_leave_early_cost_the_others_nothing(mesh
         back = receiver(mesh, 3, group)
         wait_members(mesh[0], group, {"n1", "n2", "n3"})
         assert stream.wait(LIMIT_S).sent == 5000
+        wait_received(steady, 5000)
+        wait_until(lambda: {one.snapshot().streams[0].highest for one in (late, back)} == {4999}, LIMIT_S, "the last")
     assert capture.counts.dropped == 0
     got, got_late, got_back = steady.stop(), late.stop(), back.stop()
     assert (got.received, got.lost, got.duplicated) == (5000, 0, 0)
