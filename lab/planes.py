@@ -37,7 +37,7 @@ from treecast.adapters.noise import NoiseHandshake
 from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, MacAddress
-from treecast.base.downstream_commands import AcceptKey, AcceptTree
+from treecast.base.downstream_commands import AcceptKey, AcceptTree, KeyFlow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 
 NETWORK = _native.Network(bytes(range(16)), bytes(range(32)))
@@ -290,13 +290,13 @@ def session_of(handshake: _native.Handshake, node: int, endpoint: Endpoint | Non
     )
 
 
-def give_key(root: DataPlane, member: DataPlane, stream: int, key_id: int) -> None:
-    """Offers a key over the wire; the member takes it."""
+def give_key(root: DataPlane, member: DataPlane, stream: int, key_id: int, flow: KeyFlow | None = None) -> None:
+    """Offers a key over the wire; the member takes it, for frames of this flow."""
     before = len(member.seen(e.KeyOffered))
     tree, key = StreamId(stream), KeyId(key_id)
     root.do(c.OfferKey(tree, key, NodeIndex(member.node), b"\xc0"))
     member.wait_for(e.KeyOffered, before + 1)
-    member.do(AcceptKey(NodeIndex(root.node), tree, key, b""))
+    member.do(AcceptKey(NodeIndex(root.node), tree, key, flow, b""))
 
 
 def give_place(

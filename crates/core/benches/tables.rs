@@ -5,12 +5,14 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use treecast_core::arrival::{Origin, Recent};
+use treecast_core::arrival::{Origin, Proof, Recent};
 use treecast_core::broadcast_signature::SigningKey;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame_source::CertifiedNode;
 use treecast_core::headers::Frame;
+use treecast_core::key_flow::KeyFlow;
 use treecast_core::network::Network;
+use treecast_core::prefixes::Prefix;
 use treecast_core::routes::SetRoute;
 use treecast_core::table::Table;
 use zeroize::Zeroizing;
@@ -83,11 +85,13 @@ fn sources(how: &str, frames: &[Vec<u8>]) {
         assert!(tables.certify_node(node, certified).is_ok());
     }
     let frames: Vec<Frame<'_>> = frames.iter().map(|bytes| Frame::read(bytes)).collect();
+    let groups = Prefix { first: [224, 0, 0, 0].into(), length: 4 };
+    let flow = KeyFlow { vlan: 0, groups, source: None };
     report(&format!("{FRAMES} frames, their sources checked, {how}"), || {
         let (mut recent, begin) = (Recent::default(), Instant::now());
         for frame in frames.iter().cycle().take(FRAMES) {
             assert!(black_box(&tables)
-                .check_source(black_box(frame), Origin { root: 2, of_group: true }, &mut recent)
+                .check_source(black_box(frame), Origin { root: 2, proof: Proof::Shared(Some(flow)) }, &mut recent)
                 .is_ok());
         }
         begin.elapsed()

@@ -26,7 +26,7 @@ use crate::fragment::Arrived;
 use crate::frame_source::KnownSource;
 use crate::headers::{Frame, Headers};
 use crate::opened::{opened_tree, session_frame, session_part};
-pub use crate::opened::{Opened, OpenedFrame, OpenedPart, Origin};
+pub use crate::opened::{Opened, OpenedFrame, OpenedPart, Origin, Proof};
 use crate::path::Endpoint;
 use crate::reason::Reason;
 use crate::session::Session;
@@ -282,7 +282,7 @@ impl ForwardingTables {
         if !relayed {
             tree.stream.count(length);
         }
-        opened_tree(tree.stream.name, plaintext)
+        opened_tree(tree.stream.name, tree.stream.flow.get().copied(), plaintext)
     }
 
     /// Takes a part of a frame, whose bytes and datagram's traffic class are given. When it was the last to come, the frame is written to `out`, of at
@@ -306,13 +306,16 @@ impl ForwardingTables {
     }
 
     /// Refuses a frame that cannot be of this node, or that it may not send, and under a group's key one of the
-    /// broadcast class, which it would have signed, or of an authenticated group.
+    /// broadcast class, which it would have signed, of another group than the key's, or of an authenticated group.
     /// `recent`: of the same batch.
     #[inline(always)]
     pub fn check_source(&self, frame: &Frame<'_>, origin: Origin, recent: &mut Recent) -> Result<(), Reason> {
-        if origin.of_group {
-            if !matches!(Leaving::of(frame), Leaving::Group { .. }) {
+        if let Proof::Shared(flow) = &origin.proof {
+            let Leaving::Group { vlan, group, source } = Leaving::of(frame) else {
                 return Err(Reason::BroadcastSignature);
+            };
+            if flow.as_ref().is_some_and(|flow| !flow.has(vlan, group, source)) {
+                return Err(Reason::FrameOfAnotherFlow);
             }
             self.authenticated.check(frame)?;
         }

@@ -1,7 +1,7 @@
 //! A stream of another root at a node of its trees: its keys, and which counters came, by whichever tree (docs/protocol.md
 //! sections 5 and 6). A subscriber has its sender keys, a relay the counters of what went on.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use zeroize::Zeroizing;
@@ -12,6 +12,7 @@ use crate::broadcast_signature::{SignatureChecks, SIGNATURE_LEN};
 use crate::counters::Volume;
 use crate::datagram::{array_at, tree_associated, u16_at, u32_at, u64_at};
 use crate::datagram::{StreamName, TreeHeader, MIN_TREE_LEN, TREE_ASSOCIATED_LEN, TREE_TAG_LEN};
+use crate::key_flow::KeyFlow;
 use crate::key_steps::StepSecret;
 use crate::member_key::{KeyCounters, Keyed, MemberKey, NewestKeys};
 use crate::reason::Reason;
@@ -55,6 +56,8 @@ pub struct DownstreamStream {
     pub name: StreamName,
     /// Authentic and fresh datagrams, and their bytes.
     pub rx: Volume,
+    /// The frames that its keys are for, as the first was taken.
+    pub(crate) flow: OnceLock<KeyFlow>,
     /// The sender keys of a subscriber.
     keys: ArcSwapOption<NewestKeys<MemberKey>>,
     /// The counters of datagrams that went on: who holds the tree key alone can mark these only.
@@ -70,6 +73,7 @@ impl DownstreamStream {
         Self {
             name,
             rx: Volume::default(),
+            flow: OnceLock::new(),
             keys: ArcSwapOption::empty(),
             relayed: ArcSwapOption::empty(),
             signatures: name.is_broadcast().then(Box::default),

@@ -10,6 +10,7 @@ use crate::datagram::{StreamName, TreeName};
 use crate::downstream_stream::{DownstreamStream, KeyOffer};
 use crate::downstream_tree::DownstreamTree;
 use crate::hops::without;
+use crate::key_flow::KeyFlow;
 use crate::limits::{MAX_DOWNSTREAM_STREAMS, MAX_DOWNSTREAM_TREES};
 use crate::session::lock;
 use crate::table::{Refused, Table};
@@ -38,9 +39,13 @@ impl Default for DownstreamTrees {
 }
 
 impl DownstreamTrees {
-    /// Takes a sender key: the first of its stream, or a further one.
-    pub(crate) fn accept_key(&self, offer: KeyOffer) -> Result<(), Refused> {
-        self.stream(offer.stream)?.accept(offer);
+    /// Takes a sender key for these frames: the first of its stream, or a further one.
+    pub(crate) fn accept_key(&self, offer: KeyOffer, flow: Option<KeyFlow>) -> Result<(), Refused> {
+        let stream = self.stream(offer.stream)?;
+        if let Some(flow) = flow {
+            stream.flow.get_or_init(|| flow);
+        }
+        stream.accept(offer);
         Ok(())
     }
 

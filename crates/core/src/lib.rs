@@ -36,6 +36,7 @@ pub mod headers;
 pub mod hops;
 pub mod iana;
 pub mod kem;
+pub mod key_flow;
 pub mod key_steps;
 pub mod limits;
 pub mod mac;

@@ -4,28 +4,38 @@
 use crate::datagram::{Inner, PartialChecksum, StreamName};
 use crate::datagram::{INNER_LEN, KIND_FRAGMENT, KIND_FRAME, SESSION_HEADER_LEN, TREE_HEADER_LEN};
 use crate::fragment::{Fragment, Sender, FRAGMENT_HEADER_LEN};
+use crate::key_flow::KeyFlow;
 use crate::reason::Reason;
 
 const ETHERNET_HEADER_LEN: usize = 14;
+
+/// Proof of the node at which a frame entered the overlay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// Sealed for this node alone, or signed.
+    Own,
+    /// A key that all subscribers of a stream hold: then the frame can be of its flow only; None: to any group.
+    Shared(Option<KeyFlow>),
+}
 
 /// The node at which a frame entered the overlay, and what proves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The node.
     pub root: u32,
-    /// A group's key, which all its subscribers hold: then the frame can be to a group only.
-    pub of_group: bool,
+    /// Proof of that.
+    pub proof: Proof,
 }
 
 impl Origin {
     /// By a session with that node.
     pub fn peer(root: u32) -> Self {
-        Self { root, of_group: false }
+        Self { root, proof: Proof::Own }
     }
 
-    /// By a stream of that node; it signs broadcast.
-    pub fn stream(name: StreamName) -> Self {
-        Self { root: name.root, of_group: !name.is_broadcast() }
+    /// By a stream of that node, whose key is for this flow; it signs broadcast.
+    pub fn stream(name: StreamName, flow: Option<KeyFlow>) -> Self {
+        Self { root: name.root, proof: if name.is_broadcast() { Proof::Own } else { Proof::Shared(flow) } }
     }
 }
 
@@ -79,12 +89,13 @@ pub(crate) fn session_part(inner: Inner, body: &[u8], session: u32, peer: u32) -
 }
 
 /// The content of an opened tree datagram, whose plaintext is given.
-pub(crate) fn opened_tree(name: StreamName, plaintext: &[u8]) -> Result<Opened, Reason> {
+pub(crate) fn opened_tree(name: StreamName, flow: Option<KeyFlow>, plaintext: &[u8]) -> Result<Opened, Reason> {
+    let origin = Origin::stream(name, flow);
     let inner = Inner::parse(plaintext)?;
     let body = plaintext.get(INNER_LEN..).unwrap_or_default();
     match inner.kind {
-        KIND_FRAME => frame(TREE_HEADER_LEN, inner, body.len(), Origin::stream(name)),
-        KIND_FRAGMENT => part(TREE_HEADER_LEN, inner, body, Sender::Stream(name), Origin::stream(name)),
+        KIND_FRAME => frame(TREE_HEADER_LEN, inner, body.len(), origin),
+        KIND_FRAGMENT => part(TREE_HEADER_LEN, inner, body, Sender::Stream(name), origin),
         _ => Err(Reason::KindUnknown),
     }
 }

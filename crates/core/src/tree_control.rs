@@ -10,6 +10,7 @@ use crate::datagram::{StreamName, TreeName, LARGEST_UNDERLAY_MTU};
 use crate::downstream_stream::{DownstreamStream, KeyOffer};
 use crate::events::Event;
 use crate::forwarding_tables::ForwardingTables;
+use crate::key_flow::KeyFlow;
 use crate::reason::Reason;
 use crate::root_tree::{Generation, Hops, RootTree, SenderKey};
 use crate::session::lock;
@@ -145,11 +146,11 @@ impl ForwardingTables {
         self.events.push(Event::TreeOffered { tree, place }, now_ns)
     }
 
-    /// Takes a pending offer of a key; false when there is none.
-    pub fn accept_key(&self, stream: StreamName, key_id: u32) -> Result<bool, Refused> {
+    /// Takes a pending offer of a key, for frames of this flow (None: to any group); false when there is none.
+    pub fn accept_key(&self, stream: StreamName, key_id: u32, flow: Option<KeyFlow>) -> Result<bool, Refused> {
         let _writing = lock(&self.writing);
         let offer = self.pending_offers.take(stream.root, (stream.stream, key_id));
-        offer.map_or(Ok(false), |offer| self.downstream_trees.accept_key(offer).map(|()| true))
+        offer.map_or(Ok(false), |offer| self.downstream_trees.accept_key(offer, flow).map(|()| true))
     }
 
     /// Drops a pending offer of a key, if it is there.

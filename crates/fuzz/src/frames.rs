@@ -2,11 +2,13 @@
 
 use std::sync::LazyLock;
 
-use treecast_core::arrival::{Origin, Recent};
+use treecast_core::arrival::{Origin, Proof, Recent};
 use treecast_core::egress::Leaving;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame_source::CertifiedNode;
 use treecast_core::headers::{Frame, Headers};
+use treecast_core::key_flow::KeyFlow;
+use treecast_core::prefixes::Prefix;
 use treecast_core::verdict::RecentFlow;
 
 use treecast_core::offload::{Coalescer, Delivery, Merging, PartialChecksum, Segmenter, VnetHeader};
@@ -52,8 +54,11 @@ pub fn frame(bytes: &[u8]) {
     }
     NODE.drain(16, || {});
     let mut recent = Recent::default();
-    for (root, of_group) in [(2, false), (3, true), (2, true)] {
-        let origin = Origin { root, of_group };
+    let groups = Prefix { first: [239, 0, 0, 0].into(), length: 8 };
+    let shared = |flow| Proof::Shared(flow);
+    let flow = Some(KeyFlow { vlan: 0, groups, source: None });
+    for (root, proof) in [(2, Proof::Own), (3, shared(None)), (2, shared(flow))] {
+        let origin = Origin { root, proof };
         let right = NODE.check_source(&frame, origin, &mut recent);
         assert_eq!(right, NODE.check_source(&frame, origin, &mut Recent::default()), "as without the one before");
     }

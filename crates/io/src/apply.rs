@@ -205,8 +205,8 @@ impl Forwarder {
             Command::OfferTree { stream, epoch, peer, parent, backup, children } => {
                 self.offer_tree(stream, epoch, peer, &TreePlace { parent, backup, children: children.into() })?;
             }
-            Command::AcceptKey { root, stream, key_id, acknowledgement } => {
-                let taken = tables.accept_key(StreamName { root, stream }, key_id)?;
+            Command::AcceptKey { root, stream, key_id, flow, acknowledgement } => {
+                let taken = tables.accept_key(StreamName { root, stream }, key_id, flow)?;
                 self.acknowledge(taken, root, acknowledgement)?;
             }
             Command::RefuseKey { root, stream, key_id } => tables.refuse_key(StreamName { root, stream }, key_id),

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use treecast_core::broadcast_signature::PublicKey;
 use treecast_core::frame::Mac;
+use treecast_core::key_flow::KeyFlow;
 use treecast_core::prefixes::Prefix;
 use treecast_core::source_filter::SourceFilter;
 
@@ -93,7 +94,7 @@ commands! {
     SetPrefixRoute { vlan: u16, prefix: Prefix, stream: u32 }
     RemovePrefixRoute { vlan: u16, prefix: Prefix }
     RemoveRoute { vlan: u16, group: IpAddr, source: Option<IpAddr> }
-    AcceptKey { root: u32, stream: u32, key_id: u32, acknowledgement: &'a [u8] }
+    AcceptKey { root: u32, stream: u32, key_id: u32, flow: Option<KeyFlow>, acknowledgement: &'a [u8] }
     RefuseKey { root: u32, stream: u32, key_id: u32 }
     AcceptTree { root: u32, stream: u32, epoch: u32, acknowledgement: &'a [u8] }
     RefuseTree { root: u32, stream: u32, epoch: u32 }
@@ -113,6 +114,13 @@ impl Field<'_> for KeepLocal {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         reader.array_of(2)?;
         Ok(Self { ra: Field::read(reader)?, dhcp: Field::read(reader)? })
+    }
+}
+
+impl Field<'_> for KeyFlow {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        reader.array_of(3)?;
+        Ok(Self { vlan: Field::read(reader)?, groups: Field::read(reader)?, source: Field::read(reader)? })
     }
 }
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.command import DataPlaneCommand
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
+
+KeyFlow = tuple[int, IPNetwork, IPAddress | None]
+"""VLAN, groups and, where it is for one alone, the source of the frames that a key is for (``Flow.of_key``)."""
 
 
 class AcceptKey(DataPlaneCommand, frozen=True):
     """Takes a pending offer of a sender key: hosts here get the stream, by any tree of it.
 
-    ``acknowledgement``: the control message that the root gets once the key is held, and only then; empty: none.
+    ``flow``: of the first key of the stream: all other frames under its keys are ``frame_of_another_flow``; None: any
+    to a group. ``acknowledgement``: the control message that the root gets once the key is held, and only then; empty:
+    none.
     """
 
     root: NodeIndex
     stream: StreamId
     key_id: KeyId
+    flow: KeyFlow | None
     acknowledgement: bytes
 
 

@@ -40,6 +40,12 @@ class Flow:
     def prefix(self) -> IPNetwork | None:
         return None if self.prefix_length is None else ip_network((self.group, self.prefix_length))
 
+    @property
+    def of_key(self) -> tuple[int, IPNetwork, IPAddress | None]:
+        """VLAN, groups and source of the frames that a key of this flow is for."""
+        length = self.group.max_prefixlen if self.prefix_length is None else self.prefix_length
+        return self.vlan, ip_network((self.group, length)), self.source
+
 
 SENDER_LIFETIME: Duration = 210.0
 """A source that is silent for so long is no sender any more: the Keepalive_Period of RFC 7761 section 4.11."""

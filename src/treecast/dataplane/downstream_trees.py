@@ -188,7 +188,8 @@ class DownstreamTrees:
         self._put(now, tree)
         self._accepted[tree.key] += 1
         taken = emit_control(KeyAcknowledgement(offer.stream, offer.key_id))
-        self.commands.append(AcceptKey(offer.root, offer.stream, offer.key_id, taken))
+        of_key = None if flow is None else flow.of_key
+        self.commands.append(AcceptKey(offer.root, offer.stream, offer.key_id, of_key, taken))
 
     def _say_why(self, root: NodeIndex, stream: StreamId, key_id: KeyId, reason: KeyRefusalReason) -> None:
         self.commands.append(SendControl(root, emit_control(KeyRefusal(stream, key_id, reason))))

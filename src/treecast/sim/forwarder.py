@@ -302,9 +302,9 @@ class ModelForwarder(TreeReception):
             case c.OfferTree(stream, epoch, peer, parent, backup, children):
                 key_id = self.trees[stream].key_of(epoch)
                 self._seal(peer, TreeState(stream, epoch, key_id, parent, backup, children))
-            case AcceptKey(root, stream, key_id, acknowledgement):
+            case AcceptKey(root, stream, key_id, flow, acknowledgement):
                 self.pending_offers.remove((root, stream, key_id))
-                self.streams.setdefault((root, stream), DownstreamStream()).accept_key(key_id)
+                self.streams.setdefault((root, stream), DownstreamStream()).accept_key(key_id, flow)
                 self._seal(root, acknowledgement)
             case AcceptTree(root, stream, epoch, acknowledgement):
                 state = self.pending_states.pop((root, stream, epoch))

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from ipaddress import IPv4Address, IPv6Address
 
 from treecast.base.addresses import IPAddress
+from treecast.base.downstream_commands import KeyFlow
 
 BROADCAST = b"\xff" * 6
 BEACON_GROUP = bytes.fromhex("035443000001")
@@ -39,6 +40,11 @@ class FrameKind:
     group: IPAddress | None = None
     source: IPAddress | None = None
     dropped: str = ""
+
+    def is_of(self, flow: KeyFlow) -> bool:
+        """Whether a frame to a group is one of these."""
+        vlan, groups, source = flow
+        return self.vlan == vlan and self.group in groups and source in {None, self.source}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,15 @@ from functools import singledispatch
 
 from treecast.base import commands as c
 from treecast.base.addresses import IPAddress, IPNetwork
-from treecast.base.downstream_commands import AcceptKey, AcceptTree, EndRelaying, LeaveStream, RefuseKey, RefuseTree
+from treecast.base.downstream_commands import (
+    AcceptKey,
+    AcceptTree,
+    EndRelaying,
+    KeyFlow,
+    LeaveStream,
+    RefuseKey,
+    RefuseTree,
+)
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KeepLocal
 from treecast.base.key_commands import AnnounceKey
@@ -59,12 +67,15 @@ class RootTree:
 class DownstreamStream:
     """A stream of another root: its keys here, and the trees by which it comes."""
 
+    flow: KeyFlow | None = None
+    """The frames that its keys are for, as the first was taken."""
     keys: list[KeyId] = field(default_factory=list)
     trees: dict[TreeEpoch, TreeState] = field(default_factory=dict)
     opened: dict[KeyId, ReplayWindow] = field(default_factory=dict)
     relayed: dict[KeyId, ReplayWindow] = field(default_factory=dict)
 
-    def accept_key(self, key_id: KeyId) -> None:
+    def accept_key(self, key_id: KeyId, flow: KeyFlow | None) -> None:
+        self.flow = self.flow or flow
         self.keys[:] = sorted({*self.keys, key_id})[-KEPT:]
         self.opened = {key: window for key, window in self.opened.items() if key in self.keys}
 
@@ -110,14 +121,18 @@ class ForwardingTables:
         ]
         return max(found)[1] if found else None
 
-    def why_refused(self, node: NodeIndex, frame: object, *, of_group: bool) -> str | None:
-        """The reason for which a frame of a node is not delivered; ``of_group``: by a group's key, which
-        carries nothing that is to be signed. What is not bytes stands for a right one.
+    def why_refused(self, node: NodeIndex, frame: object, *, of_group: bool, flow: KeyFlow | None = None) -> str | None:
+        """The reason for which a frame of a node is not delivered.
+
+        ``of_group``: by a group's key, which carries nothing that is to be signed, and no other than its flow. What is
+        not bytes stands for a right one.
         """
         if not isinstance(frame, bytes):
             return None
         if of_group and frame_kind(frame).way is not Way.GROUP:
             return "broadcast_signature"
+        if of_group and flow is not None and not frame_kind(frame).is_of(flow):
+            return "frame_of_another_flow"
         group = routed_group(frame)
         if of_group and group is not None and any(group in prefix for prefix in self.authenticated):
             return "frame_not_authenticated"

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import Endpoint
+from treecast.base.downstream_commands import KeyFlow
 from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex
 from treecast.sim.datagrams import ReplayWindow, TreeDatagram
 from treecast.sim.sending import Sending
@@ -92,7 +93,8 @@ class TreeReception(Sending):
         elif datagram.signed_by is not None and not self._window(stream, datagram).is_fresh(datagram.counter):
             self.drops["tree_replay"] += 1
         elif self._is_signed(datagram, neighbour) and self._is_fresh(stream.opened, datagram.key_id, datagram.counter):
-            self._deliver(datagram.root, datagram.frame, of_group=datagram.stream != BROADCAST_STREAM)
+            of_group = datagram.stream != BROADCAST_STREAM
+            self._deliver(datagram.root, datagram.frame, of_group=of_group, flow=stream.flow)
 
     def _window(self, stream: DownstreamStream, datagram: TreeDatagram) -> ReplayWindow:
         return stream.opened.get(datagram.key_id, ReplayWindow(TREE_WINDOW))
@@ -121,9 +123,9 @@ class TreeReception(Sending):
             self.drops["tree_replay"] += 1
         return fresh
 
-    def _deliver(self, node: NodeIndex, frame: object, *, of_group: bool = False) -> None:
-        """``of_group``: by a group's key."""
-        refused = self.why_refused(node, frame, of_group=of_group)
+    def _deliver(self, node: NodeIndex, frame: object, *, of_group: bool = False, flow: KeyFlow | None = None) -> None:
+        """``of_group``: by a group's key, which is for this flow."""
+        refused = self.why_refused(node, frame, of_group=of_group, flow=flow)
         if refused is not None:
             self._refuse(node if refused == "source_of_another_node" else None, refused)
         elif 0 in self.blocked:

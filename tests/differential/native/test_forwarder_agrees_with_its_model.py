@@ -18,7 +18,7 @@ import pytest
 from lab.planes import LIMIT_S, DataPlanes, give_key, give_place
 from lab.waiting import wait_until
 from tests.differential.native.envelopes import CHAINS, behind, with_options
-from tests.differential.native.twins import GROUPS, HOSTS, PEERS, SOURCES, VLANS, Twins
+from tests.differential.native.twins import GROUPS, HOSTS, KEY_FLOWS, PEERS, SOURCES, VLANS, Twins
 from tests.lab.offload.raw_frames import AUXDATA, PACKET_AUXDATA, SOL_PACKET, packet_socket
 from treecast.base import commands as c
 from treecast.base.addresses import Endpoint, IPAddress
@@ -71,7 +71,7 @@ def twins() -> Iterator[Twins]:
         for tree in range(4):
             both.do(c.CreateTree(StreamId(tree), TreeEpoch(1), KeyId(1)))
             for plane in planes.planes[1:]:
-                give_key(planes[0], plane, tree, 1)
+                give_key(planes[0], plane, tree, 1, KEY_FLOWS.get(StreamId(tree)))
                 give_place(planes[0], plane, tree, 1)
         assert BROADCAST_STREAM == 0
         yield both

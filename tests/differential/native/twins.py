@@ -9,10 +9,12 @@ from random import Random
 from lab.planes import DataPlanes
 from treecast.base import commands as c
 from treecast.base.addresses import MacAddress
-from treecast.base.ids import NodeIndex, StreamId
+from treecast.base.downstream_commands import KeyFlow
+from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
 from treecast.sim.datagrams import Forward, SessionDatagram, TreeDatagram
 from treecast.sim.forwarder import ModelForwarder
 from treecast.sim.frame_sources import why_refused
+from treecast.sim.tables import ForwardingTables
 from treecast.sim.underlay import Underlay
 
 PEERS = (2, 3)
@@ -28,6 +30,11 @@ VLANS = (0, 0, 0, 7, 4094)
 ROOT = NodeIndex(1)
 OF_ROOT = {ROOT: c.CertifyNode(ROOT, bridge=True, carried=False, addresses=(), signing_key=b"")}
 """The state that the peers have of it, as ``lab.planes`` has it."""
+KEY_FLOWS: dict[StreamId, KeyFlow] = {
+    StreamId(2): (0, PREFIXES[0], None),
+    StreamId(3): (7, ip_network("ff15::5:1"), SOURCES[2]),
+}
+"""The frames that the peers take under keys of streams; what else takes these trees is another flow's."""
 
 
 @dataclass
@@ -37,6 +44,7 @@ class Twins:
     planes: DataPlanes
     model: ModelForwarder
     network: Underlay
+    peers: ForwardingTables = field(default_factory=lambda: ForwardingTables(certified=OF_ROOT))
     modelled: dict[int, list[bytes]] = field(default_factory=lambda: {peer: [] for peer in PEERS})
 
     def hear(self, peer: int, datagram: object) -> None:
@@ -45,8 +53,12 @@ class Twins:
                 self.hear(destination, inner)
             case SessionDatagram(body=TreeDatagram() as broadcast):
                 self.hear(peer, broadcast)
-            case SessionDatagram(body=("frame", bytes() as frame)) | TreeDatagram(frame=bytes() as frame):
+            case SessionDatagram(body=("frame", bytes() as frame)):
                 if why_refused(ROOT, frame, OF_ROOT) is None:
+                    self.modelled[peer].append(frame)
+            case TreeDatagram(stream=stream, frame=bytes() as frame):
+                of_group, flow = stream != BROADCAST_STREAM, KEY_FLOWS.get(stream)
+                if self.peers.why_refused(ROOT, frame, of_group=of_group, flow=flow) is None:
                     self.modelled[peer].append(frame)
 
     def set_tables(self, rng: Random) -> None:

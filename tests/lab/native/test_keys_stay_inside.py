@@ -123,7 +123,7 @@ def give(peer: Peer, session: Session) -> None:
     key = wire.TreeKeys(PEER, STREAM, KEY, wire.AES_GCM, 0, 1, secrets.token_bytes(32), list(CONTEXT))
     session.send(wire.SENDER_KEY, key.emit())
     peer.wait_for(e.KeyOffered)
-    peer.plane.do(AcceptKey(PEER, STREAM, KEY, b""))
+    peer.plane.do(AcceptKey(PEER, STREAM, KEY, None, b""))
     state = wire.TreeState(PEER, STREAM, EPOCH, KEY, 0, PEER, 0, 1400, secrets.token_bytes(16))
     session.send(wire.TREE_STATE, state.emit())
     peer.wait_for(e.TreeOffered)

@@ -61,7 +61,7 @@ def refused(plane: DataPlane, *commands: Command) -> list[tuple[Command, Refusal
 
 
 def test_what_is_not_there_or_cannot_be_costs_itself_only(plane: DataPlane) -> None:
-    unknown, no_offer = UseKey(StreamId(9), KEY), AcceptKey(PEER, StreamId(9), KEY, b"")
+    unknown, no_offer = UseKey(StreamId(9), KEY), AcceptKey(PEER, StreamId(9), KEY, None, b"")
     no_port = SetPortForwarding(3, on=True)
     with_itself = SetTreeMembers(StreamId(1), (NodeIndex(1),), ())
     group = IPv4Address("239.1.1.1")

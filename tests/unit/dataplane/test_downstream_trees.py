@@ -8,7 +8,7 @@ import pytest
 
 from treecast.base.commands import SendControl
 from treecast.base.counters import Drops
-from treecast.base.downstream_commands import AcceptKey, LeaveStream, RefuseKey
+from treecast.base.downstream_commands import AcceptKey, KeyFlow, LeaveStream, RefuseKey
 from treecast.base.events import KeyOffered, RefusalReason
 from treecast.base.flows import BROADCAST, Flow
 from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId
@@ -56,6 +56,23 @@ def test_the_key_of_a_flow_that_nobody_here_wants_is_refused_and_counted() -> No
     wrong = [ANY_SOURCE, Flow(*GROUP, OTHER_SOURCE), Flow(7, GROUP[1], SOURCE), Flow(0, IPv4Address("239.1.1.2"), None)]
     assert [member.offered(flow, 6) for flow in wrong] == [False] * 4
     assert member.drops.snapshot() == {"key_not_wanted": 4}
+
+
+@pytest.mark.parametrize(
+    ("flow", "of_key"),
+    [
+        (BROADCAST, None),
+        (ANY_SOURCE, (0, ip_network("239.1.1.1"), None)),
+        (Flow(*GROUP, SOURCE), (0, ip_network("239.1.1.1"), SOURCE)),
+        (Flow(0, IPv4Address("239.1.0.0"), None, 16), (0, ip_network("239.1.0.0/16"), None)),
+    ],
+)
+def test_a_key_is_taken_for_the_frames_that_its_offer_names(flow: Flow | None, of_key: KeyFlow | None) -> None:
+    trees = DownstreamTrees(Drops(), prefixes=((0, ip_network("239.1.0.0/16")),))
+    stream = BROADCAST_STREAM if flow is BROADCAST else StreamId(5)
+    trees.offered(Instant(1.0), KeyOffered(NodeIndex(1), stream, KeyId(7), emit_context(flow)))
+    (accept,) = [one for one in trees.commands if isinstance(one, AcceptKey)]
+    assert accept.flow == of_key
 
 
 def test_the_root_learns_why_its_key_is_not_taken() -> None:

@@ -35,7 +35,7 @@ def take(node: ModelForwarder, parent: NodeIndex, *children: NodeIndex, keys: tu
     held = node.streams.setdefault((root, stream), DownstreamStream())
     held.accept_tree(TreeState(stream, epoch, KeyId(1), parent, NO_NODE, children))
     for key_id in keys:
-        held.accept_key(key_id)
+        held.accept_key(key_id, None)
 
 
 def send(underlay: Underlay, counters: tuple[int, ...], source: NodeIndex = ROOT) -> None:

@@ -270,7 +270,7 @@ fn a_key_older_than_one_that_was_used_is_taken_no_more() {
     rotate(&members, KEY_ID + 3);
     assert!(members.take(&members.genuine()).is_ok());
     receive(&members.member, &seal(&session, treecast_core::datagram::KIND_SENDER_KEY, &old), endpoint(1)).unwrap();
-    members.member.accept_key(name.stream_name(), KEY_ID + 1).unwrap();
+    members.member.accept_key(name.stream_name(), KEY_ID + 1, None).unwrap();
     assert!(members.take(&members.genuine()).is_ok());
     assert!(members.take(&members.genuine()).is_ok());
 }

@@ -21,7 +21,7 @@ fn what_came_under_a_groups_key_is_refused_for_authenticated_groups_and_no_other
     let root = CertifiedNode { bridge: true, carried: false, addresses: [].into(), signing_key, send_to: None };
     tables.certify_node(ROOT, root).unwrap();
     let check = |frame: &[u8], origin| tables.check_source(&Frame::read(frame), origin, &mut Recent::default());
-    let by_key = Origin::stream(StreamName { root: ROOT, stream: 5 });
+    let by_key = Origin::stream(StreamName { root: ROOT, stream: 5 }, None);
     assert_eq!(check(&to([239, 5, 1, 1]), by_key), Ok(()), "none is at first");
     tables.set_authenticated_groups(vec![Prefix { first: [239, 5, 0, 0].into(), length: 16 }]);
     assert_eq!(check(&to([239, 5, 1, 1]), by_key), Err(Reason::FrameNotAuthenticated));

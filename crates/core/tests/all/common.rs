@@ -176,7 +176,7 @@ pub fn give_key(root: &ForwardingTables, member: &ForwardingTables, name: TreeNa
 /// The member takes it.
 pub fn take_key(root: &ForwardingTables, member: &ForwardingTables, name: TreeName, key_id: u32) {
     give_key(root, member, name, key_id);
-    assert_eq!(member.accept_key(name.stream_name(), key_id), Ok(true));
+    assert_eq!(member.accept_key(name.stream_name(), key_id, None), Ok(true));
 }
 
 /// The state of a tree travels from root to member.

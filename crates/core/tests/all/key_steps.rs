@@ -44,7 +44,7 @@ impl Tree {
         changed(&mut offer);
         let datagram = seal(&self.tables.session_to(2).unwrap(), KIND_SENDER_KEY, &offer);
         receive_at(&self.member, &datagram, endpoint(1), now_ns).unwrap();
-        assert_eq!(self.member.accept_key(NAME.stream_name(), KEY_ID), Ok(true));
+        assert_eq!(self.member.accept_key(NAME.stream_name(), KEY_ID, None), Ok(true));
         take_place(&self.tables, &self.member, NAME, &leaf());
     }
 

@@ -19,6 +19,7 @@ mod guards;
 mod handshakes;
 mod headers;
 mod kem;
+mod key_flows;
 mod key_steps;
 mod own_source;
 mod packet_ports;

@@ -230,7 +230,7 @@ fn a_new_key_is_taken_and_the_previous_still_opens() {
     one.use_key(5, 4).unwrap();
     let under_second = seal_tree(&root, FRAME);
     assert_eq!(receive_tree(&two, &under_second), Err(Reason::TreeKeyUnknown));
-    assert_eq!(two.accept_key(name.stream_name(), 4), Ok(true));
+    assert_eq!(two.accept_key(name.stream_name(), 4, None), Ok(true));
     for datagram in [under_first, still_first, under_second] {
         assert_eq!(receive_tree(&two, &datagram), Ok(FRAME.to_vec()));
     }
@@ -256,7 +256,7 @@ fn an_offer_that_comes_late_displaces_no_newer_key() {
         datagrams.push(seal_tree(&root, FRAME));
     }
     receive(&two, &seal(&session, KIND_SENDER_KEY, &late), endpoint(1)).unwrap();
-    assert_eq!(two.accept_key(name.stream_name(), 4), Ok(true));
+    assert_eq!(two.accept_key(name.stream_name(), 4, None), Ok(true));
     for datagram in datagrams {
         assert_eq!(receive_tree(&two, &datagram), Ok(FRAME.to_vec()));
     }

@@ -235,7 +235,7 @@ fn forgetting_a_peer_leaves_nothing_of_it() {
     assert!(two.relays());
     give_key(&{ plane_with_session_to_two(&two) }, &two, TreeName { root: 7, ..name }, KEY_ID);
     two.forget_peer(7);
-    assert_eq!(two.accept_key(TreeName { root: 7, ..name }.stream_name(), KEY_ID), Ok(false));
+    assert_eq!(two.accept_key(TreeName { root: 7, ..name }.stream_name(), KEY_ID, None), Ok(false));
     two.forget_peer(1);
     assert!(two.downstream_streams().is_empty());
     assert!(!two.relays(), "its trees are gone, too");
@@ -285,7 +285,7 @@ fn refused_keys_are_gone_and_contradictions_are_refused() {
     let (_, name) = tree(&one, &two, 5, leaf());
     give_key(&one, &two, name, KEY_ID);
     two.refuse_key(name.stream_name(), KEY_ID);
-    assert_eq!(two.accept_key(name.stream_name(), KEY_ID), Ok(false));
+    assert_eq!(two.accept_key(name.stream_name(), KEY_ID, None), Ok(false));
     assert_eq!(give_place(&one, &two, name, &leaf()), Ok(()));
     two.refuse_tree(name);
     assert_eq!(two.accept_tree(name), Ok(false));
