@@ -138,8 +138,10 @@ class Peer:
     @property
     def current(self) -> Session:
         """The newest confirmed session, or the newest."""
-        confirmed = [session for session in self.sessions if session.confirmed]
-        return (confirmed or self.sessions)[-1]
+        for session in reversed(self.sessions):
+            if session.state is SessionState.CONFIRMED:
+                return session
+        return self.sessions[-1]
 
     @property
     def dispensable(self) -> Session:
@@ -233,8 +235,13 @@ def is_silent(peer: Peer, reports: Mapping[int, SessionReport]) -> bool:
 
     Sessions that it does not confirm show no life: a node that refuses this one answers each INIT.
     """
-    known = [reports[session.index] for session in peer.sessions if session.confirmed and session.index in reports]
-    return bool(known) and min(report.silent_s for report in known) >= DEAD_AFTER
+    known = False
+    for session in peer.sessions:
+        if session.state is SessionState.CONFIRMED and (report := reports.get(session.index)) is not None:
+            if report.silent_s < DEAD_AFTER:
+                return False
+            known = True
+    return known
 
 
 def wants_handshake(now: Instant, peer: Peer, report: SessionReport | None) -> bool:

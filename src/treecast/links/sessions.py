@@ -203,15 +203,16 @@ class Sessions:
         by_session = {report.session: report for report in reports}
         own_offset_s, left = self._own_offset_s(now), AT_ONCE_PER_REVIEW
         exchanging: list[Peer] = []
-        reviewed: list[tuple[Peer, SessionReport | None]] = []
+        reviewed: list[tuple[Peer, Session, SessionReport | None]] = []
         for peer in self._peers:  # all of them first: who is silent is no next hop either
-            report = by_session.get(peer.current.index)
+            current = peer.current
+            report = by_session.get(current.index)
             peer.is_suspect = report is not None and report.silent_s >= SUSPECT_AFTER
-            reviewed.append((peer, report))
-        for peer, report in reviewed:
+            reviewed.append((peer, current, report))
+        for peer, current, report in reviewed:
             if peer.exchange.is_mine:
                 exchanging.append(peer)
-            if (lost := self._why_lost(now, peer, by_session, report)) is not None:
+            if (lost := self._why_lost(now, peer, current, by_session, report)) is not None:
                 self._down(now, peer, lost, pause=0.0)
                 continue
             if peer.sought is not None and not peer.is_suspect:
@@ -230,7 +231,12 @@ class Sessions:
         return self._take_events()
 
     def _why_lost(
-        self, now: Instant, peer: Peer, by_session: Mapping[int, SessionReport], report: SessionReport | None
+        self,
+        now: Instant,
+        peer: Peer,
+        current: Session,
+        by_session: Mapping[int, SessionReport],
+        report: SessionReport | None,
     ) -> LinkEnd | None:
         """Why its link ends; None: it goes on, and without the sessions that are too old."""
         if is_silent(peer, by_session):
@@ -240,9 +246,9 @@ class Sessions:
         for session in list(peer.sessions):
             if now - session.established_at >= REJECT_AFTER:
                 self._remove_session(peer, session, SessionEvent.OVERDUE)
-        if not peer.sessions:
-            return LinkEnd.WORN
-        return None if peer.current.confirmed or not peer.up else LinkEnd.UNCONFIRMED
+        if current.confirmed or not (peer.up and peer.sessions):
+            return None if peer.sessions else LinkEnd.WORN
+        return LinkEnd.UNCONFIRMED
 
     # time
 

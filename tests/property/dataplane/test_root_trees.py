@@ -207,13 +207,17 @@ class OneTree(RuleBasedStateMachine):
     def forget(self, node: NodeIndex) -> None:
         self.answered = {answer for answer in self.answered if answer[0] != node}
 
+    def answers_of(self, node: NodeIndex) -> list[tuple[NodeIndex, str, KeyId]]:
+        return [(who, what, KeyId(number)) for who, what, number in self.answered if who == node]
+
     def hear(self, answer: OfferKey | OfferTree) -> None:
         node = answer.peer
         if isinstance(answer, OfferKey):
             self.note(node, "key", answer.key_id)
             self.trees.key_acknowledgement(self.now, node, STREAM, answer.key_id)
         else:
-            self.note(node, "tree", answer.epoch)
+            if any(self.made[key] == answer.epoch for _, what, key in self.answers_of(node) if what == "key"):
+                self.note(node, "tree", answer.epoch)  # before the key a place is none, and is offered again
             self.trees.tree_acknowledgement(self.now, node, STREAM, answer.epoch)
         for key_id in {self.in_use[0], max(self.made)}:
             both = {(node, "key", key_id), (node, "tree", self.made[key_id])}
