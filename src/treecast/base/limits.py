@@ -110,6 +110,7 @@ MAX_REMEMBERED_ENDPOINTS = 4
 MAX_REMEMBERED_PIM_ENTRIES = 4096
 """PIM routers and their Joins remembered for the next start."""
 MAX_INIT_BUDGETS = 4096
+MAX_SESSION_BUDGETS = 4096
 """Addresses that handshakes were sent to lately, each with a budget."""
 MAX_NOTICED_ENDPOINTS = 256
 """Addresses at which one kind of thing was noticed."""

@@ -129,16 +129,6 @@ class RootTree:
             self._sort()
             self.changed = True
 
-    def relink(self, node: NodeIndex) -> None:
-        """A member's link was made anew: it may have lost what it was given. That is no reason for another key, but
-        where it was in a branch.
-        """
-        replace_key = self.replace_key or any(node in key.plan.branch_of for key in self.keys)
-        self.silence.end(node)
-        self.leave(node)
-        self.join(node)
-        self.replace_key = replace_key
-
     def acknowledge(self, node: NodeIndex, key: SenderKey, record: Records) -> bool:
         """A node has taken a record of the key in use or of the next one. Whether it needs no other of that key."""
         if not key.acknowledge(node, record):

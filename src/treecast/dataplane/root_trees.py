@@ -22,6 +22,7 @@ from treecast.base.timers import Timers
 from treecast.base.tree_planner import TreePlanner, star
 from treecast.dataplane.key_times import KEY_LIFETIME, KEY_REST, ROTATION_INTERVAL, ROTATION_LIMIT
 from treecast.dataplane.refused_trees import RefusedTrees
+from treecast.dataplane.remade_links import RemadeLinks, nth_offer
 from treecast.dataplane.root_tree import RootTree
 from treecast.dataplane.routes import TreeCommand, remove_route, set_route
 from treecast.dataplane.sender_key import SENDER_KEY, TREE_STATE, Records, RootEvent, SenderKey
@@ -60,6 +61,7 @@ class RootTrees:
         """When something is next for each tree's key."""
         self._unused = UnusedTrees()
         self.refused_trees = RefusedTrees()
+        self.remade_links = RemadeLinks()
         self._last_stream = BROADCAST_STREAM
         self._last_epoch = epoch - 1
         self.commands: list[Command] = []
@@ -102,7 +104,8 @@ class RootTrees:
             self._leave(tree, node)
         for node in sorted(staying - tree.members):
             tree.join(node)
-            self._offer_soon(now, tree, node)
+            if tree.hands_out_keys:
+                self.offers.soon(now, tree, node)
         self._plan_anew(now, tree)
         if tree.changed:
             self.commands.append(tree.members_command())
@@ -136,6 +139,7 @@ class RootTrees:
     def forget(self, peer: NodeIndex) -> None:
         """The link to a member is gone: should it come back, it will know nothing."""
         self.refused_trees.forget(peer)
+        self.remade_links.forget(peer)
         self.set_relay(peer, may_relay=False)
         for tree in self._trees.values():
             if peer in tree.members or tree.has_relay(peer):
@@ -143,20 +147,13 @@ class RootTrees:
                 self._touched[tree.stream] = self._left[tree.stream] = None
             tree.unlink(peer)
 
-    def remade(self, now: Instant, peer: NodeIndex) -> None:
-        """The link to a member was made anew: it gets copies until it acknowledges again what it may have forgotten."""
+    def _offer_again(self, now: Instant, peer: NodeIndex) -> None:
+        """A node may have lost all that it was given. It counts on as before: who has not gets each frame once."""
+        number = 0
         for tree in self._trees.values():
-            if peer in tree.members:
-                tree.relink(peer)
-                self._touched[tree.stream] = None
-                self._offer_soon(now, tree, peer)
-            elif tree.has_relay(peer):
-                tree.unlink(peer)
-                self._touched[tree.stream] = None
-
-    def _offer_soon(self, now: Instant, tree: RootTree, node: NodeIndex) -> None:
-        if tree.hands_out_keys:
-            self.offers.soon(now, tree, node)
+            if tree.hands_out_keys and tree.newest_key.doubt(peer):
+                self.offers.soon(nth_offer(now, number), tree, peer)
+                number += 1
 
     def revoke(self, now: Instant, peer: NodeIndex) -> None:
         """The link to a member is about to end for good: no key that it may have seals anything from this moment on."""
@@ -237,6 +234,8 @@ class RootTrees:
         """Repeat offers, replace old keys, make refused trees, and give the data plane the members that changed."""
         for flow, members in self.refused_trees.take(now):
             self.want(now, flow, members)
+        for peer in self.remade_links.due(now):
+            self._offer_again(now, peer)
         due = self.offers.due(now)
         self._touched |= dict.fromkeys((*self._renewals.due(now), *self._planning.due(now)))
         touched, self._touched = self._touched, {}
@@ -268,8 +267,8 @@ class RootTrees:
 
     def next_deadline(self) -> Instant | None:
         """When ``advance`` has something to do."""
-        refused = self.refused_trees.retries.next_deadline()
-        return earliest(self._renewals.next(), self.offers.next_deadline(), refused, self._planning.next_deadline())
+        waiting = earliest(self.refused_trees.retries.next_deadline(), self.remade_links.next_deadline())
+        return earliest(self._renewals.next(), self.offers.next_deadline(), waiting, self._planning.next_deadline())
 
     def _create(self, now: Instant, flow: Flow | None) -> RootTree:
         if flow is BROADCAST:

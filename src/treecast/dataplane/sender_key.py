@@ -133,6 +133,10 @@ class SenderKey:
             self._unready[branch].discard(node)
         return True
 
+    def doubt(self, node: NodeIndex) -> bool:
+        """Whether the node has acknowledged something that it may have lost: it is asked to do so again."""
+        return bool(self._acknowledged.pop(node, NO_RECORD))
+
     def serves(self, node: NodeIndex) -> bool:
         """Whether what goes down the tree reaches the node, and it can open that: its whole branch is ready."""
         branch = self.plan.branch_of.get(node)

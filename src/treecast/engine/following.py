@@ -48,7 +48,7 @@ class Following:
                     spare("topology", rooms.topology.link_up, peer)
                     rooms.root_trees.set_relay(peer, may_relay=has_path and may_relay(rooms.nodes, peer))
                 case LinkRemade(peer):
-                    spare("root trees", rooms.root_trees.remade, now, peer)
+                    rooms.root_trees.remade_links.note(now, peer)
                 case PathChange(peer, has_path):
                     follow = rooms.broadcast.link_up if has_path else rooms.broadcast.link_down
                     spare("broadcast", follow, now, peer)

@@ -1,6 +1,7 @@
-"""Budgets: how many INITs go to one address, whoever is said to be there.
+"""Budgets: how many INITs go to one address, whoever is said to be there, and how many sessions one node makes here.
 
-Members advertise where they are, and may name an address that is none of theirs: all nodes would seek them there.
+Members advertise where they are, and may name an address that is none of theirs: all nodes would seek them there. One
+that makes sessions over and over, as if it had forgotten the one before, has work done for each.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.counters import Drops
-from treecast.base.limits import MAX_INIT_BUDGETS
+from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_INIT_BUDGETS, MAX_SESSION_BUDGETS
 from treecast.base.time import Instant
 from treecast.base.token_bucket import TokenBucket
 from treecast.links.targets import Target
@@ -19,6 +21,24 @@ from treecast.links.ways import Outside
 INITS_PER_S = 4.0
 INITS_BURST = 32.0
 """As many nodes behind one address are sought at once."""
+SESSIONS_PER_S = 0.5
+SESSIONS_BURST = 8.0
+"""Nodes that seek each other at the same time, and start again a few times, make some in a row."""
+
+
+class SessionBudgets:
+    """Sessions that nodes have made outside of the one before. Of too many nodes the one of longest ago makes room."""
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[NodeIndex, TokenBucket] = OrderedDict()
+
+    def permit(self, now: Instant, node: NodeIndex) -> bool:
+        """Whether the node makes one more now."""
+        budget = self._of.pop(node, None) or TokenBucket.full(SESSIONS_PER_S, SESSIONS_BURST, now)
+        self._of[node] = budget
+        if len(self._of) > MAX_SESSION_BUDGETS:
+            self._of.popitem(last=False)
+        return budget.take(now)
 
 
 class Budgets:

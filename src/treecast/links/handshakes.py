@@ -22,6 +22,7 @@ from treecast.base.timers import Timers
 from treecast.identity.certificate import Certificate
 from treecast.links.attempts import Attempt, Attempts
 from treecast.links.authentication import OF_MEMBERS, WITH_MYSELF, MemberAuthentication, MetTwin
+from treecast.links.budgets import SessionBudgets
 from treecast.links.crypto import Handshake, HandshakeFactory, LinkSecret
 from treecast.links.exchange import mixed
 from treecast.links.finished import Finished
@@ -91,7 +92,7 @@ class Handshakes:
         own = Certificate.decode(me.certificate)
         self.refused = Refusals(own, wall_clock_ms)
         self._members = MemberAuthentication(own, me.epoch_ms, verify_certificate, self.refused)
-        self._init_ways = init_ways
+        self._init_ways, self._budgets = init_ways, SessionBudgets()
         self._timers: Timers[tuple[HandshakeTimer, int]] = Timers()
         self.inits = Noticed()
         """Where INITs came from."""
@@ -275,6 +276,9 @@ class Handshakes:
             if reason is not None:
                 self._refuse(now, pending.handshake, reason, way)
             raise
+        if way.peer is None and not payload.refused and not self._budgets.permit(now, certificate.node_index):
+            self._end_pending(index, SessionEvent.REFUSED)
+            raise MalformedError("handshake_too_often")
         self._end_pending(index, SessionEvent.REFUSED if payload.refused else SessionEvent.FINAL)
         if payload.refused:
             self._note_refusal(now, payload.refused, certificate, payload.clock_ms, way.endpoint)

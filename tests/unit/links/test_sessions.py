@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from tests.unit.links.shaking import Node, certificate_of, report, shake
+import pytest
+
+from tests.unit.links.shaking import Node, begin, certificate_of, confirm, report, shake
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
+from treecast.links.budgets import SESSIONS_BURST
 from treecast.links.link_events import LinkDown, LinkEnd, LinkRemade, LinkUp
-from treecast.links.peers import DEAD_AFTER, REJECT_AFTER, SUSPECT_AFTER, Peer, Session
+from treecast.links.peers import DEAD_AFTER, REJECT_AFTER, REKEY_AFTER_DATAGRAMS, SUSPECT_AFTER, Peer, Session
 from treecast.links.states import SessionState
 from treecast.links.ways import Outside
 
@@ -70,3 +73,39 @@ def test_a_session_that_is_made_outside_of_the_one_before_may_be_with_a_peer_tha
     shake(two, one, 20.0)
     assert [type(event) for event in two.events()] == [LinkUp]
     assert one.events() == [LinkRemade(TWO)]
+
+
+def test_a_node_that_makes_sessions_over_and_over_has_one_in_two_seconds() -> None:
+    """Whether it says that it has started again or not."""
+    for epochs in (range(1, 101), [1] * 100):
+        one = Node(1)
+        for number, epoch in enumerate(epochs):
+            made_anew(Node(2, epoch=epoch), one, 0.1 * number)
+        assert one.drops.snapshot()["handshake_too_often"] == pytest.approx(100 - SESSIONS_BURST - 5, abs=1)
+        taken = one.events()
+        assert len(taken) <= 2 * (SESSIONS_BURST + 6)
+
+
+def made_anew(other: Node, one: Node, now: float) -> None:
+    """The other one, which knows nothing, makes a session as far as it may."""
+    one.hear(now, begin(other, one, now), other.index)
+    (response,) = one.sent()
+    other.hear(now, response, one.index)
+    (final,) = other.sent()
+    one.hear(now, final, other.index)
+    one.sent()
+
+
+def test_rekeys_in_its_session_are_not_counted_so() -> None:
+    one, two = Node(1), Node(2)
+    shake(one, two)
+    for number in range(1, 30):
+        now = 0.1 * number
+        one.links.review(Instant(now), report(one, sealed=REKEY_AFTER_DATAGRAMS))
+        (init,) = one.sent()
+        two.hear(now, init, 1)
+        one.hear(now, two.sent()[0], 2)
+        two.hear(now, one.sent()[0], 1)
+        two.sent()
+        confirm(one, two, now)
+    assert two.drops.snapshot() == {}

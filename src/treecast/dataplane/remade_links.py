@@ -1,0 +1,50 @@
+"""Links that were made anew while they were up: their nodes may have lost what the root gave them.
+
+Decides when such a node is offered all that again: at once, and once in a while however often it makes its link anew.
+"""
+
+from __future__ import annotations
+
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Duration, Instant, after
+from treecast.base.timers import Timers
+
+PAUSE: Duration = 10.0
+"""Between two times for one node. Who forgets its keys more often waits for them."""
+OFFERS_AT_ONCE = 64
+OFFERS_PAUSE: Duration = 0.01
+"""Trees of one node are offered so many at a time, with this between them: what others want goes in between."""
+
+
+class RemadeLinks:
+    """A root's."""
+
+    def __init__(self) -> None:
+        self._due: Timers[NodeIndex] = Timers()
+        self._offered: dict[NodeIndex, Instant] = {}
+        """When all was offered again to each linked node."""
+
+    def note(self, now: Instant, node: NodeIndex) -> None:
+        """The link to the node was made anew."""
+        if node not in self._due:
+            last = self._offered.get(node)
+            self._due.set(node, now if last is None else max(now, after(last, PAUSE)))
+
+    def due(self, now: Instant) -> list[NodeIndex]:
+        """Take the nodes that are to be offered all again."""
+        nodes = self._due.due(now)
+        self._offered.update(dict.fromkeys(nodes, now))
+        return nodes
+
+    def forget(self, node: NodeIndex) -> None:
+        """The link has ended."""
+        self._due.cancel(node)
+        self._offered.pop(node, None)
+
+    def next_deadline(self) -> Instant | None:
+        return self._due.next()
+
+
+def nth_offer(now: Instant, number: int) -> Instant:
+    """When the offer that comes after so many others of one node is made."""
+    return after(now, number // OFFERS_AT_ONCE * OFFERS_PAUSE)
