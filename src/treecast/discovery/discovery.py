@@ -188,9 +188,11 @@ class Discovery:
         return self._claims.disputed.of(node)
 
     def find(self, node: NodeIndex) -> list[tuple[NodeIndex, HostKey]]:
-        """The node is there again, and with it its machine: the claims that are to be judged anew."""
+        """The node is there again with its machine, as hosts here are told: the claims that are to be judged anew."""
         if not self._host_table.certified.find(node):
             return []
+        if given := self._host_table.certified.given(node):  # its addresses may be known at the MAC of who said so
+            self._announce(given.mac, given.addresses)
         self._machine_left.found(node)
         return self._claims.disputed.of(node)
 
@@ -228,9 +230,11 @@ class Discovery:
         """
         certified, holder = self._host_table.certified, self._host_table.holder
         of_another = [one for one in addresses if certified.owner(one) not in (None, node)]
-        found = [one for one in of_another if holder(key[0], one) == key]
+        self._announce(key[1], [one for one in of_another if holder(key[0], one) == key])
+
+    def _announce(self, mac: MacAddress, addresses: Iterable[IPAddress]) -> None:
         if OWN_PORT not in self._blocked:
-            self.commands += [Inject(OWN_PORT, frame) for frame in announcement_frames(key[1], found)]
+            self.commands += [Inject(OWN_PORT, frame) for frame in announcement_frames(mac, addresses)]
 
     def _displace(self, now: Instant, node: NodeIndex) -> None:
         """A node that has more claims in the full table than this one gives a place to it, its newest."""

@@ -33,6 +33,13 @@ def lose(lan: Lan, node: NodeIndex = OTHER) -> list[tuple[NodeIndex, tuple[int, 
     return lan.discovery.lose(lan.now, node)
 
 
+def find(lan: Lan) -> list[tuple[NodeIndex, tuple[int, MacAddress]]]:
+    """The node is there again; what the hosts here are told of that is one test's."""
+    found = lan.discovery.find(OTHER)
+    lan.settle()
+    return found
+
+
 def asked(lan: Lan, address: str = IPV4) -> Command:
     (command,) = lan.arp(H1, "10.1.0.1", address)
     return command
@@ -88,7 +95,7 @@ def test_questions_for_hosts_of_a_lost_node_go_to_all_until_it_is_there_again(la
     lose(lan)
     assert isinstance(asked(lan), FloodFrame)
     assert isinstance(asked(lan, "10.1.0.2"), FloodFrame)
-    lan.discovery.find(OTHER)
+    find(lan)
     assert (answer(lan), answer(lan, "10.1.0.2")) == (THEIRS, H2)
 
 
@@ -118,11 +125,20 @@ def test_a_claim_that_came_before_the_loss_is_judged_anew_and_once_more_when_the
     assert lose(lan) == [(THIRD, (0, LAN_MAC))]
     assert announced(lan.learn(THIRD, LAN_MAC, said)) == {IPV4: LAN_MAC}
     assert answer(lan) == LAN_MAC
-    assert lan.discovery.find(OTHER) == [(THIRD, (0, LAN_MAC))]
+    assert find(lan) == [(THIRD, (0, LAN_MAC))]
     assert answer(lan) == THEIRS
     assert announced(lan.learn(THIRD, LAN_MAC, said)) == {}
     assert lan.addresses(LAN_MAC) == []
-    assert lan.discovery.find(OTHER) == [], "it was there"
+    assert find(lan) == [], "it was there"
+
+
+def test_the_hosts_here_are_told_where_a_node_is_that_was_lost(lan: Lan) -> None:
+    lose(lan)
+    lan.settle()
+    lan.discovery.find(OTHER)
+    assert announced(lan.settle()) == {IPV4: THEIRS, IPV6: THEIRS}, "whoever had them meanwhile, or said so in a frame"
+    lan.discovery.find(OTHER)
+    assert announced(lan.settle()) == {}, "it was there"
 
 
 def test_the_mac_of_a_lost_node_stays_its_own_and_other_vlans_are_no_place_for_its_machine(lan: Lan) -> None:
@@ -170,7 +186,7 @@ def test_a_machine_that_is_silent_is_asked_for_three_times_and_claimed_by_nobody
     assert later(lan) == [IPV4, IPV6] * ATTEMPTS
     assert lan.published.keys() == {(0, OWN)}
     lose(lan)
-    lan.discovery.find(OTHER)
+    find(lan)
     assert later(lan) == [], "its node is back"
 
 
@@ -207,7 +223,7 @@ def test_that_two_machines_had_its_address_is_no_conflict_any_more(lan: Lan) -> 
 def test_a_node_that_is_forgotten_is_lost_no_more(lan: Lan) -> None:
     lose(lan)
     lan.discovery.uncertify(OTHER)
-    assert lan.discovery.find(OTHER) == []
+    assert find(lan) == []
     lan.certify(OTHER, THEIRS, IPV4)
     assert lose(lan, ME) == [], "this node has no certificate of its own there"
     assert lan.discovery.certified_to(IPv4Address(IPV4)) == OTHER
