@@ -183,18 +183,13 @@ def account_name(uid: int) -> str:
 
 
 def replace_file(path: Path, content: bytes, mode: int) -> None:
-    """``path`` has the new content and mode, or on OSError the old ones. Root makes it the directory's owner's: a node
-    may run as an account of its own.
-    """
+    """``path`` has the new content and mode, or on OSError the old ones."""
     descriptor, name = tempfile.mkstemp(prefix=_STAGE_PREFIX, dir=path.parent)
     staged = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)
-            owner = path.parent.stat()
-            if owner.st_uid != os.geteuid():
-                with suppress(PermissionError):
-                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            _give_to_owner_of(path.parent, file.fileno())
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -203,6 +198,13 @@ def replace_file(path: Path, content: bytes, mode: int) -> None:
         staged.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
+
+
+def _give_to_owner_of(directory: Path, descriptor: int) -> None:
+    """Root makes a file in it the directory's owner's: a node may run as an account of its own."""
+    if (owner := directory.stat()).st_uid != os.geteuid():
+        with suppress(PermissionError):
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 class StagedDirectory:
@@ -306,6 +308,7 @@ class HeldLock:
         """BlockingIOError when another process holds it; OSError."""
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
         try:
+            _give_to_owner_of(path.parent, self._descriptor)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._descriptor)

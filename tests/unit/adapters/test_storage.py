@@ -337,3 +337,5 @@ def test_a_file_that_root_replaces_in_somebody_s_directory_is_theirs(network: Pa
     storage.add_node(network, tmp_path / "alice", replace(ALICE, replace=True), NOW_S)
     certificate = (tmp_path / "alice" / "node.cert").stat()
     assert (certificate.st_uid, stat.S_IMODE(certificate.st_mode)) == (owner, 0o644)
+    with storage.acquire_node_lock(tmp_path / "alice"):
+        assert (tmp_path / "alice" / "node.lock").stat().st_uid == owner
