@@ -193,8 +193,7 @@ FromDataPlane = (
 Event = FromDataPlane | CommandRefused
 
 
-@dataclass(frozen=True, slots=True)
-class SessionReport:
+class SessionReport(Struct, frozen=True):
     """How a session is doing, measured by the data plane."""
 
     session: int

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from random import Random
 
 from treecast.base.counters import Drops
+from treecast.base.events import SessionReport
 from treecast.base.flows import GroupKey
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import SourceFilter
@@ -27,7 +28,6 @@ from treecast.broadcast.learned import Learned
 from treecast.broadcast.link_state import LinkState, ListedBy, own_links
 from treecast.broadcast.news import News
 from treecast.broadcast.own_advertisements import OwnAdvertisements
-from treecast.broadcast.own_links import LinkMeasurement
 from treecast.broadcast.quotas import DEFAULT_QUOTA, OverQuota, Usage
 from treecast.broadcast.reconciliation import Reconciliation
 from treecast.broadcast.shortest_paths import ShortestPaths
@@ -171,9 +171,9 @@ class Broadcast:
             self.reconciliation.link_down(now, peer)
             self._intake.link_down(peer)
 
-    def measured(self, now: Instant, measurements: Iterable[LinkMeasurement]) -> None:
-        """How links do now, about once a second."""
-        self._own.measured(now, measurements)
+    def measured(self, now: Instant, reports: Iterable[SessionReport]) -> None:
+        """How links do now, about once a second, by the sessions in use."""
+        self._own.measured(now, reports)
 
     # advertisements of others
 

@@ -11,13 +11,14 @@ from random import Random
 from msgspec.structs import replace
 
 from treecast.base.counters import Drops
+from treecast.base.events import SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_RECORDS_PER_ORIGIN
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.broadcast.acceptance import Acceptance
 from treecast.broadcast.floor import Floor
 from treecast.broadcast.own_groups import OwnGroups
-from treecast.broadcast.own_links import LinkMeasurement, OwnLinks
+from treecast.broadcast.own_links import OwnLinks
 from treecast.broadcast.pace import full_pace
 from treecast.broadcast.quotas import NOTHING, OverQuota, Usage, usage_of
 from treecast.broadcast.store import Origin, Record, Store, hash_of_body
@@ -141,10 +142,10 @@ class OwnAdvertisements:
         self.links.remove(peer)
         self._links_due = self._links_due or after(now, LINKS_DELAY)
 
-    def measured(self, now: Instant, measurements: Iterable[LinkMeasurement]) -> None:
+    def measured(self, now: Instant, reports: Iterable[SessionReport]) -> None:
         """How links do now, about once a second: LINKS follow what has changed for good."""
-        for measurement in measurements:
-            self.links.measure(now, measurement)
+        for report in reports:
+            self.links.measure(now, report)
         if self.links.settle(now):
             self._links_due = self._links_due or now
 

@@ -8,20 +8,28 @@ for a while (hysteresis, RFC 9616 section 3.2). Format: ``docs/protocol.md`` sec
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
+from treecast.base.events import SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after
 from treecast.wire.advertised_links import (
+    LONGEST_RTT_CLASS,
     MAX_LINK_CHUNKS,
     MAX_LINKS_PER_CHUNK,
     NOT_MEASURED,
     LinksContent,
     loss_class,
     rtt_class,
+    rtt_ms_of,
 )
 
 OFF_STEPS = 2
 """A class that is off by one is near enough: round trips at its border would go to and fro."""
+OFF_MS = 5.0
+"""Round trips that differ by less are alike (RFC 9616 section 3.2 has 10 ms for that): a machine with much to do makes
+its answers wait so long.
+"""
 OFF_FOR: Duration = 10.0
 CHANGE_INTERVAL: Duration = 10.0
 """One chunk is published so often for what is measured of its links."""
@@ -29,18 +37,17 @@ PROBE_WEIGHT = 1 / 128
 """The weight of a probe in the part of them that is lost: one in four minutes is 0.8 % then, at a probe in 2 s."""
 REVIEW_WEIGHT = PROBE_WEIGHT / 2
 """The same of a second without a lost one."""
+NO_LOSS = 1e-4
+"""So little counts as none."""
+NOTHING_NEAR = (inf, inf)
 
 
-@dataclass(frozen=True, slots=True)
-class LinkMeasurement:
-    """``unanswered``: turns of probes since one was answered; that of the last one may be on its way. ``age_s``: of the
-    session that has measured the round trip.
-    """
-
-    peer: NodeIndex
-    rtt_ms: float | None
-    unanswered: int
-    age_s: Duration
+def near_ms(rtt_class: int) -> tuple[float, float]:
+    """The round trips that are near enough to a class: longer than the first value, and not longer than the second."""
+    longest = rtt_ms_of(rtt_class)
+    is_last = rtt_class + OFF_STEPS > LONGEST_RTT_CLASS
+    above = inf if is_last else max(rtt_ms_of(rtt_class + OFF_STEPS - 1), longest + OFF_MS)
+    return min(rtt_ms_of(rtt_class - OFF_STEPS), longest - OFF_MS), above
 
 
 @dataclass(slots=True)
@@ -49,19 +56,27 @@ class _Link:
 
     chunk: int
     rtt_class: int = NOT_MEASURED
+    near_ms: tuple[float, float] = NOTHING_NEAR
     loss_class: int = 0
     rtt_ms: float | None = None
     loss: float = 0.0
     unanswered: int = 0
     off_since: Instant | None = None
 
-    def measured(self) -> tuple[int, int]:
-        return rtt_class(self.rtt_ms) if self.rtt_ms is not None else NOT_MEASURED, loss_class(self.loss)
+    def advertise(self) -> None:
+        """Advertise what is measured."""
+        if self.rtt_ms is not None:
+            self.rtt_class = rtt_class(self.rtt_ms)
+            self.near_ms = near_ms(self.rtt_class)
+        self.loss_class = loss_class(self.loss)
+        self.off_since = None
 
     def is_off(self) -> bool:
-        rtt, loss = self.measured()
-        is_first = self.rtt_class == NOT_MEASURED and rtt != NOT_MEASURED
-        return is_first or abs(rtt - self.rtt_class) >= OFF_STEPS or abs(loss - self.loss_class) >= OFF_STEPS
+        if self.rtt_ms is not None and not self.near_ms[0] < self.rtt_ms <= self.near_ms[1]:
+            return True
+        if not self.loss and not self.loss_class:
+            return False
+        return abs(loss_class(self.loss) - self.loss_class) >= OFF_STEPS
 
     def is_due(self, now: Instant) -> bool:
         return self.off_since is not None and now - self.off_since >= OFF_FOR
@@ -103,19 +118,23 @@ class OwnLinks:
         link = self._links.get(peer)
         return (link.rtt_class, link.loss_class) if link is not None else (NOT_MEASURED, 0)
 
-    def measure(self, now: Instant, measurement: LinkMeasurement) -> None:
-        """Take how a link does now, about once a second; nothing happens when it is not listed."""
-        link = self._links.get(measurement.peer)
+    def measure(self, now: Instant, report: SessionReport) -> None:
+        """Take how a link does now, about once a second, by the session in use; nothing happens when it is not listed.
+
+        Of the probes that are not answered the last one's answer may be on its way.
+        """
+        link = self._links.get(report.peer)
         if link is None:
             return
-        is_settled = measurement.age_s >= OFF_FOR or link.rtt_class == NOT_MEASURED
-        if measurement.rtt_ms is not None and is_settled:  # a new session has measured few round trips
-            link.rtt_ms = measurement.rtt_ms
-        if measurement.unanswered > max(link.unanswered, 1):
+        is_settled = report.age_s >= OFF_FOR or link.rtt_class == NOT_MEASURED
+        if report.rtt_ms is not None and is_settled:  # a new session has measured few round trips
+            link.rtt_ms = report.rtt_ms
+        unanswered = report.path_unanswered
+        if unanswered > 1 and unanswered > link.unanswered:
             link.loss += (1.0 - link.loss) * PROBE_WEIGHT
-        else:
-            link.loss -= link.loss * REVIEW_WEIGHT
-        link.unanswered = measurement.unanswered
+        elif link.loss:
+            link.loss = link.loss * (1.0 - REVIEW_WEIGHT) if link.loss > NO_LOSS else 0.0
+        link.unanswered = unanswered
         if not link.is_off():
             link.off_since = None
         elif link.off_since is None:
@@ -132,8 +151,7 @@ class OwnLinks:
         for peer in self._chunks[number]:
             link = self._links[peer]
             if link.is_due(now):
-                link.rtt_class, link.loss_class = link.measured()
-                link.off_since = None
+                link.advertise()
         self._changed.add(number)
         self._change_again = after(now, CHANGE_INTERVAL)
         return True

@@ -5,10 +5,21 @@ from __future__ import annotations
 import itertools
 from random import Random
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from treecast.base.events import SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant
-from treecast.broadcast.own_links import CHANGE_INTERVAL, OFF_FOR, LinkMeasurement, OwnLinks
-from treecast.wire.advertised_links import MAX_LINKS_PER_CHUNK, NOT_MEASURED, loss_class, rtt_class
+from treecast.broadcast.own_links import CHANGE_INTERVAL, OFF_FOR, OFF_MS, OFF_STEPS, OwnLinks, near_ms
+from treecast.wire.advertised_links import (
+    LONGEST_RTT_CLASS,
+    MAX_LINKS_PER_CHUNK,
+    NOT_MEASURED,
+    loss_class,
+    rtt_class,
+    rtt_ms_of,
+)
 
 PEER = NodeIndex(7)
 
@@ -28,7 +39,8 @@ class Reviewed:
     def review(self, rtts_ms: dict[int, float | None], unanswered: int = 0, age_s: float = 60.0) -> None:
         self.now = Instant(self.now + 1.0)
         for peer, rtt_ms in rtts_ms.items():
-            self.links.measure(self.now, LinkMeasurement(NodeIndex(peer), rtt_ms, unanswered, age_s))
+            report = SessionReport(1, NodeIndex(peer), age_s, 0.0, rtt_ms, 0, path_unanswered=unanswered)
+            self.links.measure(self.now, report)
         if self.links.settle(self.now):
             self.changes += [(self.now - 100.0, key) for key, _ in self.links.take_changed()]
 
@@ -55,6 +67,29 @@ def test_a_round_trip_at_the_border_of_classes_changes_nothing() -> None:
         node.measured(40.0 * 1.19, 7)
         node.measured(40.0 / 1.19, 7)
     assert len(node.changes) == 1
+
+
+def test_a_node_with_much_to_do_for_a_while_changes_nothing_and_a_longer_way_does() -> None:
+    node = Reviewed(PEER)
+    node.measured(0.3)
+    for _ in range(20):
+        node.measured(0.3 + OFF_MS - 1.0)
+        node.measured(0.3)
+    assert len(node.changes) == 1
+    node.measured(1.0 + OFF_MS + 0.1)
+    assert node.links.classes(PEER) == (rtt_class(1.0 + OFF_MS + 0.1), 0)
+    node.measured(0.3)
+    assert node.links.classes(PEER) == (rtt_class(0.3), 0)
+
+
+@given(of=st.integers(1, LONGEST_RTT_CLASS), rtt_ms=st.floats(0.0, 12_000.0))
+def test_a_round_trip_is_near_a_class_while_it_is_less_than_two_steps_off_or_little(of: int, rtt_ms: float) -> None:
+    shortest, longest = near_ms(of)
+    is_near = shortest < rtt_ms <= longest
+    assert is_near or abs(rtt_class(rtt_ms) - of) >= OFF_STEPS
+    assert is_near or abs(rtt_ms - rtt_ms_of(of)) >= OFF_MS
+    if abs(rtt_class(rtt_ms) - of) > OFF_STEPS and abs(rtt_ms - rtt_ms_of(of)) > OFF_MS:
+        assert not is_near
 
 
 def test_a_round_trip_that_is_another_for_10_s_changes_the_class_and_a_shorter_time_does_not() -> None:

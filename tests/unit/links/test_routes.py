@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 
-from msgspec import convert
+from msgspec import structs
 
 from tests.unit.links.shaking import InSession, Node, certificate_of, confirm, endpoint_of, report, shake
 from treecast.base.addresses import Endpoint
@@ -193,7 +192,7 @@ def test_a_node_that_is_lost_has_no_route_any_more() -> None:
 
 def test_a_path_that_falls_silent_is_followed_by_a_route_before_the_link_is_lost() -> None:
     one, _, three = mesh_of_three()
-    silent = [replace(each, silent_s=3.5) if each.peer == THREE else each for each in report(one)]
+    silent = [structs.replace(each, silent_s=3.5) if each.peer == THREE else each for each in report(one)]
     one.links.review(Instant(9.0), silent)
     init = forwarded(one, 12.9)[-1]
     assert (init.neighbour, init.destination) == (TWO, THREE)
@@ -222,9 +221,7 @@ def mesh_of_three() -> tuple[Node, Node, Node]:
 
 def of_three(node: Node, **measured: float) -> list[SessionReport]:
     """Reports where this was measured of node 3."""
-    return [
-        convert({**asdict(each), **measured}, SessionReport) if each.peer == THREE else each for each in report(node)
-    ]
+    return [structs.replace(each, **measured) if each.peer == THREE else each for each in report(node)]
 
 
 def review(node: Node, now: float, **measured: float) -> Sequence[Command]:
@@ -274,7 +271,7 @@ def test_a_route_that_answers_nothing_is_lost_with_the_node() -> None:
 
 def test_a_neighbour_that_is_silent_itself_is_no_next_hop() -> None:
     one, _, _ = mesh_of_three()
-    silent = [replace(each, silent_s=3.5, path_silent_s=4.5, path_unanswered=2) for each in report(one)]
+    silent = [structs.replace(each, silent_s=3.5, path_silent_s=4.5, path_unanswered=2) for each in report(one)]
     one.links.review(Instant(9.0), silent)
     one.links.review(Instant(10.0), silent)
     one.sent()
