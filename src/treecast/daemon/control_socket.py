@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from structlog.typing import FilteringBoundLogger
 
 from treecast.api.handover import DescriptorInbox
 from treecast.api.server import ControlServer
+from treecast.daemon.ticks import tick
 
 KEEP_INTERVAL_S = 5.0
 """How long clients may miss a socket that somebody removed."""
@@ -23,7 +23,7 @@ async def keep_in_place(server: ControlServer, well: Callable[[], None], log: Fi
             await server.start()
             log.warning("control socket made again: somebody had removed it")
         well()
-        await asyncio.sleep(KEEP_INTERVAL_S)
+        await tick(KEEP_INTERVAL_S)
 
 
 async def keep_inbox_in_place(inbox: DescriptorInbox, well: Callable[[], None], log: FilteringBoundLogger) -> None:
@@ -33,4 +33,4 @@ async def keep_inbox_in_place(inbox: DescriptorInbox, well: Callable[[], None], 
             inbox.make_again()
             log.warning("socket for interfaces made again: somebody had removed it")
         well()
-        await asyncio.sleep(KEEP_INTERVAL_S)
+        await tick(KEEP_INTERVAL_S)

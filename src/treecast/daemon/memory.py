@@ -29,6 +29,7 @@ from treecast.base.ids import NetworkId
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after
 from treecast.daemon.supervision import Supervision
+from treecast.daemon.ticks import tick
 from treecast.identity.network import Network
 from treecast.links.memory import Remembered
 from treecast.multicast import PimSegment
@@ -176,7 +177,7 @@ class Memory:
     async def follow(self) -> None:
         """Look at what has changed, and write what is due."""
         while True:
-            await asyncio.sleep(LOOK_INTERVAL)
+            await tick(LOOK_INTERVAL)
             for kind in self._kinds:
                 due = kind.due(clock.monotonic())
                 if due is not None:

@@ -30,6 +30,7 @@ from treecast.daemon.linked import Linked
 from treecast.daemon.options import HostPort
 from treecast.daemon.peer_addresses import why_no_peer
 from treecast.daemon.peer_names import PeerNames
+from treecast.daemon.ticks import until_tick
 from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine
 from treecast.identity.certificate import Certificate
@@ -234,8 +235,9 @@ class RunningNode:
             self._upkeep.ending.fail(OperatorError(f"{text}: {advice}"))
 
     def _review(self) -> None:
-        self._review_timer = self._loop.call_later(REVIEW_INTERVAL, self._review)  # first: whatever happens below
         now = clock.monotonic()
+        wait = until_tick(now, REVIEW_INTERVAL)
+        self._review_timer = self._loop.call_later(wait, self._review)  # first: whatever happens below
         self._carry_out(self.engine.review(now, clock.unix_s(), self.plane.reports()))
         mac = mac_of(self.plane.interface)
         if mac is not None:

@@ -25,6 +25,7 @@ from treecast.daemon.options import HostPort
 from treecast.daemon.path_mtus import PathMtus
 from treecast.daemon.refused import Refused
 from treecast.daemon.routes_lost import RoutesLost
+from treecast.daemon.ticks import tick
 
 USUAL_MTU = 1500
 SMALLEST_MTU = 1280
@@ -92,7 +93,7 @@ class UnderlayWatch:
         """Look again and again, as long as the node runs."""
         while True:
             self.look(clock.monotonic())
-            await asyncio.sleep(LOOK_INTERVAL)
+            await tick(LOOK_INTERVAL)
 
     def look(self, now: Instant) -> None:
         """Look up ways that are new or may have changed, and set what the smallest of them carries."""
