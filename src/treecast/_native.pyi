@@ -139,6 +139,7 @@ class SessionStats:
     path_silent_s: float  # since something came from where the peer's path leads
     path_unanswered: int  # turns of probes since one on the peer's path was answered
     route_unanswered: int  # the same of its route
+    least_rtt_ms: float | None  # of the last five probes that were answered
     tx_packets: int
     tx_bytes: int  # UDP payload bytes
     rx_packets: int

@@ -8,6 +8,8 @@ use crate::path::ProbedWay;
 
 /// Probes whose reply is still believed: two in a turn, on the path and by the route, and as many again where those are not answered.
 const OUTSTANDING: usize = 8;
+/// The least round trip of so many probes is the way's own: what the others are longer, somebody waited.
+const RECENT: usize = 5;
 
 #[derive(Clone, Copy, Debug)]
 struct Outstanding {
@@ -17,12 +19,21 @@ struct Outstanding {
 }
 
 /// One session's probes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RoundTrip {
     outstanding: [Option<Outstanding>; OUTSTANDING],
     next: usize,
     smoothed_ns: Option<f64>,
     variation_ns: f64,
+    recent_ns: [u64; RECENT],
+    replies: usize,
+}
+
+impl Default for RoundTrip {
+    fn default() -> Self {
+        let (outstanding, recent_ns) = ([None; OUTSTANDING], [u64::MAX; RECENT]);
+        Self { outstanding, next: 0, smoothed_ns: None, variation_ns: 0.0, recent_ns, replies: 0 }
+    }
 }
 
 impl RoundTrip {
@@ -42,7 +53,12 @@ impl RoundTrip {
     pub fn reply(&mut self, value: u64, now_ns: u64) -> Option<ProbedWay> {
         let slot = self.outstanding.iter_mut().find(|slot| slot.is_some_and(|probe| probe.value == value))?;
         let probe = slot.take()?;
-        let sample = now_ns.saturating_sub(probe.sent_ns) as f64;
+        let sample_ns = now_ns.saturating_sub(probe.sent_ns);
+        if let Some(oldest) = self.recent_ns.get_mut(self.replies % RECENT) {
+            *oldest = sample_ns;
+        }
+        self.replies = self.replies.wrapping_add(1);
+        let sample = sample_ns as f64;
         match self.smoothed_ns {
             None => {
                 self.smoothed_ns = Some(sample);
@@ -59,5 +75,33 @@ impl RoundTrip {
     /// SRTT in milliseconds.
     pub fn smoothed_ms(&self) -> Option<f64> {
         self.smoothed_ns.map(|ns| ns / 1e6)
+    }
+
+    /// The least of the last few round trips in milliseconds.
+    pub fn least_ms(&self) -> Option<f64> {
+        self.smoothed_ns.and(self.recent_ns.iter().min()).map(|ns| *ns as f64 / 1e6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn least_after(samples_ms: &[u64]) -> Option<f64> {
+        let mut round_trip = RoundTrip::default();
+        for sample_ms in samples_ms {
+            let value = round_trip.probe(ProbedWay::Route, 0);
+            assert!(round_trip.reply(value, sample_ms * 1_000_000).is_some());
+        }
+        round_trip.least_ms()
+    }
+
+    #[test]
+    fn the_least_is_that_of_the_last_five_probes() {
+        assert_eq!(least_after(&[]), None);
+        assert_eq!(least_after(&[90]), Some(90.0));
+        assert_eq!(least_after(&[40, 300, 300, 300, 300]), Some(40.0));
+        assert_eq!(least_after(&[40, 90, 90, 95, 90, 90]), Some(90.0));
+        assert_eq!(least_after(&[90, 90, 90, 90, 90, 40]), Some(40.0));
     }
 }

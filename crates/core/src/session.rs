@@ -214,6 +214,11 @@ impl Session {
     pub fn rtt_ms(&self) -> Option<f64> {
         lock(&self.round_trip).smoothed_ms()
     }
+
+    /// The least of the last few round trips in milliseconds.
+    pub fn least_rtt_ms(&self) -> Option<f64> {
+        lock(&self.round_trip).least_ms()
+    }
 }
 
 /// `((tx packets, tx bytes), (rx packets, rx bytes))`.

@@ -225,6 +225,7 @@ class DataPlane:
                 s.path_silent_s,
                 s.path_unanswered,
                 s.route_unanswered,
+                s.least_rtt_ms,
             )
             for s in self.native.sessions()
         ]

@@ -208,3 +208,5 @@ class SessionReport(Struct, frozen=True):
     """Turns of probes since one on the path of the peer was answered; the last one's answer may be on its way."""
     route_unanswered: int = 0
     """The same of its route, since it has that one."""
+    least_rtt_ms: float | None = None
+    """The least of the last five probes: the way's own round trip, without what nodes waited."""

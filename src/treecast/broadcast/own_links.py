@@ -127,8 +127,8 @@ class OwnLinks:
         if link is None:
             return
         is_settled = report.age_s >= OFF_FOR or link.rtt_class == NOT_MEASURED
-        if report.rtt_ms is not None and is_settled:  # a new session has measured few round trips
-            link.rtt_ms = report.rtt_ms
+        if report.least_rtt_ms is not None and is_settled:  # a new session has measured few round trips
+            link.rtt_ms = report.least_rtt_ms
         unanswered = report.path_unanswered
         if unanswered > 1 and unanswered > link.unanswered:
             link.loss += (1.0 - link.loss) * PROBE_WEIGHT

@@ -149,6 +149,7 @@ class Sending(ForwardingTables):
             path_silent_s=now - path.received_at,
             path_unanswered=path.unanswered,
             route_unanswered=path.unanswered_by_route,
+            least_rtt_ms=1000 * min(one.recent_rtts_s) if one.recent_rtts_s else None,
         )
 
     def _path_answered(self, peer: NodeIndex, session: int, value: int) -> None:

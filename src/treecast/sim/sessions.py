@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from treecast.sim.datagrams import ReplayWindow
 from treecast.sim.paths import ModelPath
 
 SESSION_WINDOW = 8192
+RECENT_RTTS = 5
 
 
 @dataclass(slots=True)
@@ -30,11 +32,13 @@ class ModelSession:
     """Probes whose reply is still believed, by value: the path after so many moves, or a route, and when it left."""
     rtt_s: Duration | None = None
     """Smoothed (RFC 6298)."""
+    recent_rtts_s: deque[Duration] = field(default_factory=lambda: deque(maxlen=RECENT_RTTS))
     window: ReplayWindow = field(default_factory=lambda: ReplayWindow(SESSION_WINDOW))
 
     def measured(self, rtt_s: Duration) -> None:
         """A probe was answered after so long."""
         self.rtt_s = rtt_s if self.rtt_s is None else 0.875 * self.rtt_s + 0.125 * rtt_s
+        self.recent_rtts_s.append(rtt_s)
 
 
 class Sessions:

@@ -39,7 +39,7 @@ class Reviewed:
     def review(self, rtts_ms: dict[int, float | None], unanswered: int = 0, age_s: float = 60.0) -> None:
         self.now = Instant(self.now + 1.0)
         for peer, rtt_ms in rtts_ms.items():
-            report = SessionReport(1, NodeIndex(peer), age_s, 0.0, rtt_ms, 0, path_unanswered=unanswered)
+            report = SessionReport(1, NodeIndex(peer), age_s, 0.0, None, 0, 0.0, unanswered, least_rtt_ms=rtt_ms)
             self.links.measure(self.now, report)
         if self.links.settle(self.now):
             self.changes += [(self.now - 100.0, key) for key, _ in self.links.take_changed()]
