@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import IPv4Address
 
+import msgspec
 import pytest
 
 from tests.unit.links.shaking import Node, begin, certificate_of, confirm, report, shake
@@ -38,8 +38,9 @@ def test_a_session_that_the_peer_does_not_confirm_shows_no_life() -> None:
     (peer,) = one.links.peers()
     kept, unconfirmed = peer.sessions
     assert (kept.confirmed, unconfirmed.confirmed, peer.current) == (True, False, kept)
-    silent = [replace(each, silent_s=DEAD_AFTER if each.session == kept.index else 0.0) for each in report(one)]
-    one.links.review(Instant(14.0), silent)
+    of_kept, of_the_other = report(one)
+    reports = [msgspec.structs.replace(of_kept, silent_s=DEAD_AFTER), of_the_other]
+    one.links.review(Instant(14.0), reports)
     assert one.events() == [LinkDown(TWO, LinkEnd.SILENT)]
 
 
