@@ -90,7 +90,7 @@ const KINDS: [Kind; 18] = [
     kind(Queue::Mld, 1024, Reason::PuntMldFull, 5_000, Reason::PuntMldRate),
     kind(Queue::Dhcp, 256, Reason::PuntDhcpFull, 500, Reason::PuntDhcpRate),
     kind(Queue::Routers, 256, Reason::PuntRoutersFull, 200, Reason::PuntRoutersRate),
-    kind(Queue::Beacons, 256, Reason::PuntBeaconsFull, 200, Reason::PuntBeaconsRate),
+    kind(Queue::Beacons, 512, Reason::PuntBeaconsFull, 400, Reason::PuntBeaconsRate),
     kind(Queue::DhcpClients, 256, Reason::PuntDhcpClientsFull, 100, Reason::PuntDhcpClientsRate),
     kind(Queue::Mdns, 256, Reason::PuntMdnsFull, 100, Reason::PuntMdnsRate),
     kind(Queue::Handshakes, 512, Reason::PuntHandshakesFull, 1_000, Reason::HandshakeRateGlobal),

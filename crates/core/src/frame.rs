@@ -9,7 +9,7 @@ use crate::datagram::{looks_like_ours, u16_at};
 pub use crate::headers::Mac;
 use crate::headers::{Frame, Ip, Version};
 use crate::iana::{ETHERTYPE_ARP, ETHERTYPE_BEACON, ETHERTYPE_IPV4, ETHERTYPE_IPV6};
-use crate::iana::{PROTOCOL_ICMPV6, PROTOCOL_IGMP, PROTOCOL_PIM, PROTOCOL_UDP};
+use crate::iana::{PROTOCOL_EXPERIMENT, PROTOCOL_ICMPV6, PROTOCOL_IGMP, PROTOCOL_PIM, PROTOCOL_UDP};
 use crate::reason::Reason;
 
 /// A server's DHCP (RFC 2131 section 4.1) and DHCPv6 (RFC 9915 section 7.2) messages come from these ports.
@@ -29,6 +29,8 @@ const ALL_PIM_ROUTERS_V6: Ipv6Addr = Ipv6Addr::new(0xFF02, 0, 0, 0, 0, 0, 0, 13)
 const BROADCAST: Mac = [0xFF; 6];
 /// The group of beacons, which no other use of their EtherType shares.
 const BEACON_GROUP: Mac = [0x03, 0x54, 0x43, 0x00, 0x00, 0x01];
+/// The group of their copies in IPv4: that of experiments on a link (RFC 4727 section 2.4.2).
+const BEACON_GROUP_V4: [u8; 4] = [224, 0, 0, 254];
 
 /// The way of a frame, before any table is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +139,7 @@ pub(crate) fn to_group(mac: Mac, ip: &Ip<'_>) -> Result<FrameKind, Reason> {
     match group {
         IpAddr::V4(address) => match address.octets() {
             [224..=239, b, c, d] if mac != [0x01, 0x00, 0x5E, b & 0x7F, c, d] => Ok(FrameKind::Flood),
+            BEACON_GROUP_V4 if ip.packet.protocol == PROTOCOL_EXPERIMENT => Ok(FrameKind::Beacon),
             [224, 0, 0, _] => Ok(FrameKind::Broadcast),
             [224..=239, ..] => Ok(FrameKind::Group { group, source }),
             _ => Ok(FrameKind::Flood),

@@ -33,6 +33,8 @@ pub const PROTOCOL_ICMPV6: u8 = 58;
 pub const PROTOCOL_NONE: u8 = 59;
 /// IPv6 destination options.
 pub const PROTOCOL_DESTINATION_OPTIONS: u8 = 60;
+/// Experiments (RFC 3692): beacons, to 224.0.0.254.
+pub const PROTOCOL_EXPERIMENT: u8 = 253;
 /// PIM.
 pub const PROTOCOL_PIM: u8 = 103;
 

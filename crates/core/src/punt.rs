@@ -3,7 +3,7 @@
 use crate::datagram::u16_at;
 use crate::frame::{PORT_DHCPV6_SERVER, PORT_DHCP_SERVER, PORT_MDNS};
 use crate::headers::{Frame, Ip, Version};
-use crate::iana::{ETHERTYPE_BEACON, PROTOCOL_IGMP, PROTOCOL_PIM, PROTOCOL_UDP};
+use crate::iana::{ETHERTYPE_BEACON, PROTOCOL_EXPERIMENT, PROTOCOL_IGMP, PROTOCOL_PIM, PROTOCOL_UDP};
 
 /// Kinds of frames that are handed over or copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,7 @@ impl PuntKind {
             (Version::V6, _, Some(130..=132 | 143)) => Self::Mld,
             (Version::V6, _, Some(151..=153)) | (_, PROTOCOL_PIM, _) => Self::Routers,
             (Version::V4, PROTOCOL_IGMP, _) => Self::Igmp,
+            (Version::V4, PROTOCOL_EXPERIMENT, _) => Self::Beacons,
             (Version::V4, PROTOCOL_UDP, _) => match ports {
                 (Some(PORT_DHCP_SERVER), _) => Self::Dhcp,
                 (_, Some(PORT_MDNS)) => Self::Mdns,

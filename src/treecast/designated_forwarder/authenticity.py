@@ -2,14 +2,16 @@
 
 A host of the LAN can send any frame and repeat all that it has heard, so a beacon counts that its node has signed, in
 the epoch in which that node's advertisements live now, with a higher sequence than the last one. The node must be one
-that may carry LANs. Signatures are checked so many times a second; in a flood beyond that nothing new is decided
-(``is_flooded``), for genuine ones are lost too.
+that may carry LANs. A beacon comes in two copies: one of them is enough, and the other is no repetition. Signatures
+are checked so many times a second; in a flood beyond that nothing new is decided (``is_flooded``), for genuine ones
+are lost too.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
@@ -37,6 +39,14 @@ MayCarry = Callable[[NodeIndex], bool]
 """Whether a node's certificate has the role bridge; so long as it is not known, too."""
 
 
+@dataclass(slots=True)
+class _Latest:
+    """The last beacon of a port that counted. ``is_whole``: both of its copies have come."""
+
+    signed: SignedBeacon
+    is_whole: bool = False
+
+
 class Authenticity:
     """The beacons of one port. ``judge`` says which count."""
 
@@ -48,8 +58,8 @@ class Authenticity:
         self._verify = verify
         self._drops = drops
         self.without_role = WithoutRole(now, verify)
-        self._latest: OrderedDict[Rank, tuple[int, int]] = OrderedDict()
-        """Epoch and sequence of the last beacon of each port of a node, also of those that are gone."""
+        self._latest: OrderedDict[Rank, _Latest] = OrderedDict()
+        """The last beacon of each port of a node, also of those that are gone."""
         self._waiting: OrderedDict[Rank, tuple[SignedBeacon, Instant]] = OrderedDict()
         """The last beacon of each that no advertisement is known of yet, and when it came."""
         self._checks = float(CHECKS_PER_S)
@@ -71,6 +81,8 @@ class Authenticity:
             self._drops.count("beacon_without_role")
             self.without_role.note(now, signed, signer[0])
             return None
+        if self._is_other_copy(rank, signed):
+            return None
         if self._is_old(rank, beacon, own):
             self._drops.count("beacon_repeated")
             return None
@@ -80,7 +92,7 @@ class Authenticity:
         if not self._verify(signer[0], BEACON_CONTEXT, signed.body, signed.signature):
             self._drops.count("beacon_bad_signature")
             return None
-        self._latest[rank] = (beacon.epoch, beacon.sequence)
+        self._latest[rank] = _Latest(signed)
         self._latest.move_to_end(rank)
         if len(self._latest) > MAX_BEACON_SEQUENCES:
             self._latest.popitem(last=False)
@@ -100,9 +112,17 @@ class Authenticity:
         """Whether genuine beacons may have been lost lately among others."""
         return self._flooded_at is not None and now < after(self._flooded_at, BEACON_HOLD_TIME)
 
+    def _is_other_copy(self, rank: Rank, signed: SignedBeacon) -> bool:
+        """Whether this is the second copy of the last beacon that counted."""
+        latest = self._latest.get(rank)
+        if latest is None or latest.is_whole or signed.body != latest.signed.body:
+            return False
+        latest.is_whole = signed.ethertype != latest.signed.ethertype
+        return latest.is_whole
+
     def _is_old(self, rank: Rank, beacon: Beacon, own: tuple[NodeIndex, int]) -> bool:
-        epoch, sequence = self._latest.get(rank, (beacon.epoch, -1))
-        if epoch == beacon.epoch and beacon.sequence <= sequence:
+        latest = self._latest[rank].signed.beacon if rank in self._latest else None
+        if latest is not None and latest.epoch == beacon.epoch and beacon.sequence <= latest.sequence:
             return True
         return rank[0] == own[0] and not own[1] - OWN_WINDOW < beacon.sequence <= own[1]
 

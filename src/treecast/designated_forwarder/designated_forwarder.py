@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.commands import (
@@ -34,13 +35,13 @@ from treecast.identity.keys import SigningKey, VerifySignature, verify
 from treecast.wire.announcing import announcement_frames
 from treecast.wire.beacon import (
     BEACON_CONTEXT,
-    BEACON_GROUP,
     Beacon,
     BeaconState,
     SignedBeacon,
     beacon_frame,
+    copy_in_ipv4,
     network_hash,
-    parse_beacon,
+    parse_beacon_frame,
 )
 from treecast.wire.ethernet import EthernetFrame
 
@@ -152,7 +153,7 @@ class DesignatedForwarder:
         if known is not None:
             self._changes.append(ForwardingChange(port, forwards=True))
             self.commands += [
-                self._beacon(port, BeaconState.SILENT),
+                *self._beacon(port, BeaconState.SILENT),
                 SetPortForwarding(port, on=True),
                 SetUnknownUnicastFlood(port, on=False),
                 _storm_limits(port, NO_LIMITS),
@@ -163,7 +164,7 @@ class DesignatedForwarder:
     def leave(self, port: int) -> None:
         """The port is about to be gone. A beacon shows that at once."""
         if self._ports.pop(port, None) is not None:
-            self.commands.append(self._beacon(port, BeaconState.SILENT))
+            self.commands += self._beacon(port, BeaconState.SILENT)
 
     def goodbye(self) -> list[Command]:
         """The last beacons, and where the machine is from now on: the next node takes over without waiting."""
@@ -171,7 +172,8 @@ class DesignatedForwarder:
             if any(node != self._sender.node_index for (node, _), _ in port.election.candidates()):
                 self._announce_machine(number, port, port.mac)
         commands, self.commands = self.commands, []
-        return [*commands, *(self._beacon(port, BeaconState.SILENT) for port in sorted(self._ports))]
+        beacons = [self._beacon(port, BeaconState.SILENT) for port in sorted(self._ports)]
+        return [*commands, *chain.from_iterable(beacons)]
 
     def receive(self, now: Instant, port: int, frame: EthernetFrame) -> None:
         """A beacon frame that came from a port."""
@@ -179,11 +181,8 @@ class DesignatedForwarder:
         if known is None:
             self._drops.count("beacon_unexpected")
             return
-        if frame.destination != BEACON_GROUP:
-            self._drops.count("beacon_other_destination")
-            return
         try:
-            signed = parse_beacon(frame.payload)
+            signed = parse_beacon_frame(frame)
         except MalformedError as error:
             self._drops.count(error.reason)
             return
@@ -244,7 +243,7 @@ class DesignatedForwarder:
             if not forwards and forwarder is not None and forwarder[0] != self._sender.node_index:
                 self._announce_machine(number, port, port.mac)
             if state is not port.announced or port.beacon_due <= now:
-                self.commands.append(self._beacon(number, state))
+                self.commands += self._beacon(number, state)
                 port.announced, port.beacon_due = state, after(now, BEACON_INTERVAL)
         changes, self._changes = self._changes, []
         return changes
@@ -299,7 +298,8 @@ class DesignatedForwarder:
             port.problems.took_over(now, lost[0])
         port.election.lost = None
 
-    def _beacon(self, port: int, state: BeaconState) -> Inject:
+    def _beacon(self, port: int, state: BeaconState) -> tuple[Inject, Inject]:
+        """The next one: both copies."""
         self._sequence += 1
         signer = self._find_signer(self._sender.node_index)
         beacon = Beacon(
@@ -311,7 +311,8 @@ class DesignatedForwarder:
             state=state,
             port_plus_one=port + 1,
         )
-        return Inject(port, beacon_frame(beacon, self._sender.mac, self._sender.sign))
+        frame = beacon_frame(beacon, self._sender.mac, self._sender.sign)
+        return Inject(port, frame), Inject(port, copy_in_ipv4(frame))
 
 
 def _storm_limits(port: int, limits: StormLimits) -> SetStormLimits:

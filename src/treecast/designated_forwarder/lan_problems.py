@@ -92,8 +92,8 @@ class LanProblems:
                     "lan_node_unseen",
                     f"{interface} {node}",
                     f"{interface}: {name(node)} is on this LAN too, but its beacons do not arrive, so both may carry "
-                    "it and frames circle: let switches pass EtherType 0x88b5 to 03:54:43:00:00:01, or bridge one of "
-                    "the two only",
+                    "it and frames circle: let switches pass EtherType 0x88b5 to 03:54:43:00:00:01, or IP protocol 253 "
+                    "to 224.0.0.254, or bridge one of the two only",
                 )
         if self._lost is not None and now < after(self._lost[1], TAKEN_OVER_FOR):
             other = name(self._lost[0])

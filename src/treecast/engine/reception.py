@@ -33,7 +33,7 @@ from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.refusals import Refusals
 from treecast.engine.rooms import Rooms
 from treecast.wire import ethernet
-from treecast.wire.beacon import BEACON_ETHERTYPE
+from treecast.wire.beacon import is_beacon
 from treecast.wire.control import (
     Acknowledge,
     Ciphertext,
@@ -108,7 +108,7 @@ class Reception:
     def _tap_frame(self, now: Instant, event: TapFrame) -> None:
         try:
             frame = ethernet.parse(event.data)
-            if frame.ethertype == BEACON_ETHERTYPE:
+            if is_beacon(frame):
                 self._rooms.designated_forwarder.receive(now, event.port, frame)
                 return
             self._rooms.designated_forwarder.saw(now, event.port, frame.vlan_id or 0, frame.source)

@@ -15,6 +15,7 @@ from treecast.base.downstream_commands import KeyFlow
 
 BROADCAST = b"\xff" * 6
 BEACON_GROUP = bytes.fromhex("035443000001")
+BEACON_GROUP_V4 = bytes([224, 0, 0, 254])
 MAX_EXTENSION_HEADERS = 7
 MDNS = {4: IPv4Address("224.0.0.251"), 6: IPv6Address("ff02::fb")}
 ROUTERS = {4: IPv4Address("224.0.0.13"), 6: IPv6Address("ff02::d")}
@@ -136,6 +137,8 @@ def _to_group(destination: bytes, packet: _Packet, shown: bool, vlan: int) -> Fr
         return FrameKind(Way.ALL, vlan=vlan)
     octets = group.packed
     scope = octets[1] & 0x0F if group.version == 6 else None
+    if octets == BEACON_GROUP_V4 and packet.protocol == 253:
+        return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
     if octets[:3] == bytes([224, 0, 0]) or scope == 2:
         return FrameKind(Way.ALL, shown, vlan)
     if scope in {0, 1}:

@@ -40,7 +40,17 @@ EVERY_SCOPE = tuple(
 """Every scope with every flag: RFC 4291 section 2.7."""
 LINK_LOCAL = tuple(
     ip_address(text)
-    for text in ("224.0.0.13", "224.0.0.251", "ff02::fb", "ff02::1", "ff02::d", "ff32::1", "ff01::1", "224.0.0.5")
+    for text in (
+        "224.0.0.13",
+        "224.0.0.251",
+        "ff02::fb",
+        "ff02::1",
+        "ff02::d",
+        "ff32::1",
+        "ff01::1",
+        "224.0.0.5",
+        "224.0.0.254",
+    )
 )
 FLOODED = tuple(
     bytes.fromhex(text)
@@ -137,13 +147,14 @@ def test_headers_around_a_message_are_walked_the_same(twins: Twins) -> None:
         (17, bytes.fromhex("0043004400080000")),
         (17, bytes.fromhex("13881389000b0000010203")),
         (103, b"\x20" + bytes(7)),
+        (253, bytes(8)),
     ]
     frames += [
         in_frame(destination, 0x0800, with_options(words, fragment, destination, protocol, upper), words)
         for words in (0, 1, 10)
         for fragment in (0, 0x4000, 0x2000, 0x2001, 0x0001)
         for protocol, upper in v4
-        for destination in (LINK_LOCAL[0], GROUPS[0], SOURCES[0])
+        for destination in (LINK_LOCAL[0], LINK_LOCAL[-1], GROUPS[0], SOURCES[0])
     ]
     frames = [frame + number.to_bytes(4, "big") for number, frame in enumerate(frames)]
     seen = len(twins.planes[0].seen(TapFrame))

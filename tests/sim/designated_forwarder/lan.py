@@ -57,6 +57,8 @@ class Lan:
     checks: int = 0
     """Signatures that were verified."""
     cut: set[frozenset[int]] = field(default_factory=set)
+    keeps: set[int] = field(default_factory=set)
+    """EtherTypes that its switch passes not."""
     _flying: list[tuple[LanNode, bytes]] = field(default_factory=list)
     _rng: Random = field(default_factory=lambda: Random(7))
 
@@ -120,7 +122,8 @@ class Lan:
                     node.forwarding = on
                 case Inject(frame=frame):
                     node.sent += 1
-                    self._flying += [(other, frame) for other in self._alive() if self._hears(node, other)]
+                    if ethernet.parse(frame).ethertype not in self.keeps:
+                        self._flying += [(other, frame) for other in self._alive() if self._hears(node, other)]
 
     def _verify(self, public_key: bytes, context: bytes, body: bytes, signature: bytes) -> bool:
         self.checks += 1

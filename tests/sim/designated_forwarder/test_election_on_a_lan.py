@@ -17,7 +17,7 @@ from treecast.base.time import Instant
 from treecast.designated_forwarder.election import Election
 from treecast.wire import ethernet
 from treecast.wire.beacon import BEACON_ETHERTYPE, BEACON_GROUP, Beacon, BeaconState, beacon_frame, parse_beacon
-from treecast.wire.ethernet import EthernetFrame
+from treecast.wire.ethernet import EthernetFrame, EtherType
 
 MAC = MacAddress.parse("02:54:00:00:00:09")
 
@@ -228,11 +228,47 @@ def test_a_closed_port_is_the_nodes_own_again() -> None:
     assert lan.nodes[2].designated_forwarder.ports(lan.now) == []
 
 
-def test_a_node_sends_two_beacons_a_second() -> None:
+def test_a_node_sends_two_beacons_a_second_each_in_both_copies() -> None:
     lan = Lan()
     node = lan.add(1)
     lan.run(20.0)
-    assert 40 <= node.sent <= 43
+    assert 80 <= node.sent <= 86
+
+
+def test_a_lan_that_keeps_beacons_of_one_kind_away_has_one_forwarder_from_the_first_second_on() -> None:
+    for kept in (BEACON_ETHERTYPE, EtherType.IPV4):
+        lan = Lan(keeps={kept})
+        nodes = [lan.add(1), lan.add(2)]
+        lan.run(30.0)
+        assert (lan.forwarding(), lan.most_at_once()) == ({1}, 1)
+        assert [node.drops.snapshot() for node in nodes] == [{}, {}], "one copy that does not come is no fault"
+
+
+def test_a_lan_with_both_copies_drops_none() -> None:
+    lan = Lan()
+    nodes = [lan.add(1), lan.add(2)]
+    lan.run(30.0)
+    assert [node.drops.snapshot() for node in nodes] == [{}, {}]
+    assert lan.checks <= 2 * 30 * 2 + 4, "a signature is looked at once"
+
+
+def test_two_lans_that_a_filtering_cable_makes_one_have_one_forwarder_within_a_second() -> None:
+    lan = Lan(keeps={BEACON_ETHERTYPE}, cut={frozenset((1, 2))})
+    lan.add(1), lan.add(2)
+    lan.run_until(lambda: lan.forwarding() == {1, 2}, 20.0)
+    lan.cut.clear()
+    lan.run_until(lambda: lan.forwarding() == {1}, 1.0)
+    lan.history.clear()
+    lan.run(60.0)
+    assert lan.history == [(lan.history[0][0], frozenset({1}))], "and it does not flap"
+
+
+def test_a_loop_that_brings_back_only_ipv4_is_a_loop() -> None:
+    lan = Lan(keeps={BEACON_ETHERTYPE})
+    node = lan.add(1)
+    lan.run_until(lambda: lan.forwarding() == {1}, 20.0)
+    node.reflecting = True
+    lan.run_until(lambda: lan.forwarding() == set(), 1.0)
 
 
 def _frame(beacon: Beacon) -> EthernetFrame:

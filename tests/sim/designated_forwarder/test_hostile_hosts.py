@@ -11,7 +11,7 @@ from treecast.base.ids import NodeIndex
 from treecast.designated_forwarder.authenticity import CHECKS_PER_S
 from treecast.designated_forwarder.designated_forwarder import Sender
 from treecast.wire import ethernet
-from treecast.wire.beacon import BEACON_CONTEXT, Beacon, BeaconState, beacon_frame, network_hash
+from treecast.wire.beacon import BEACON_CONTEXT, Beacon, BeaconState, beacon_frame, copy_in_ipv4, network_hash
 from treecast.wire.ethernet import EthernetFrame
 
 MAC = MacAddress.parse("02:54:00:00:00:01")
@@ -96,6 +96,19 @@ def test_recorded_beacons_of_a_node_that_is_gone_stop_nobody() -> None:
     assert lan.nodes[2].drops.snapshot()["beacon_repeated"] == 20
 
 
+def test_each_copy_of_a_beacon_counts_once() -> None:
+    lan = two_nodes()
+    node = lan.nodes[2]
+    one = genuine(beacon_of(lan, 1, BeaconState.FORWARDING, later=1000))
+    other = ethernet.parse(copy_in_ipv4(ethernet.emit(one)))
+    checked = lan.checks
+    for repeated, frame in enumerate((one, one, other, one, other)):
+        node.designated_forwarder.receive(lan.now, 0, frame)
+        expected = (0, 1, 1, 2, 3)[repeated]
+        assert node.drops.snapshot().get("beacon_repeated", 0) == expected
+    assert lan.checks == checked + 1
+
+
 def test_recorded_beacons_of_an_earlier_run_of_a_node_stop_nobody() -> None:
     lan = two_nodes()
     recorded = [genuine(beacon_of(lan, 1, BeaconState.FORWARDING, later=number)) for number in range(40, 60)]
@@ -113,7 +126,7 @@ def test_recorded_beacons_of_an_earlier_run_of_a_node_stop_nobody() -> None:
 def test_old_beacons_of_its_own_stop_no_node() -> None:
     lan = two_nodes()
     node = lan.nodes[1]
-    (old,) = [c for c in node.designated_forwarder.goodbye() if isinstance(c, Inject)]
+    old, _ = [c for c in node.designated_forwarder.goodbye() if isinstance(c, Inject)]
     lan.run(20.0)
     for _ in range(20):
         node.designated_forwarder.receive(lan.now, 0, ethernet.parse(old.frame))

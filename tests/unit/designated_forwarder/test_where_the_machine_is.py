@@ -14,7 +14,7 @@ from treecast.designated_forwarder.designated_forwarder import DesignatedForward
 from treecast.identity.ids import node_mac
 from treecast.identity.keys import SigningKey
 from treecast.wire import arp, ethernet, ipv6, ndp
-from treecast.wire.beacon import BEACON_CONTEXT, BEACON_ETHERTYPE, Beacon, BeaconState, beacon_frame, network_hash
+from treecast.wire.beacon import BEACON_CONTEXT, Beacon, BeaconState, beacon_frame, is_beacon, network_hash
 
 NETWORK = NetworkId(b"N" * 16)
 ME, OTHER, HIGHER = NodeIndex(5), NodeIndex(2), NodeIndex(9)
@@ -63,7 +63,7 @@ def announced(*commands: object) -> list[Shown]:
     for command in commands:
         if isinstance(command, FloodFrame | Inject):
             frame = ethernet.parse(command.frame)
-            if frame.ethertype == BEACON_ETHERTYPE:
+            if is_beacon(frame):
                 continue
             if frame.ethertype == 0x0806:
                 packet = arp.parse(frame.payload)

@@ -51,13 +51,17 @@ fn hosts_seen(node: &ForwardingTables) -> Vec<(u16, [u8; 6])> {
 fn beacons_are_handed_over_and_never_forwarded() {
     let node = node();
     let frame = ethernet(BEACON_GROUP, 0x88B5, &[0x96; 46]);
-    for frame in [tagged(&frame), frame] {
+    let copy = ipv4([0; 4], [224, 0, 0, 254], 253, &[0x96; 46]);
+    for frame in [tagged(&frame), frame, tagged(&copy), copy] {
         assert_eq!(kind(&frame), FrameKind::Beacon);
         let verdict = classify(&node, 0, &frame, 1, NOW_NS);
         assert!(verdict.punt && verdict.destination.is_none());
     }
     assert_eq!(hosts_seen(&node), [], "a node is no host");
     assert_eq!(kind(&ethernet(REMOTE, 0x88B5, &[0x96; 46])), FrameKind::Unicast(REMOTE), "another's experiment");
+    for (group, protocol) in [([224, 0, 0, 254], 17), ([224, 0, 0, 253], 253)] {
+        assert_eq!(kind(&ipv4([0; 4], group, protocol, &[0x96; 46])), FrameKind::Broadcast, "another's experiment");
+    }
 }
 
 #[test]
@@ -69,6 +73,7 @@ fn beacons_have_a_queue_of_their_own() {
     while push(&arp).is_ok() {}
     assert_eq!(push(&beacon), Ok(()));
     assert_eq!(push(&tagged(&beacon)), Ok(()));
+    assert_eq!(push(&ipv4([0; 4], [224, 0, 0, 254], 253, &[0; 46])), Ok(()));
 }
 
 #[test]
