@@ -154,7 +154,7 @@ class Broadcast:
     # links
 
     def link_up(self, now: Instant, peer: NodeIndex) -> None:
-        self._neighbours[peer] = neighbour = Neighbour(peer, self._wake, self._rng, self._drops)
+        self._neighbours[peer] = neighbour = Neighbour(peer, self._wake, self._rng, self._drops, now)
         neighbour.request(now, peer)
         self.reconciliation.link_up(now, peer)
         self._own.link_up(now, peer)

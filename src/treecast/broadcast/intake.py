@@ -148,7 +148,8 @@ class Intake:
             return self._ca_records.receive(now, sender, wire, signed, body)
         if index == self._me:
             sender.acknowledge(now, version)
-            records = self._own.received(now, signed, body, self._acceptance)
+            linked_at = min(neighbour.linked_at for neighbour in self._neighbours.values())
+            records = self._own.received(now, signed, body, self._acceptance, linked_at)
             for neighbour in self._neighbours.values() if records else ():
                 neighbour.offer(now, *records)
             return []

@@ -169,8 +169,12 @@ class OwnAdvertisements:
     def next_deadline(self) -> Instant | None:
         return earliest(self._node_due, self._links_due, self._groups_due)
 
-    def received(self, now: Instant, signed: Signed, body: Body, acceptance: Acceptance) -> list[Record]:
-        """Another run of this node is alive, or an older one had a later clock: begin in an epoch newer than that."""
+    def received(
+        self, now: Instant, signed: Signed, body: Body, acceptance: Acceptance, linked_at: Instant
+    ) -> list[Record]:
+        """Another run of this node is alive, or an older one had a later clock: begin in an epoch newer than that.
+        ``linked_at``: since when this node has had a neighbour.
+        """
         origin = self._store.get(self._me)
         if origin is None:
             return []
@@ -186,6 +190,8 @@ class OwnAdvertisements:
         published: list[Record] = []
         if body.epoch > self._epoch:
             published += self._begin_after(now, body.epoch)
+            if other is not None and is_other_run:
+                self._twins.overtaken(now, other, linked_at)
         if other is not None and is_other_run and self._twins.receive(now, other) and self._node is not None:
             published += self.announce(now, self._node)
         return published

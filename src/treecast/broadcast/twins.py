@@ -4,6 +4,9 @@ Each run of a node has a random instance. A run that receives a NODE advertiseme
 signed names that one in its own from then on. An advertisement of another instance that names this one was signed
 after this one started, by whoever holds the key: no replay and no member can make one. Of two such the later one ends,
 but first it names the other to a neighbour: nothing else would prove to the other that there were two.
+
+Who has a stolen key need not name anybody. Such a run ends none, but people are to know of it: when a node has had
+neighbours for a while, which know its epoch, a NODE of another instance in a later one is from a run that lives.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from dataclasses import dataclass
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_KNOWN_RUNS
-from treecast.base.time import Duration, Instant
+from treecast.base.time import Duration, Instant, after
 from treecast.wire.advertisement import NodeContent
 
 ANSWER_INTERVAL: Duration = 1.0
@@ -23,6 +26,8 @@ TWICE_LIFETIME: Duration = 15.0
 """One of two that both run ends within seconds of the first proof; one that is started again and again is seen oftener
 than this. A third instance is no end: it may be the next of those.
 """
+SETTLED: Duration = 10.0
+"""After a link came up the neighbour has brought what it remembered of an earlier run, whose clock was ahead."""
 LAST_WORD_LIMIT: Duration = 3.0
 """The time that a run that is to end waits for somebody who takes its advertisement, which is repeated meanwhile."""
 
@@ -61,6 +66,14 @@ class Twins:
         self._twin = twin
         if twin.is_older and self._older_since is None:
             self._older_since = twin.seen_at
+
+    def overtaken(self, now: Instant, content: NodeContent, linked_at: Instant) -> None:
+        """A verified NODE of another instance, in an epoch later than this run's: for people alone, where no proof says
+        more. ``linked_at``: since when this node has had a neighbour.
+        """
+        known = self.twin(now)
+        if now >= after(linked_at, SETTLED) and (known is None or not known.is_older):
+            self._twin = Twin(now, content.endpoint_values(), is_older=False)
 
     def rival_acknowledged(self) -> None:
         """A neighbour holds this run's advertisement that names the present rival."""

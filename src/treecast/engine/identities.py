@@ -16,6 +16,9 @@ from treecast.identity.node import CLOCK_TOLERANCE_S
 from treecast.links.refusals import one_index
 
 ADVICE = "run it on one of them, and give the other machine a node of its own (treecast node add)"
+STOLEN = (
+    "; if one of them is not yours, its keys are stolen: treecast node revoke {name}, then node add {name} --replace"
+)
 
 
 def twice(
@@ -25,9 +28,11 @@ def twice(
     twin = broadcast.twins.twin(now)
     if twin is not None:
         text = f"node {own_name} runs on two machines, here ({_where(own)}) and at {_where(twin.endpoints)}: {ADVICE}"
+        text += STOLEN.format(name=own_name)
         yield Problem("identity_twice", own_name, text)
     for node, one, other in broadcast.other_twins.twice(now):
         text = f"node {name(node)} runs on two machines, at {_where(one)} and at {_where(other)}: {ADVICE}"
+        text += STOLEN.format(name=name(node))
         yield Problem("identity_twice", name(node), text)
 
 

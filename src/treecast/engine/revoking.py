@@ -64,9 +64,11 @@ class Revoking:
             yield Problem(
                 "node_revoked",
                 name,
-                f"node {name} was revoked by the network's CA, so no other node talks to it: stop it, or give it new "
-                f"keys where the CA key is, with treecast node add {name} --replace, or treecast node request here and "
-                "treecast node sign --replace there",
+                f"node {name} was revoked by the network's CA with the certificate that it has, so no other node talks "
+                f"to it: where the CA has made a later one for it (treecast node renew {name}), put that node.cert "
+                "into its directory, and it goes on; if there is none, stop it, or give it new keys where the CA key "
+                f"is, with treecast node add {name} --replace, or treecast node request here and treecast node sign "
+                "--replace there",
             )
 
     def _look_at_own(self, now: Instant) -> None:

@@ -204,8 +204,9 @@ class Refusals:
                 return f"{valid}; {_clocks(refused)}"
             case "certificate_revoked":
                 return (
-                    f"the CA has revoked this node's certificate: where the CA key is, give it new keys with treecast "
-                    f"node add {own.name} --replace"
+                    "the CA has revoked this node's certificate: if there is a later one (treecast node renew "
+                    f"{own.name}), put that node.cert into its directory; if there is none, give it new keys where the "
+                    f"CA key is, with treecast node add {own.name} --replace"
                 )
             case "certificate_extension_unknown":
                 return f"this node's certificate has an extension that it does not know: {_SAME_RELEASE}"

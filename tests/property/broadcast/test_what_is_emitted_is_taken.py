@@ -295,7 +295,7 @@ def test_prefixes_of_groups_are_taken(prefix: str, numbers: tuple[int, int, int]
 @relaxed
 @given(items=st.lists(st.tuples(u32, u64, u64), max_size=200))
 def test_acknowledgements_are_taken(items: list[tuple[int, int, int]]) -> None:
-    neighbour = Neighbour(NodeIndex(2), Timers(), Random(1), Drops())
+    neighbour = Neighbour(NodeIndex(2), Timers(), Random(1), Drops(), Instant(0.0))
     neighbour.acknowledgements += items
     heard = [as_heard(message) for message in neighbour.messages(Instant(0.0))]
     assert [item for message in heard if isinstance(message, Acknowledge) for item in message.items] == items

@@ -194,7 +194,7 @@ def test_no_handshake_goes_to_an_endpoint_that_reaches_many() -> None:
 
 def test_one_sequence_for_many_keys_is_not_repeated_for_ever() -> None:
     wake: Timers[NodeIndex] = Timers()
-    neighbour = Neighbour(NodeIndex(2), wake, Random(1), Drops())
+    neighbour = Neighbour(NodeIndex(2), wake, Random(1), Drops(), Instant(0.0))
     for number in range(100):
         key = number.to_bytes(4, "big")
         neighbour.offer(Instant(0.0), Record(NodeIndex(3), 1, 7, Kind.GROUPS, key, b"\x01", b"wire", number))

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
+from ipaddress import IPv4Address
 
 import pytest
+from msgspec.structs import replace
 
 from tests.sim.engine.meshes import is_twice, mesh, must_end, twice
+from treecast.base.addresses import Endpoint
+from treecast.base.commands import SendControl
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.broadcast.twins import LAST_WORD_LIMIT, OtherTwins, Twins
 from treecast.sim.world import SimNode, World
-from treecast.wire.advertisement import NodeContent
+from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, ListedEndpoint, NodeContent, Signed, emit
+from treecast.wire.control import Flood, emit_control
 
 
 @pytest.mark.parametrize("clock_error", [0.0, -3600.0, 3600.0])
@@ -130,3 +135,46 @@ def test_runs_that_started_in_the_same_millisecond_agree_which_ends() -> None:
     two.receive(Instant(0.0), NodeContent(b"", (), one.instance, one.started_ms, two.instance))
     found = [twins.twin(Instant(0.0)) for twins in (one, two)]
     assert [twin.is_older for twin in found if twin is not None] == [False, True]
+
+
+def stolen(node: SimNode, epoch: int, at: Endpoint) -> bytes:
+    """A NODE of whoever has the node's keys, and names no other run."""
+    endpoint = ListedEndpoint(at.address.packed, at.port)
+    content = NodeContent(node.identity.certificate.encode(), (endpoint,), b"thethief", epoch)
+    body = emit(Body(node.index, epoch, 1, Kind.NODE, b"", emit(content)))
+    return emit(Signed(body, node.identity.keys.signing.sign(SIGNING_CONTEXT, body)))
+
+
+def test_the_victim_of_a_thief_that_names_nobody_has_the_problem_as_all_others_have_and_goes_on() -> None:
+    world = World(5)
+    hub, node, witness = mesh(world)
+    carrier = world.add(peer=hub)
+    world.run_until(lambda: carrier.is_linked(hub) and hub.is_linked(carrier), 20)
+    at = Endpoint(IPv4Address("198.51.100.66"), 7700)
+    wire = stolen(node, 2**50, at)
+    carrier.carry_out([SendControl(hub.index, emit_control(Flood((wire,))))])
+    world.run(3.0)
+    for other in (hub, node, witness):
+        (problem,) = twice(other)
+        assert str(at) in problem.text and str(node.endpoint) in problem.text
+        assert "treecast node revoke n2" in problem.text
+    assert not must_end(node)
+    world.run(20.0)
+    assert twice(hub) == twice(node) == twice(witness) == []
+    assert not must_end(node)
+    carrier.carry_out([SendControl(hub.index, emit_control(Flood((wire,))))])
+    world.run(3.0)
+    assert twice(node) == [], "it is known, and replayed"
+
+
+def test_what_the_first_neighbours_remember_is_no_other_run_and_a_proof_is_not_overwritten() -> None:
+    own, other = Twins(b"ownown00", 1000), NodeContent(b"", (), b"another0", 10)
+    own.overtaken(Instant(9.9), other, Instant(0.0))
+    assert own.twin(Instant(9.9)) is None
+    own.overtaken(Instant(10.0), other, Instant(0.0))
+    assert own.twin(Instant(10.0)) is not None
+    own.overtaken(Instant(20.0), other, Instant(0.0))
+    assert own.twin(Instant(30.0)) is not None, "as long as it goes on"
+    own.receive(Instant(31.0), replace(other, rival=b"ownown00"))
+    own.overtaken(Instant(32.0), other, Instant(0.0))
+    assert own.must_end(Instant(40.0)) is not None

@@ -131,6 +131,9 @@ def test_the_next_certificate_of_the_same_keys_is_taken_at_once_where_the_ca_giv
     world.run(GONE_WITHIN_S)
     assert not linked(others, revoked)
     assert problems(revoked) == ["node_revoked"]
+    (text,) = [one.text for one in revoked.engine.problems(revoked.now) if one.kind == "node_revoked"]
+    newest, new_keys = (text.index(f"treecast node {verb}") for verb in ("renew n4", "add n4 --replace"))
+    assert newest < new_keys, "what is enough comes first"
     certificate = world.certify(revoked.index, revoked.identity.keys, not_before_s=1)
     revoked.carry_out(revoked.engine.renew(revoked.now, certificate))
     world.run_until(lambda: len(linked(others, revoked)) == 3, 5.0)

@@ -59,7 +59,7 @@ def test_so_many_nodes_are_watched_for_a_second_instance(monkeypatch: pytest.Mon
 
 
 def test_so_many_origins_are_requested_at_a_time() -> None:
-    neighbour = Neighbour(NodeIndex(2), Timers(), Random(1), Drops())
+    neighbour = Neighbour(NodeIndex(2), Timers(), Random(1), Drops(), Instant(0.0))
     for origin in range(100):
         neighbour.request(START, NodeIndex(origin))
     at_a_time = list(range(MAX_REQUESTED_ORIGINS // 2))
