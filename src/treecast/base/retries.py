@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from treecast.base.time import Duration, Instant, after
@@ -67,6 +68,9 @@ class Retries(Generic[K]):
     def next_deadline(self) -> Instant | None:
         """When ``take`` has something."""
         return self._due
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._waiting)
 
     def __contains__(self, key: K) -> bool:
         return key in self._waiting

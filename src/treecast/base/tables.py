@@ -14,7 +14,7 @@ NEARLY_FULL = 0.9
 @dataclass(frozen=True, slots=True)
 class TableUse:
     """``what``: the entries, as people call them; ``advice``: what to do before the table is full; ``largest``: the
-    node with most of them, and how many.
+    node with most of them, and how many; ``wants_most``: the one that wants most groups, where they are made for these.
     """
 
     what: str
@@ -22,6 +22,7 @@ class TableUse:
     most: int
     advice: str
     largest: tuple[NodeIndex, int] | None = None
+    wants_most: tuple[NodeIndex, int] | None = None
 
 
 def nearly_full(tables: Iterable[TableUse], name: Callable[[NodeIndex], str] = str) -> Iterator[Problem]:
@@ -37,6 +38,8 @@ def nearly_full(tables: Iterable[TableUse], name: Callable[[NodeIndex], str] = s
 
 
 def _whose(table: TableUse, name: Callable[[NodeIndex], str]) -> str:
+    if table.wants_most is not None:
+        return f", {name(table.wants_most[0])} wants most: {table.wants_most[1]} groups"
     if table.largest is None or not table.used:
         return ""
     node, count = table.largest

@@ -18,6 +18,8 @@ from treecast.broadcast.store import RecordKey
 from treecast.wire.advertisement import Body, Signed
 
 QUEUE_FULL = "advertisement_queue_full"
+QUEUE_FULL_AS_OF = "advertisement_queue_full_as_of"
+"""The same, noted of the origin that they name; nobody has looked at their signature."""
 WORK_OF_EACH = 2
 """A signature and an entry cost as much as two groups that are listed anew: each changes a tree, and takes 0.1 ms."""
 LITTLE_WORK = 8
@@ -72,20 +74,20 @@ class Arrivals:
         self._work.take(now, arrival.work)
         return True
 
-    def put(self, peer: NodeIndex, arrival: Arrival) -> int:
+    def put(self, peer: NodeIndex, arrival: Arrival) -> NodeIndex | None:
         """Keep it for a later turn, in place of an older one of its key. MalformedError where the neighbour has brought
-        too much; returns how many of an origin with more were put out for it.
+        too much; returns the origin with more of which one was put out for it.
         """
         brought = self._brought.setdefault(peer, _Brought())
         origin, key = NodeIndex(arrival.body.origin), (arrival.body.kind, arrival.body.key)
         waiting = brought.of.get(origin, {})
-        put_out = 0
+        put_out: NodeIndex | None = None
         if key not in waiting and brought.count >= MAX_WAITING_ADVERTISEMENTS:
             room = brought.shares.that_makes_room(origin)
             if room is None:
                 raise MalformedError(QUEUE_FULL)
             self._remove(brought, *room)
-            put_out = 1
+            put_out = room[0]
         if key not in waiting:
             brought.count += 1
             brought.shares.put(origin, key)

@@ -13,7 +13,7 @@ from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant, after
 from treecast.broadcast.acceptance import Acceptance, groups_in
-from treecast.broadcast.arrivals import QUEUE_FULL, WORK_OF_EACH, Arrival, Arrivals
+from treecast.broadcast.arrivals import QUEUE_FULL, QUEUE_FULL_AS_OF, WORK_OF_EACH, Arrival, Arrivals
 from treecast.broadcast.ca_records import VOID, CaRecords
 from treecast.broadcast.consulted_neighbours import ConsultedNeighbours
 from treecast.broadcast.flooding import Neighbour
@@ -122,9 +122,15 @@ class Intake:
         if self._arrivals.is_taken_at_once(now, peer, arrival):
             return False
         put_out = self._arrivals.put(peer, arrival)
-        if put_out:
-            self._drops.count(QUEUE_FULL, put_out)
+        if put_out is not None:
+            self._drops.count(QUEUE_FULL)
+            self._note_full(peer, put_out)
         return True
+
+    def _note_full(self, peer: NodeIndex, origin: NodeIndex) -> None:
+        """One that the neighbour has brought found no room."""
+        self._drops.note_of(peer, QUEUE_FULL)
+        self._drops.note_of(origin, QUEUE_FULL_AS_OF)
 
     def _take(self, now: Instant, sender: Neighbour, arrival: Arrival, *, has_waited: bool) -> list[Learned]:
         body = arrival.body
@@ -132,6 +138,8 @@ class Intake:
             return self._take_signed(now, sender, arrival, has_waited=has_waited)
         except MalformedError as error:
             self._drops.count(error.reason)
+            if error.reason == QUEUE_FULL:
+                self._note_full(sender.peer, NodeIndex(body.origin))
             origin = self._store.get(NodeIndex(body.origin))
             if error.reason in VOID:
                 self._ca_records.answer_void(now, sender, body)

@@ -1,7 +1,8 @@
-"""Nodes whose frames and datagrams are refused here, as problems that name them and say what to do.
+"""Nodes whose frames, datagrams and messages are refused here, as problems that name them and say what to do.
 
-The data plane counts refusals by node where it is proven which node it was; a look takes what has come since the look
-before. What is refused now and then, while links, trees and LANs change, is no problem.
+The data plane counts refusals by node where it is proven which node it was, and so do the rooms of the engine; a look
+takes what has come since the look before. What is refused now and then, while links, trees and LANs change, is no
+problem.
 """
 
 from __future__ import annotations
@@ -23,7 +24,15 @@ FEWEST = 10
 FEWEST_SECONDS = 3
 """Nor are those of fewer seconds: a change somewhere refuses many at once, and then no more."""
 
-FULL = ("fragment_table_full", "key_offers_full", "tree_states_full", "punt_peer_full")
+QUEUE_FULL_AS_OF = "advertisement_queue_full_as_of"
+"""The same advertisements by the origin that they name, unverified: the other reason has the neighbour's name."""
+FULL = (
+    "fragment_table_full",
+    "key_offers_full",
+    "tree_states_full",
+    "punt_peer_full",
+    "advertisement_queue_full",
+)
 """Reasons of tables and queues: ``daemon.overruns`` makes one problem of each, which names the node with most."""
 
 _NOT_ITS_TO_SEND = {
@@ -34,7 +43,7 @@ _NOT_ITS_TO_SEND = {
 
 
 class Refusals(Protocol):
-    """The part of ``adapters.native.DataPlane`` that is read."""
+    """The part of ``adapters.native.DataPlane``, and of the engine's ``Drops``, that is read."""
 
     def take_refusals(self) -> Iterable[tuple[NodeIndex, str, int]]: ...
 
@@ -60,31 +69,54 @@ class _Refused:
 class RefusedNodes:
     """``problems`` is a source of ``daemon.problems``; ``most`` names nodes for another one, which comes after it."""
 
-    def __init__(self, view: View, plane: Refusals) -> None:
+    def __init__(self, view: View, *sources: Refusals) -> None:
         self._view = view
-        self._plane = plane
+        self._sources = sources
         self._refused: OrderedDict[tuple[NodeIndex, str], _Refused] = OrderedDict()
         """The one to which something was added last is last."""
 
     def problems(self, now: Instant) -> Iterator[Problem]:
         """Called about once a second."""
-        for node, reason, count in self._plane.take_refusals():
-            self._add(now, (node, reason), count)
+        for source in self._sources:
+            for node, reason, count in source.take_refusals():
+                self._add(now, (node, reason), count)
         for key in [key for key, refused in self._refused.items() if not refused.look(now)]:
             del self._refused[key]
         for node, reason in sorted(self._refused):
             refused = self._refused[node, reason]
-            if refused.is_named and reason not in FULL:
+            if refused.is_named and reason not in (*FULL, QUEUE_FULL_AS_OF):
                 yield self._problem(node, reason, refused.counts.total)
 
     def most(self, reason: str) -> str:
         """The node with most within the last minute, for a text; empty where no node is known."""
+        if reason == "tree_table_full":
+            return self._wants_most()
+        found = self._with_most(reason)
+        if found is None:
+            return ""
+        node, most, all_named = found
+        origin = self._with_most(QUEUE_FULL_AS_OF) if reason == "advertisement_queue_full" else None
+        if origin is not None:
+            whose, who = self._view.name_and_address(origin[0]), self._view.name_and_address(node)
+            brought = f"{most} of {all_named} in the last minute were brought by {who}, {origin[1]} as of {whose}"
+            return f"; {brought}: at {self._view.name(origin[0])} {_find_out(self._view.name(origin[0]))}"
+        who = self._view.name_and_address(node)
+        return f"; {most} of {all_named} in the last minute are of {who}: {_find_out(self._view.name(node))}"
+
+    def _with_most(self, reason: str) -> tuple[NodeIndex, int, int] | None:
+        """The node, its count, and that of all who are known."""
         counts = [(refused.counts.total, node) for (node, of), refused in self._refused.items() if of == reason]
         if not counts:
-            return ""
+            return None
         most, node = max(counts)
-        all_named, who = sum(count for count, _ in counts), self._view.name_and_address(node)
-        return f"; {most} of {all_named} in the last minute are of {who}: {_find_out(self._view.name(node))}"
+        return node, most, sum(count for count, _ in counts)
+
+    def _wants_most(self) -> str:
+        found = self._view.wants_most()
+        if found is None:
+            return ""
+        node, groups = found
+        return f"; {self._view.name_and_address(node)} wants most: {groups} groups: {_find_out(self._view.name(node))}"
 
     def _add(self, now: Instant, key: tuple[NodeIndex, str], count: int) -> None:
         refused = self._refused.get(key)
@@ -99,6 +131,12 @@ class RefusedNodes:
         name, who = self._view.name(node), self._view.name_and_address(node)
         if reason == "source_of_another_node":
             return Problem("source_of_another_node", name, self._source(node, name, who, count))
+        if reason == "control_malformed":
+            text = (
+                f"{who} sent this node {count} control messages in the last minute that cannot be read, and they were "
+                f"dropped: install one release of Treecast on both, or {_find_out(name)}"
+            )
+            return Problem("control_malformed", name, text)
         if reason != "broadcast_signature_rate":
             return Problem("broadcast_refused", f"{name} {reason}", _broadcast(name, who, reason, count))
         if node == self._view.me:

@@ -135,7 +135,7 @@ def _parts_of(opened: Opened, now: Instant) -> _Parts:
     of_hosts = (remembered_vlans(options.directory, node), remembered_pim(options.directory, node))
     of_ca = remembered_ca_records(options.directory, network, node)
     memory = Memory(options.directory, (of_ca, of_links, *of_hosts), log)
-    refused_nodes = RefusedNodes(engine.view, plane)
+    refused_nodes = RefusedNodes(engine.view, plane, engine.drops)
     overruns = Overruns(lambda: _drops(engine, plane), refused_nodes.most)
     not_permitted = NotPermitted(options.directory, engine.view, plane)
     overused = OverusedRoutes(engine.view.name, plane.forward_cuts)

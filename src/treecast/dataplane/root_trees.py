@@ -67,9 +67,10 @@ class RootTrees:
         self.commands: list[Command] = []
         self.offers = TreeOffers(me, drops, self._give)
 
-    def tables(self) -> Iterator[TableUse]:
-        """How full they are."""
-        yield TableUse("trees of this node", len(self._trees), MAX_ROOT_TREES, "send to fewer groups and sources")
+    def tables(self, wants_most: tuple[NodeIndex, int] | None) -> Iterator[TableUse]:
+        """How full they are. ``wants_most``: the node that wants most groups, and how many."""
+        advice = "send to fewer groups and sources"
+        yield TableUse("trees of this node", len(self._trees), MAX_ROOT_TREES, advice, wants_most=wants_most)
 
     def problems(self, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
         """Members that acknowledge no key, or have no place. ``name``: of a node."""

@@ -312,6 +312,10 @@ class Discovery:
         yield from self._host_table.problems(now, name)
         yield from self._claims.problems(name)
 
+    def with_most_hosts(self) -> tuple[NodeIndex, int] | None:
+        """The other node that claims most, and how many."""
+        return self._host_table.remote.largest()
+
     def tables(self, port_name: Callable[[int], str]) -> Iterator[TableUse]:
         """How full they are."""
         for port, hosts in [*self._host_table.local.ports(), *self._multicast_only.ports()]:

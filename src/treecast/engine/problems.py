@@ -49,6 +49,6 @@ class EngineProblems:
         yield from self._rooms.discovery.tables(self._rooms.ports.name)
         yield from self._rooms.membership.tables()
         yield from self._rooms.broadcast.tables()
-        yield from self._rooms.root_trees.tables()
+        yield from self._rooms.root_trees.tables(self._rooms.topology.table.with_most())
         yield from self._rooms.downstream_trees.tables()
         yield from self._rooms.tree_states.tables()

@@ -35,6 +35,7 @@ from treecast.engine.rooms import Rooms
 from treecast.wire import ethernet
 from treecast.wire.beacon import is_beacon
 from treecast.wire.control import (
+    CONTROL_MALFORMED,
     Acknowledge,
     Ciphertext,
     Digest,
@@ -140,6 +141,8 @@ class Reception:
             message = parse_control(event.data)
         except MalformedError as error:
             self._rooms.drops.count(error.reason)
+            if error.reason == CONTROL_MALFORMED:
+                self._rooms.drops.note_of(event.peer, error.reason)
             return
         match message:
             case Flood() | Acknowledge() | Digest() | Ranges():

@@ -5,6 +5,7 @@ Without this the tables of both sides would differ until the node ends.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import get_args
 
@@ -88,17 +89,30 @@ class Refusals:
         tried_again = (rooms.discovery.retries, rooms.root_trees.refused_trees.retries, rooms.port_groups.retries)
         hosts, trees, groups = (len(retries) for retries in tried_again)
         if hosts:
-            yield _full("hosts", f"{hosts} hosts of other nodes", "frames for them are flooded or dropped")
+            what = f"{hosts} hosts of other nodes{self._most_hosts()}"
+            yield _full("hosts", what, "frames for them are flooded or dropped")
         if trees:
             what = f"trees of {trees} groups and sources that other nodes want{self._most()}"
             yield _full("trees", what, "frames that hosts here send to them are dropped")
         if groups:
-            yield _full("port groups", f"{groups} groups of ports", "these ports do not get them")
+            what = f"{groups} groups of ports{self._most_groups()}"
+            yield _full("port groups", what, "these ports do not get them")
 
     def _most(self) -> str:
         """The node that wants most groups, in words."""
         found = self._rooms.topology.table.with_most()
         return "" if found is None else f" ({self._rooms.nodes.name(found[0])} wants most: {found[1]})"
+
+    def _most_hosts(self) -> str:
+        """The other node with most hosts, in words."""
+        found = self._rooms.discovery.with_most_hosts()
+        return "" if found is None else f" ({self._rooms.nodes.name(found[0])} has most: {found[1]})"
+
+    def _most_groups(self) -> str:
+        """The port with most groups for which there is no room, in words."""
+        ports = Counter(port for port, _ in self._rooms.port_groups.retries)
+        ((port, count),) = ports.most_common(1)
+        return f" ({self._rooms.ports.name(port)} has most: {count})"
 
 
 def _full(table: str, what: str, meanwhile: str) -> Problem:

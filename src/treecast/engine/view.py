@@ -220,6 +220,10 @@ class View:
             members.append(MemberView(self.me, here, None))
         return tuple(sorted(members, key=lambda member: member.node))
 
+    def wants_most(self) -> tuple[NodeIndex, int] | None:
+        """The other node that wants most groups, and how many."""
+        return self._rooms.topology.table.with_most()
+
     def prefixes(self) -> Iterator[PrefixView]:
         """Prefixes of groups that nodes get without joining, this one among them, in order."""
         of_others, own = self._rooms.topology.table.prefixes, self._rooms.prefixes

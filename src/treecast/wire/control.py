@@ -15,6 +15,7 @@ from msgspec import Meta
 from treecast.base.errors import MalformedError
 from treecast.wire.one_line import hexadecimal, line, listed
 
+CONTROL_MALFORMED = "control_malformed"
 MAX_CONTROL_BYTES = 1196
 """Fits the smallest underlay (docs/protocol.md section 8)."""
 MAX_ADVERTISEMENT_BYTES = 1176
@@ -196,15 +197,15 @@ def emit_control(message: ControlMessage) -> bytes:
 def parse_control(data: bytes) -> ControlMessage:
     """Bytes to a message; MalformedError: "control_unknown" for one of a later version, else "control_malformed"."""
     if len(data) > MAX_CONTROL_BYTES:
-        raise MalformedError("control_malformed")
+        raise MalformedError(CONTROL_MALFORMED)
     try:
         message = _decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         if _has_unknown_tag(data):
             raise MalformedError("control_unknown") from error
-        raise MalformedError("control_malformed") from error
+        raise MalformedError(CONTROL_MALFORMED) from error
     if isinstance(message, Ranges) and not message.is_ordered:
-        raise MalformedError("control_malformed")
+        raise MalformedError(CONTROL_MALFORMED)
     return message
 
 

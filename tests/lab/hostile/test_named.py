@@ -49,10 +49,16 @@ def test_who_sends_frames_of_others_or_fills_a_table_is_named(hostility: Hostili
             for number in itertools.islice(numbers, AT_ONCE):
                 session.send(wire.FRAGMENT, wire.fragment(number, 0, 2, 1500, bytes(750)))
 
+        def garble() -> None:
+            for _ in range(AT_ONCE):
+                session.send(wire.CONTROL, b"\xc1")
+
         text = wait_named(n1, "source_of_another_node", "spoof", spoof)
         assert text.startswith("spoof (10.77.0.") and "treecast node renew spoof --role bridge,relay" in text
         text = wait_named(n1, "no_room", "fragment_table_full", leave_parts_out)
         assert " in the last minute are of spoof (10.77.0." in text
+        text = wait_named(n1, "control_malformed", "spoof", garble)
+        assert text.startswith("spoof (10.77.0.") and "treecast node revoke spoof" in text
 
 
 def test_who_signs_more_broadcast_than_is_checked_is_named_and_who_signs_none(hostility: Hostility) -> None:

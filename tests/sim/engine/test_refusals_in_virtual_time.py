@@ -13,6 +13,7 @@ from treecast.base.commands import (
     FloodFrame,
     Inject,
     InstallSession,
+    SendControl,
     SetHost,
     SetKeepLocal,
     SetPortForwarding,
@@ -80,6 +81,8 @@ def test_a_host_that_had_no_room_is_placed_when_there_is_and_is_a_problem_until_
     world.run(1.0)
     assert first.forwarder.hosts == {}
     assert problems(first) == [("table_full", "hosts")]
+    text = next(one.text for one in first.engine.problems(first.now) if one.kind == "table_full")
+    assert "1 hosts of other nodes (n2 has most: 1)" in text
     first.forwarder.refuses = room
     world.run_until(lambda: list(first.forwarder.hosts.values()) == [second.index], LAST_PAUSE + 2.0)
     assert problems(first) == []
@@ -205,3 +208,15 @@ def test_what_was_refused_is_tried_rarely_while_it_is_and_fast_when_it_is_not() 
         sizes.append(len(retries.take(due)))
     assert sizes == [16, 32, 52]
     assert len(retries) == 0
+
+
+def test_who_sends_a_control_message_that_cannot_be_read_is_noted_and_who_sends_a_later_one_is_not() -> None:
+    world = World(7)
+    first, second = linked(world)
+    second.carry_out([SendControl(first.index, b"\xc1"), SendControl(first.index, b"\x91\x7f")])
+    world.run(1.0)
+    assert {reason: first.engine.drops.snapshot()[reason] for reason in ("control_malformed", "control_unknown")} == {
+        "control_malformed": 1,
+        "control_unknown": 1,
+    }
+    assert first.engine.drops.take_refusals() == [(second.index, "control_malformed", 1)]

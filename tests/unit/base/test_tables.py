@@ -26,3 +26,9 @@ def test_a_table_that_nodes_fill_names_the_one_with_most_and_its_share() -> None
     for entry in range(950):
         shares.remove(NodeIndex(7), entry)
     assert shares.largest() == (NodeIndex(8), 238)
+
+
+def test_a_table_that_is_filled_for_what_nodes_want_names_who_wants_most() -> None:
+    use = TableUse("trees of this node", 950, 1000, "send to fewer", wants_most=(NodeIndex(7), 800))
+    (problem,) = nearly_full([use], lambda node: f"n{node}")
+    assert problem.text.startswith("950 trees of this node, n7 wants most: 800 groups: there is room for 1000 only")

@@ -85,12 +85,12 @@ def test_so_many_of_a_neighbour_wait_and_the_origin_with_most_makes_room_for_oth
     arrivals = Arrivals()
     come(arrivals, START, LIAR, arrival(1, 0))
     for number in range(MAX_WAITING_ADVERTISEMENTS):
-        assert arrivals.put(LIAR, arrival(9, number)) == 0
+        assert arrivals.put(LIAR, arrival(9, number)) is None
     with pytest.raises(MalformedError, match="advertisement_queue_full"):
         arrivals.put(LIAR, arrival(9, MAX_WAITING_ADVERTISEMENTS))
-    assert arrivals.put(LIAR, arrival(8, 0)) == 1
+    assert arrivals.put(LIAR, arrival(8, 0)) == 9
     assert len(arrivals) == MAX_WAITING_ADVERTISEMENTS
-    assert arrivals.put(OTHER, arrival(8, 0)) == 0, "each neighbour has its own"
+    assert arrivals.put(OTHER, arrival(8, 0)) is None, "each neighbour has its own"
 
 
 def test_what_a_neighbour_brought_goes_with_its_link() -> None:

@@ -17,7 +17,8 @@ from tests.unit.broadcast.test_broadcast import (
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.time import Instant
-from treecast.broadcast import own_advertisements, quotas, store
+from treecast.base.token_bucket import TokenBucket
+from treecast.broadcast import arrivals, own_advertisements, quotas, store
 from treecast.broadcast.store import NODE_LIFETIME
 from treecast.wire.advertised_groups import GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertisement import Kind, NodeContent, emit, parse_signed
@@ -167,3 +168,21 @@ def test_what_a_chunk_listed_before_goes_with_what_it_lists_now() -> None:
     known(node, advertisement(ORIGIN, 4, Kind.GROUPS, GROUPS, emit(WANTED)))
     learned = node.hear(2, Flood((node_advertisement(ORIGIN, 1, epoch=2),)))
     assert (learned[0].kind, learned[0].before) == (Kind.GROUPS, WANTED), "of an epoch that is void"
+
+
+def test_what_a_neighbour_brings_beyond_its_queue_is_noted_of_it_and_of_the_origin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(arrivals, "LITTLE_WORK", 0)
+    monkeypatch.setattr(arrivals, "MAX_WAITING_ADVERTISEMENTS", 2)
+    node = linked()
+    known(node, node_advertisement(ORIGIN, 1), node_advertisement(6, 1))
+    node.broadcast._intake._arrivals._work = TokenBucket.full(1.0, 1.0, node.now)
+    wires = [advertisement(ORIGIN, 2 + n, Kind.GROUPS, chunk_key(n), emit(WANTED)) for n in range(40)]
+    wires.append(advertisement(6, 2, Kind.GROUPS, chunk_key(0), emit(WANTED)))
+    for wire in wires:
+        node.broadcast.receive(node.now, NodeIndex(2), Flood((wire,)))
+    count = node.drops.snapshot()["advertisement_queue_full"]
+    assert count > 10
+    noted = {(of, reason): amount for of, reason, amount in node.drops.take_refusals()}
+    assert noted == {(2, arrivals.QUEUE_FULL): count, (ORIGIN, arrivals.QUEUE_FULL_AS_OF): count}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.sim.engine.test_permitted_groups import two
+from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.last_minute import MINUTE
 from treecast.base.limits import MAX_NAMED_REFUSED
@@ -23,14 +24,20 @@ class Node:
     """A node that is linked with another one, ``other``, and whose data plane counts what the test says."""
 
     def __init__(self, rights: Rights = MAY_BRIDGE) -> None:
-        _, other, own = two(rights)
+        self.world, other, own = two(rights)
         self.me, self.other, self.name = own.index, other.index, other.identity.certificate.name
         address = other.identity.certificate.ipv4
         assert address is not None
         self.address = address.ip
         self.now = Instant(1000.0)
         self._waiting: list[tuple[NodeIndex, str, int]] = []
-        self.nodes = RefusedNodes(own.engine.view, self)
+        self.view = own.engine.view
+        self.nodes = RefusedNodes(self.view, self)
+
+    def named(self, node: NodeIndex) -> tuple[str, str]:
+        """Its name and address."""
+        name, _, address = self.view.name_and_address(node).partition(" (")
+        return name, address.rstrip(")")
 
     def take_refusals(self) -> list[tuple[NodeIndex, str, int]]:
         taken, self._waiting = self._waiting, []
@@ -118,6 +125,41 @@ def test_a_full_table_is_one_problem_with_the_name_of_the_node_with_most(reason:
     (problem,) = overruns.problems(node.now)
     assert (problem.kind, problem.subject) == ("no_room", reason)
     assert f"({reason}); 60 of 65 in the last minute are of {node.name} ({node.address}): find out" in problem.text
+
+
+def test_a_full_queue_of_advertisements_names_who_brought_them_and_as_of_whom() -> None:
+    node, reason = Node(), "advertisement_queue_full"
+    assert node.seconds(reason, 20) == node.second(reason + "_as_of", 58, node.me) == []
+    own, other = (f"{name} ({address})" for name, address in (node.named(node.me), (node.name, node.address)))
+    (problem,) = Overruns(lambda: {reason: 75}, node.nodes.most).problems(node.now)
+    assert f"60 of 60 in the last minute were brought by {other}, 58 as of {own}: at " in problem.text
+
+
+def test_a_full_table_of_trees_names_who_wants_most_groups() -> None:
+    node = Node()
+    overruns = Overruns(lambda: {"tree_table_full": 75}, node.nodes.most)
+    assert next(overruns.problems(node.now)).text.endswith("(tree_table_full)"), "nobody wants any"
+    node.world.nodes[node.other].report("239.1.2.3")
+    node.world.run(2.0)
+    (problem,) = overruns.problems(node.now)
+    assert f"(tree_table_full); {node.name} ({node.address}) wants most: 1 groups: find out" in problem.text
+
+
+def test_who_sends_control_messages_that_cannot_be_read_is_named() -> None:
+    node = Node()
+    (problem,) = node.seconds("control_malformed", FEWEST)
+    assert (problem.kind, problem.subject) == ("control_malformed", node.name)
+    assert problem.text.startswith(f"{node.name} ({node.address}) sent this node 30 control messages in the last ")
+    assert f"treecast node revoke {node.name}" in problem.text
+
+
+def test_what_rooms_note_of_nodes_is_looked_at_as_what_the_data_plane_counts() -> None:
+    node, drops = Node(), Drops()
+    nodes = RefusedNodes(node.view, node, drops)
+    for second in range(FEWEST_SECONDS):
+        drops.note_of(node.other, "control_malformed", FEWEST)
+        found = list(nodes.problems(Instant(float(second))))
+    assert [problem.subject for problem in found] == [node.name]
 
 
 def test_where_nobody_is_known_a_full_table_names_nobody() -> None:
