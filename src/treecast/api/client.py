@@ -51,6 +51,11 @@ def fetch_groups(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Group]:
     return _request(directory, Verb.GROUPS, _Reply[list[Group]], timeout_s)
 
 
+def fetch_some_groups(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Group]:
+    """The first part of the multicast table, for people; OperatorError when it does not answer."""
+    return _request(directory, Verb.SOME_GROUPS, _Reply[list[Group]], timeout_s)
+
+
 def fetch_group_changes(directory: Path, since: int | None, timeout_s: float = TIMEOUT_S) -> GroupChanges:
     """Changes of the multicast table since a position, or all of it; OperatorError when it does not answer.
 

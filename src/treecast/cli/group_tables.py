@@ -8,7 +8,18 @@ from itertools import groupby
 from rich.console import Group as Stack
 from rich.console import RenderableType
 
-from treecast.api.records import Group, LocalGroup, LocalHost, LocalJoin, LocalSource, Member, Querier, Sender
+from treecast.api.records import (
+    GROUPS_SHOWN,
+    Group,
+    LocalGroup,
+    LocalHost,
+    LocalJoin,
+    LocalSource,
+    Member,
+    Querier,
+    Sender,
+    Status,
+)
 from treecast.base.time import in_time
 from treecast.cli.layout import Column
 from treecast.cli.tables import console, in_brackets, in_bytes, rows_table, with_vlan
@@ -21,6 +32,20 @@ SENDER_SILENCE_S = 5.0
 
 def print_groups(groups: Sequence[Group], queriers: Sequence[Querier]) -> None:
     console().print(group_tables(groups, queriers), crop=False)
+
+
+def print_left_out(groups: Sequence[Group], status: Status) -> None:
+    """How many groups there are beside these, where these are as many as are shown at once."""
+    if len({_of_group(row) for row in groups if "/" not in row.group}) >= GROUPS_SHOWN:
+        console().print(_left_out(groups, status), soft_wrap=True)
+
+
+def _left_out(groups: Sequence[Group], status: Status) -> str:
+    """The table may have grown or shrunk since it was read: the number is about right."""
+    shown = {_of_group(row) for row in groups if any(member.node != status.node for member in row.members)}
+    left = status.groups_of_others - len(shown)
+    which = f"{left:,} more groups that other nodes want" if left > 0 else "more groups"
+    return f"\nand {which}: treecast groups --all lists all, treecast groups --json too"
 
 
 def group_tables(groups: Sequence[Group], queriers: Sequence[Querier]) -> RenderableType:

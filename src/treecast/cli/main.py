@@ -204,6 +204,7 @@ def groups(
     directory: NodeDirectory = None,
     json: JsonOption = False,
     watch: Annotated[bool, typer.Option("--watch", help="Follow changes until Ctrl-C.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All groups, not 1,000 of them; --json has all.")] = False,
 ) -> None:
     """The multicast table: groups, the nodes and hosts that want them, and their queriers."""
     directory = resolved(directory)
@@ -212,15 +213,18 @@ def groups(
 
         following.watch(directory, json=json)
         return
-    from treecast.api.client import fetch_groups, fetch_status
+    from treecast.api.client import fetch_groups, fetch_some_groups, fetch_status
 
-    answer = fetch_groups(directory)
+    answer = fetch_groups(directory) if every or json else fetch_some_groups(directory)
     if json:
         print_json(answer)
     else:
-        from treecast.cli.group_tables import print_groups
+        from treecast.cli.group_tables import print_groups, print_left_out
 
-        print_groups(answer, fetch_status(directory).queriers)
+        status = fetch_status(directory)
+        print_groups(answer, status.queriers)
+        if not every:
+            print_left_out(answer, status)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from treecast.adapters import clock
 from treecast.adapters.native import DataPlane
-from treecast.api.records import Answer, Problem, Rows, Status, Verb
+from treecast.api.records import GROUPS_SHOWN, Answer, Problem, Rows, Status, Verb
 from treecast.base.time import Instant, iso_date
 from treecast.daemon import logs
 from treecast.daemon.bridging import Bridging
@@ -57,6 +57,8 @@ class Answers:
                 return peer_answers(self._view, self._plane, clock.monotonic())
             case Verb.GROUPS | Verb.GROUP_CHANGES:  # who follows is answered by ``group_followers``
                 return self._groups().groups()
+            case Verb.SOME_GROUPS:
+                return self._groups().some(GROUPS_SHOWN)
             case Verb.HOSTS:
                 return host_answers(self._view, self._bridging.lan_addresses, clock.monotonic())
             case Verb.BRIDGE:
@@ -107,6 +109,7 @@ class Answers:
             revoked=[name for _, name in self._view.revoked()],
             log_level=logs.present_level(),
             children=self._view.children(),
+            groups_of_others=self._view.groups_of_others(),
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from itertools import chain
 
 from treecast.api.records import (
     Group,
@@ -52,10 +53,23 @@ class GroupAnswers:
         """
         traffic = GroupTraffic()
         yield from traffic.read(self._plane)
+        yield from self._listed(traffic, chain(self._view.groups(), traffic.groups()), None)
+
+    def some(self, most: int) -> Iterator[Group | None]:
+        """The same of so many groups: of those first that somebody sends to, and that hosts here joined."""
+        traffic = GroupTraffic()
+        yield from traffic.read(self._plane)
+        groups = chain(traffic.groups(), self._view.joined_here(), self._view.groups())
+        yield from self._listed(traffic, groups, most)
+
+    def _listed(self, traffic: GroupTraffic, groups: Iterable[GroupKey], most: int | None) -> Iterator[Group | None]:
+        """Prefixes, and the first of the groups, in order."""
         for prefix in self._view.prefixes():
             yield self._prefix_row(prefix, traffic)
         keys: dict[GroupKey, None] = {}
-        for number, key in enumerate((*self._view.groups(), *traffic.groups())):
+        for number, key in enumerate(groups):
+            if len(keys) == most:
+                break
             keys[key] = None
             if number % SLICE == 0:
                 yield None

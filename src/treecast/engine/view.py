@@ -209,6 +209,10 @@ class View:
         yield from self._rooms.topology.table.unsorted_groups()
         yield from self._rooms.membership.group_keys()
 
+    def groups_of_others(self) -> int:
+        """How many groups other nodes want."""
+        return self._rooms.topology.table.group_count
+
     def members(self, key: GroupKey) -> tuple[MemberView, ...]:
         """The nodes that want a group, by index: linked ones, and this one."""
         topology = self._rooms.topology

@@ -67,6 +67,11 @@ class MulticastTable:
         most, node = max(counts, default=(0, 0))
         return (NodeIndex(-node), most) if most else None
 
+    @property
+    def group_count(self) -> int:
+        """How many groups nodes subscribe to."""
+        return len(self._subscribers)
+
     def unsorted_groups(self) -> list[GroupKey]:
         """The groups that nodes subscribe to, in no order that means anything."""
         return list(self._subscribers)

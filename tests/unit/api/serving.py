@@ -49,6 +49,7 @@ HOSTS = [Host("02:54:00:00:00:01", ["10.77.0.1", "fdb1:6d60:f2aa:5883::1"], "ali
 
 def sample_answer(verb: Verb) -> Answer:
     answers: dict[Verb, Answer] = {Verb.STATUS: STATUS, Verb.PEERS: PEERS, Verb.GROUPS: GROUPS, Verb.HOSTS: HOSTS}
+    answers[Verb.SOME_GROUPS] = GROUPS
     return answers[verb]
 
 

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from lab.waiting import wait_until
-from tests.unit.api.serving import GROUPS, serving
+from tests.unit.api.serving import GROUPS, STATUS, serving
 from treecast.adapters import storage
 from treecast.api.records import (
+    GROUPS_SHOWN,
     Group,
     GroupChanges,
     LocalGroup,
@@ -30,7 +32,7 @@ from treecast.api.records import (
     Sliced,
     TouchedGroup,
 )
-from treecast.cli.group_tables import print_groups
+from treecast.cli.group_tables import print_groups, print_left_out
 from treecast.cli.watch import Change, Table, changes, facts, following, line, snapshot
 from treecast.identity.node import NodeRequest
 
@@ -55,6 +57,25 @@ def test_groups_show_mode_sources_timers_versions_hosts_querier_and_routers(
         "10.77.0.2 (query, 250 s)",
     ):
         assert text in " ".join(shown.split()), text
+
+
+def row_of(number: int) -> Group:
+    return Group(f"239.1.{number // 256}.{number % 256}", "*", [Member("n7", "exclude", [])], False, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        (81_900, "and 80,900 more groups that other nodes want: treecast groups --all lists all"),
+        (900, "and more groups: treecast groups --all"),
+    ],
+)
+def test_groups_that_are_left_out_are_counted(capsys: pytest.CaptureFixture[str], others: int, said: str) -> None:
+    rows = [row_of(number) for number in range(GROUPS_SHOWN)]
+    print_left_out(rows, replace(STATUS, groups_of_others=others))
+    assert said in capsys.readouterr().out
+    print_left_out(rows[1:], replace(STATUS, groups_of_others=others))
+    assert capsys.readouterr().out == "", "none is"
 
 
 def test_groups_show_what_pim_routers_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

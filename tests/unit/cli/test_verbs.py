@@ -218,6 +218,7 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
         *("node", "node_id", "network", "interface", "ipv4", "ipv6", "uptime_s", "peers", "counters", "drops"),
         *("listening", "workers", "offloads", "unreached", "queriers", "problems"),
         *("valid_from", "valid_until", "version", "on", "revoked", "log_level", "children"),
+        "groups_of_others",
     ]
     assert list(peers[0]) == [
         *("name", "node_id", "endpoint", "state", "rtt_ms", "rx_bytes", "tx_bytes"),
