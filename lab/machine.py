@@ -18,6 +18,7 @@ from lab.process import Argument, Process, Stream, in_namespace
 
 RUN_LIMIT_S = 30.0
 IFF_MULTICAST = 0x1000  # linux/if.h
+IFA_F_NODAD = 0x02  # linux/if_addr.h
 # Features that let an interface carry more than one packet of MTU size at a time (ethtool's long names).
 OFFLOADS = ("tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-udp-segmentation", "tx-generic-segmentation", "rx-gro")
 
@@ -76,7 +77,11 @@ class Machine:
         netlink = self._namespace.netlink
         index = netlink.link_lookup(ifname=port.interface)[0]
         for address in (port.ipv4, port.ipv6):
-            netlink.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
+            # Whatever accept_dad says, an address is tentative until a worker of the kernel has looked at it, and no
+            # program can bind it until then. Not with this flag.
+            flags = IFA_F_NODAD if address.version == 6 else 0
+            words = {"address": str(address.ip), "prefixlen": address.network.prefixlen}
+            netlink.addr("add", index=index, flags=flags, **words)
         # Without the MULTICAST flag no program takes the underlay for a multicast interface; ND works without it.
         netlink.link("set", index=index, flags=0, change=IFF_MULTICAST)
         netlink.link("set", index=index, state="up")

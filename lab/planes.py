@@ -27,7 +27,7 @@ from typing import TypeVar
 from pyroute2 import IPRoute
 
 from lab import Lab
-from lab.machine import Machine
+from lab.machine import IFA_F_NODAD, Machine
 from lab.topology import DEFAULT_MTU_BYTES
 from lab.waiting import wait_until
 from treecast import _native
@@ -87,7 +87,7 @@ class DataPlane:
                 index = netlink.link_lookup(ifname=INTERFACE)[0]
                 netlink.link("set", index=index, gso_max_segs=GSO_MAX_SEGMENTS, state="up")
                 netlink.addr("add", index=index, address=ipv4(node), prefixlen=24)
-                netlink.addr("add", index=index, address=ipv6(node), prefixlen=64)
+                netlink.addr("add", index=index, address=ipv6(node), prefixlen=64, flags=IFA_F_NODAD)
                 netlink.route("add", dst="224.0.0.0/4", oif=index)
         before = _own_threads()
         self.forwarder.start()

@@ -32,6 +32,15 @@ def test_forty_machines_are_made_and_reach_each_other_at_once(lab: Lab) -> None:
     assert reaches(machines[39], machines[0].underlay_ipv6)
 
 
+def test_the_addresses_of_a_machine_can_be_bound_at_once(lab: Lab) -> None:
+    lan = lab.switch()
+    for number in range(40):
+        machine = lab.machine(f"n{number}", lan)
+        for family, address in ((socket.AF_INET, machine.underlay_ipv4), (socket.AF_INET6, machine.underlay_ipv6)):
+            with machine.enter(), socket.socket(family, socket.SOCK_DGRAM) as opened:
+                opened.bind((address, PORT))
+
+
 def test_machines_on_different_switches_do_not_reach_each_other(lab: Lab) -> None:
     left, right = lab.machine("left", lab.switch()), lab.machine("right", lab.switch())
     assert left.underlay_ipv4 != right.underlay_ipv4

@@ -22,7 +22,7 @@ import pytest
 from pyroute2 import IPRoute
 from pyroute2.ethtool.ioctl import IoctlEthtool
 
-from lab.machine import Machine
+from lab.machine import IFA_F_NODAD, Machine
 from lab.planes import INTERFACE, MTU, DataPlanes, ipv4, ipv6, mac
 from tests.lab.offload.bursts import (
     FAMILIES,
@@ -173,7 +173,7 @@ def _address(host: Machine) -> None:
         index = netlink.link_lookup(ifname="eth0")[0]
         netlink.link("set", index=index, state="up")
         netlink.addr("add", index=index, address=ipv4(2), prefixlen=24)
-        netlink.addr("add", index=index, address=ipv6(2), prefixlen=64)
+        netlink.addr("add", index=index, address=ipv6(2), prefixlen=64, flags=IFA_F_NODAD)
         text = ":".join(f"{octet:02x}" for octet in mac(1))
         for address in (ipv4(1), ipv6(1)):
             netlink.neigh("replace", dst=address, lladdr=text, ifindex=index, state=0x80)
