@@ -140,6 +140,8 @@ class SessionStats:
     path_unanswered: int  # turns of probes since one on the peer's path was answered
     route_unanswered: int  # the same of its route
     least_rtt_ms: float | None  # of the last five probes that were answered
+    routed: int  # datagrams that went by the peer's route, but for probes and their replies
+    receipt: tuple[int, int, int] | None  # RouteReceipt of the last one of its route that was answered
     tx_packets: int
     tx_bytes: int  # UDP payload bytes
     rx_packets: int

@@ -117,6 +117,7 @@ impl ForwardingTables {
         }
         let inner = Inner::parse(opened.plaintext)?;
         let body = opened.plaintext.get(INNER_LEN..).unwrap_or_default();
+        session.carried.add_came(inner.kind);
         let peer = session.peer;
         let received = match inner.kind {
             KIND_FRAME => session_frame(inner, body.len(), session.peer).map(Received::Opened),
@@ -162,7 +163,7 @@ impl ForwardingTables {
             }
             KIND_PROBE_REPLY => {
                 let probe = Probe::parse(body)?;
-                if !session.probe_reply(probe.value, now_ns) {
+                if !session.probe_reply(probe.value, Probe::came(body), now_ns) {
                     return Err(Reason::ProbeUnexpected);
                 }
                 self.counters.add(Counter::ProbeReplies, 1);

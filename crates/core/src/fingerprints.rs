@@ -10,8 +10,10 @@ use crate::limits::MAX_PEERS;
 use crate::reason::Reason;
 use crate::session::lock;
 
-/// The body of a probe, and of its reply.
+/// The body of a probe, and of its reply up to what only that has.
 pub const PROBE_LEN: usize = 8 + 16;
+/// The body of a reply: how many datagrams of the session have come, behind what it has of the probe.
+pub const REPLY_LEN: usize = PROBE_LEN + 8;
 /// A peer that differs is reported no more often.
 const REPORT_INTERVAL_NS: u64 = 500_000_000;
 
@@ -31,6 +33,19 @@ impl Probe {
         out[..8].copy_from_slice(&self.value.to_be_bytes());
         out[8..].copy_from_slice(&self.fingerprint.to_be_bytes());
         out
+    }
+
+    /// The body of one of kind 4: the sender has received so many datagrams of the session.
+    pub fn emit_reply(&self, came: u64) -> [u8; REPLY_LEN] {
+        let mut out = [0; REPLY_LEN];
+        out[..PROBE_LEN].copy_from_slice(&self.emit());
+        out[PROBE_LEN..].copy_from_slice(&came.to_be_bytes());
+        out
+    }
+
+    /// How many have come, as a reply says; None where it says nothing of that.
+    pub fn came(reply: &[u8]) -> Option<u64> {
+        u64_at(reply, PROBE_LEN)
     }
 
     /// Its inverse; what stands behind is left alone.

@@ -10,6 +10,7 @@ pub mod arrival;
 mod authenticated_groups;
 mod broadcast_arrival;
 pub mod broadcast_signature;
+pub mod carried;
 pub mod control;
 pub mod cookie;
 pub mod counters;

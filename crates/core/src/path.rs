@@ -2,7 +2,8 @@
 //!
 //! The data plane moves no path by itself. An authentic datagram from elsewhere is news for Python, which challenges that
 //! address; until it has answered, at most three times as many bytes go there as came from there. Nor does it give one up: it
-//! counts the probes that were not answered, on the path and by the route that may stand in its place.
+//! counts the probes that were not answered, on the path and by the route that may stand in its place, and of that keeps
+//! what the last answer said.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -38,17 +39,30 @@ pub struct Path {
     elsewhere: Mutex<Elsewhere>,
     moves: AtomicU32,
     unanswered: AtomicU32,
+    route_moves: AtomicU32,
     unanswered_by_route: AtomicU32,
+    receipt: Mutex<Option<Receipt>>,
     received_ns: AtomicU64,
 }
 
-/// The way that a probe took: the path as it was after so many moves, or a route.
+/// What the answer to a probe by a route said of its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Our index.
+    pub session: u32,
+    /// Datagrams of the session that had gone by its route.
+    pub sent: u64,
+    /// Datagrams of the session that had come, whatever way they took.
+    pub came: u64,
+}
+
+/// The way that a probe took: the path, or a route, as it was after so many moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbedWay {
     /// An answer shows that the node is there, if that still is its path.
     Path(u32),
-    /// An answer shows that a neighbour leads there.
-    Route,
+    /// An answer shows that a neighbour leads there, if that still is its route.
+    Route(u32),
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +89,9 @@ impl Path {
             elsewhere: Mutex::default(),
             moves: AtomicU32::new(0),
             unanswered: AtomicU32::new(0),
+            route_moves: AtomicU32::new(0),
             unanswered_by_route: AtomicU32::new(0),
+            receipt: Mutex::default(),
             received_ns: AtomicU64::new(now_ns),
         }
     }
@@ -108,9 +124,14 @@ impl Path {
         ProbedWay::Path(self.moves.load(Ordering::Acquire))
     }
 
+    /// The way of a probe that is sent by the route next.
+    pub fn probed_by_route(&self) -> ProbedWay {
+        ProbedWay::Route(self.route_moves.load(Ordering::Acquire))
+    }
+
     /// A probe that went this way was answered.
     pub fn probe_answered(&self, way: ProbedWay, now_ns: u64) {
-        if way == ProbedWay::Route {
+        if way == self.probed_by_route() {
             self.unanswered_by_route.store(0, Ordering::Relaxed);
         } else if way == self.probed() {
             self.unanswered.store(0, Ordering::Relaxed);
@@ -118,8 +139,24 @@ impl Path {
         }
     }
 
+    /// The answer to a probe that went this way said so.
+    pub fn receive_receipt(&self, way: ProbedWay, receipt: Receipt) {
+        let mut last = lock(&self.receipt);
+        if way == self.probed_by_route() {
+            *last = Some(receipt);
+        }
+    }
+
+    /// The last one since the node has this route.
+    pub fn receipt(&self) -> Option<Receipt> {
+        *lock(&self.receipt)
+    }
+
     /// All goes by another neighbour from now on, or by none.
     pub fn route_changed(&self) {
+        let mut last = lock(&self.receipt);
+        self.route_moves.fetch_add(1, Ordering::AcqRel);
+        *last = None;
         self.unanswered_by_route.store(0, Ordering::Relaxed);
     }
 
@@ -198,6 +235,11 @@ impl Path {
     }
 
     fn elsewhere(&self) -> MutexGuard<'_, Elsewhere> {
-        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.elsewhere)
     }
+}
+
+/// Locks; what a panicking thread left is still good, for all updates are single assignments.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

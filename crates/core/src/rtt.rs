@@ -6,15 +6,17 @@ use aws_lc_rs::rand;
 
 use crate::path::ProbedWay;
 
-/// Probes whose reply is still believed: two in a turn, on the path and by the route, and as many again where those are not answered.
-const OUTSTANDING: usize = 8;
 /// The least round trip of so many probes is the way's own: what the others are longer, somebody waited.
 const RECENT: usize = 5;
+/// Probes whose reply is still believed: two in a turn, on the path and by the route, and twice as many again where those are
+/// not answered: those of five seconds.
+const OUTSTANDING: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
 struct Outstanding {
     value: u64,
     way: ProbedWay,
+    sent: u64,
     sent_ns: u64,
 }
 
@@ -37,20 +39,20 @@ impl Default for RoundTrip {
 }
 
 impl RoundTrip {
-    /// A probe leaves now on this way; returns its value.
-    pub fn probe(&mut self, way: ProbedWay, now_ns: u64) -> u64 {
+    /// A probe leaves now on this way, by which so many datagrams went before; returns its value.
+    pub fn probe(&mut self, way: ProbedWay, sent: u64, now_ns: u64) -> u64 {
         let mut bytes = [0; 8];
         let _ = rand::fill(&mut bytes); // where there is no randomness AWS-LC ends the process
         let value = u64::from_be_bytes(bytes);
         if let Some(slot) = self.outstanding.get_mut(self.next) {
-            *slot = Some(Outstanding { value, way, sent_ns: now_ns });
+            *slot = Some(Outstanding { value, way, sent, sent_ns: now_ns });
         }
         self.next = (self.next + 1) % OUTSTANDING;
         value
     }
 
-    /// A reply came: the way that its probe took. None when it answers no outstanding probe.
-    pub fn reply(&mut self, value: u64, now_ns: u64) -> Option<ProbedWay> {
+    /// A reply came: the way that its probe took, and how much had gone by it. None when it answers no outstanding probe.
+    pub fn reply(&mut self, value: u64, now_ns: u64) -> Option<(ProbedWay, u64)> {
         let slot = self.outstanding.iter_mut().find(|slot| slot.is_some_and(|probe| probe.value == value))?;
         let probe = slot.take()?;
         let sample_ns = now_ns.saturating_sub(probe.sent_ns);
@@ -69,7 +71,7 @@ impl RoundTrip {
                 self.smoothed_ns = Some(0.875 * smoothed + 0.125 * sample);
             }
         }
-        Some(probe.way)
+        Some((probe.way, probe.sent))
     }
 
     /// SRTT in milliseconds.

@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwapOption;
 
 use crate::aead::{Aead, AeadKey};
+use crate::carried::Carried;
 use crate::counters::{Traffic, Volume};
 use crate::datagram::LARGEST_UNDERLAY_MTU;
 use crate::datagram::{Inner, SessionHeader, AEAD_TAG_LEN, INNER_LEN, MAX_DATAGRAM_LEN, SESSION_HEADER_LEN};
 use crate::handshake::SessionKeys;
 use crate::limits::MAX_SESSIONS_PER_PEER;
-use crate::path::{Endpoint, Path, ProbedWay};
+use crate::path::{Endpoint, Path, ProbedWay, Receipt};
 use crate::rate::{Rate, TokenBucket};
 use crate::reason::Reason;
 use crate::replay::SessionWindow;
@@ -74,6 +75,8 @@ pub struct Session {
     pub installed_ns: u64,
     /// UDP datagrams and payload bytes.
     pub traffic: Traffic,
+    /// What went by the route of its peer, and what has come.
+    pub carried: Carried,
     /// The path of its peer.
     pub path: Arc<Path>,
     seal: AeadKey,
@@ -99,6 +102,7 @@ impl Session {
             peer,
             installed_ns: now_ns,
             traffic: Traffic::default(),
+            carried: Carried::default(),
             path,
             seal: AeadKey::new(aead, &keys.seal).ok()?,
             open: AeadKey::new(aead, &keys.open).ok()?,
@@ -198,16 +202,18 @@ impl Session {
 
     /// Notes a probe sent now on this way; returns its value.
     pub fn probe(&self, way: ProbedWay, now_ns: u64) -> u64 {
-        lock(&self.round_trip).probe(way, now_ns)
+        lock(&self.round_trip).probe(way, self.carried.routed(), now_ns)
     }
 
-    /// Takes a probe reply; false when it answers no outstanding probe.
-    pub fn probe_reply(&self, value: u64, now_ns: u64) -> bool {
-        let way = lock(&self.round_trip).reply(value, now_ns);
-        if let Some(way) = way {
-            self.path.probe_answered(way, now_ns);
+    /// Takes a probe reply, and how many datagrams had come at the peer, if it says so; false when it answers no outstanding
+    /// probe.
+    pub fn probe_reply(&self, value: u64, came: Option<u64>, now_ns: u64) -> bool {
+        let Some((way, sent)) = lock(&self.round_trip).reply(value, now_ns) else { return false };
+        self.path.probe_answered(way, now_ns);
+        if let Some(came) = came {
+            self.path.receive_receipt(way, Receipt { session: self.index, sent, came });
         }
-        way.is_some()
+        true
     }
 
     /// The smoothed round-trip time in milliseconds.

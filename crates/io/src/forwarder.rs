@@ -248,10 +248,10 @@ impl Forwarder {
         }
     }
 
-    /// Probes a node now, too, on each of its ways.
+    /// Probes a node now, too, on the way that all for it goes.
     pub fn probe(&self, peer: u32) {
         match (self.tables.session_to(peer), self.open_now()) {
-            (Ok(session), Some(open)) => open.underlay.probe(&self.tables, &session, monotonic_ns()),
+            (Ok(session), Some(open)) => open.underlay.probe(&self.tables, &session, false, monotonic_ns()),
             (Err(reason), _) => self.tables.drops.count(reason),
             _ => {}
         }

@@ -10,7 +10,7 @@ use treecast_core::counters::Counter;
 use treecast_core::datagram::{DatagramType, Inner, TreeHeader};
 use treecast_core::datagram::{AEAD_TAG_LEN, KIND_FORWARD, KIND_PROBE_REPLY, SESSION_OVERHEAD};
 use treecast_core::downstream_tree::DownstreamTree;
-use treecast_core::fingerprints::{Probe, PROBE_LEN};
+use treecast_core::fingerprints::{Probe, REPLY_LEN};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::path::Endpoint;
 use treecast_core::reason::Reason;
@@ -69,12 +69,12 @@ impl<'s> ReceivedMessage<'s> {
             DatagramType::Session => match self.tables.receive_session(datagram, self.from, self.now_ns, recent)? {
                 Received::Opened(opened) => Ok(Some(opened)),
                 Received::Answer(session, to, kind, value) => {
-                    let (body, length) = self.answer(kind, value);
+                    let (body, length) = self.answer(&session, kind, value);
                     self.underlay.send_to(self.tables, &session, to, kind, &body[..length]);
                     Ok(None)
                 }
                 Received::AnswerBy(session, neighbour, kind, value) => {
-                    let (body, length) = self.answer(kind, value);
+                    let (body, length) = self.answer(&session, kind, value);
                     self.underlay.send_back_by(self.tables, &session, &neighbour, kind, &body[..length]);
                     Ok(None)
                 }
@@ -135,9 +135,9 @@ impl<'s> ReceivedMessage<'s> {
     }
 
     /// The body of an answer, and how long it is.
-    fn answer(&self, kind: u8, value: u64) -> ([u8; PROBE_LEN], usize) {
-        let body = Probe { value, fingerprint: self.tables.fingerprints.own() }.emit();
-        (body, if kind == KIND_PROBE_REPLY { PROBE_LEN } else { size_of::<u64>() })
+    fn answer(&self, session: &Session, kind: u8, value: u64) -> ([u8; REPLY_LEN], usize) {
+        let body = Probe { value, fingerprint: self.tables.fingerprints.own() }.emit_reply(session.carried.came());
+        (body, if kind == KIND_PROBE_REPLY { REPLY_LEN } else { size_of::<u64>() })
     }
 
     /// The body of an opened datagram goes to the next hop, as it lies there.

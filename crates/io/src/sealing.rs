@@ -64,7 +64,7 @@ impl Sealing<'_> {
         class: Class,
     ) -> Result<(), Reason> {
         let header = ForwardHeader::first(session.peer, self.tables.node_index);
-        let by = Routed { session, next_hop: &next_hop, header };
+        let by = Routed { session, next_hop: &next_hop, header, is_counted: true };
         let each = segmenter.segment_len(0).unwrap_or(0) + by.overhead();
         let bytes = each * segmenter.count();
         self.tables.may_take_route((next_hop.peer, session.peer), class, bytes, monotonic_ns())?;

@@ -55,6 +55,8 @@ pub struct Routed<'t> {
     pub session: &'t Session,
     pub next_hop: &'t Session,
     pub header: ForwardHeader,
+    /// Whether the next hop is that of the route, of which it is counted what has come.
+    pub is_counted: bool,
 }
 
 impl Seals for Routed<'_> {
@@ -69,6 +71,9 @@ impl Seals for Routed<'_> {
         let length = self.session.seal(inner, body_len, datagram)?;
         front[SESSION_BODY_OFFSET..].copy_from_slice(&self.header.emit());
         self.session.traffic.tx.add(1, length as u64);
+        if self.is_counted {
+            self.session.carried.add_routed(inner.kind);
+        }
         let forward = Inner { kind: KIND_FORWARD, checksum: None };
         self.next_hop.seal(forward, FORWARD_HEADER_LEN + length, buffer)
     }

@@ -10,7 +10,7 @@ use treecast_core::datagram::{DatagramLimit, Inner, KIND_ANCHOR, KIND_FORWARD, K
 use treecast_core::fingerprints::Probe;
 use treecast_core::forward::{ForwardHeader, NO_PATH};
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::path::{Endpoint, ProbedWay};
+use treecast_core::path::Endpoint;
 use treecast_core::reason::Reason;
 use treecast_core::session::Session;
 
@@ -85,16 +85,16 @@ impl Underlay {
         }
     }
 
-    /// Probes a node: on its path, and by its route where it has one.
-    pub fn probe(&self, tables: &ForwardingTables, session: &Session, now_ns: u64) {
+    /// Probes a node: on its path, and by its route where it has one; the path that a route stands in for only `with_path`.
+    pub fn probe(&self, tables: &ForwardingTables, session: &Session, with_path: bool, now_ns: u64) {
         let fingerprint = tables.fingerprints.own();
         let (path, has_route) = (session.endpoint(), tables.route_to(session.peer).is_some());
         let mut sent = 0;
         if has_route || path == NO_PATH {
-            let probe = Probe { value: session.probe(ProbedWay::Route, now_ns), fingerprint };
+            let probe = Probe { value: session.probe(session.path.probed_by_route(), now_ns), fingerprint };
             sent += u64::from(self.send_on(tables, session, KIND_PROBE, &probe.emit()));
         }
-        if path != NO_PATH {
+        if path != NO_PATH && (with_path || !has_route) {
             // Its answer counts for the path as it is noted first: one that is set meanwhile has not answered this.
             let probe = Probe { value: session.probe(session.path.probed(), now_ns), fingerprint };
             sent += u64::from(self.send_to(tables, session, session.endpoint(), KIND_PROBE, &probe.emit()));
@@ -109,7 +109,7 @@ impl Underlay {
                 let inner = Inner { kind, checksum: None };
                 self.seal_and_send(tables, session, session.endpoint(), session, inner, [body, &[]])
             }
-            Some(Ok(next_hop)) => self.send_routed(tables, session, &next_hop, kind, body),
+            Some(Ok(next_hop)) => self.send_routed(tables, session, &next_hop, true, kind, body),
             Some(Err(reason)) => {
                 tables.drops.count(reason);
                 false
@@ -127,7 +127,11 @@ impl Underlay {
         body: &[u8],
     ) -> bool {
         match tables.neighbour(neighbour.peer) {
-            Ok(next_hop) => self.send_routed(tables, session, &next_hop, kind, body),
+            Ok(next_hop) => {
+                let route = tables.route_to(session.peer).and_then(Result::ok);
+                let is_counted = route.is_some_and(|route| route.peer == next_hop.peer);
+                self.send_routed(tables, session, &next_hop, is_counted, kind, body)
+            }
             Err(reason) => {
                 tables.drops.count(reason);
                 false
@@ -140,10 +144,12 @@ impl Underlay {
         tables: &ForwardingTables,
         session: &Session,
         next_hop: &Session,
+        is_counted: bool,
         kind: u8,
         body: &[u8],
     ) -> bool {
-        let by = Routed { session, next_hop, header: ForwardHeader::first(session.peer, tables.node_index) };
+        let header = ForwardHeader::first(session.peer, tables.node_index);
+        let by = Routed { session, next_hop, header, is_counted };
         let inner = Inner { kind, checksum: None };
         self.seal_and_send(tables, next_hop, next_hop.endpoint(), &by, inner, [body, &[]])
     }

@@ -147,7 +147,7 @@ impl Worker {
     fn probe_all(&self, now_ns: u64) {
         for session in self.tables.peers().iter().filter_map(|peer| peer.current()) {
             session.path.turn(self.tables.route_to(session.peer).is_some());
-            self.underlay.probe(&self.tables, &session, now_ns);
+            self.underlay.probe(&self.tables, &session, true, now_ns);
         }
     }
 

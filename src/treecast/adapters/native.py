@@ -226,6 +226,8 @@ class DataPlane:
                 s.path_unanswered,
                 s.route_unanswered,
                 s.least_rtt_ms,
+                s.routed,
+                e.RouteReceipt(*s.receipt) if s.receipt is not None else None,
             )
             for s in self.native.sessions()
         ]

@@ -193,6 +193,17 @@ FromDataPlane = (
 Event = FromDataPlane | CommandRefused
 
 
+@dataclass(frozen=True, slots=True)
+class RouteReceipt:
+    """What the last answer to a probe by a node's route said: so many datagrams had been sent by it in this session, and
+    so many of the session had come, probes and their replies not counted. Only differences of two of them mean something.
+    """
+
+    session: int
+    sent: int
+    came: int
+
+
 class SessionReport(Struct, frozen=True):
     """How a session is doing, measured by the data plane."""
 
@@ -210,3 +221,7 @@ class SessionReport(Struct, frozen=True):
     """The same of its route, since it has that one."""
     least_rtt_ms: float | None = None
     """The least of the last five probes: the way's own round trip, without what nodes waited."""
+    routed: int = 0
+    """Datagrams of this session that went by the peer's route, but for probes and their replies."""
+    receipt: RouteReceipt | None = None
+    """None until a probe by its route was answered, since it has that one."""

@@ -114,6 +114,8 @@ MAX_SESSION_BUDGETS = 4096
 """Addresses that handshakes were sent to lately, each with a budget."""
 MAX_NOTICED_ENDPOINTS = 256
 """Addresses at which one kind of thing was noticed."""
+MAX_FALLEN_WAYS = 1024
+"""Pairs of a neighbour and a node that fell silent by it."""
 MAX_GONE_NODES = 256
 """Nodes that are shown as gone."""
 MAX_REFUSED_MEMBERS = 64

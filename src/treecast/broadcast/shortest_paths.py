@@ -45,13 +45,14 @@ class ShortestPaths:
         self._neighbours = neighbours
         self._own = own
 
-    def next_hop(self, node: NodeIndex) -> NodeIndex | None:
+    def next_hop(self, node: NodeIndex, without: Collection[NodeIndex]) -> NodeIndex | None:
         """The neighbour on a shortest path to a node that is none; None where no path leads there.
 
-        Of several, both ends of a path of two links take the same one, and other pairs of nodes another.
+        Of several, both ends of a path of two links take the same one, and other pairs of nodes another. On no path are
+        the nodes of ``without``.
         """
-        own = {neighbour: self._own.classes(neighbour) for neighbour in self._neighbours}
-        return _Search(self._me, node, self._links, self._listed_by, own).run() if own else None
+        own = {each: self._own.classes(each) for each in self._neighbours if each not in without}
+        return _Search(self._me, node, without, self._links, self._listed_by, own).run() if own else None
 
 
 class _Search:
@@ -60,10 +61,17 @@ class _Search:
     """
 
     def __init__(
-        self, me: NodeIndex, to: NodeIndex, links: LinkState, listed_by: ListedBy, own: Mapping[NodeIndex, Classes]
+        self,
+        me: NodeIndex,
+        to: NodeIndex,
+        without: Collection[NodeIndex],
+        links: LinkState,
+        listed_by: ListedBy,
+        own: Mapping[NodeIndex, Classes],
     ) -> None:
         self._me = me
         self._to = to
+        self._excluded = {me, to, *without}
         self._links = links
         self._listed_by = listed_by
         self._own = own
@@ -108,7 +116,7 @@ class _Search:
         linked = self._listed_by.select(node, self._own)
         for peer, classes in self._listed(node).items():
             neighbour = NodeIndex(peer)
-            if neighbour in (self._me, self._to) or (neighbour in self._own and neighbour not in linked):
+            if neighbour in self._excluded or (neighbour in self._own and neighbour not in linked):
                 continue
             tie = (neighbour + self._me + self._to) * 0x9E37_79B1 & 0xFFFF_FFFF
             to_it = length + delay_us(*classes)

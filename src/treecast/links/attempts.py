@@ -47,6 +47,8 @@ class Attempt:
     state: SessionState = SessionState.NONE
     unproved: set[Endpoint] = field(default_factory=set)
     """Places whose cookie is answered: once for each INIT that was sent there, and nothing elsewhere."""
+    tried_by: set[NodeIndex] = field(default_factory=set)
+    """The neighbours by which INIT went, each once before it goes by one of them again."""
     came_back: set[Endpoint] = field(default_factory=set)
     """Where this INIT came back from."""
 

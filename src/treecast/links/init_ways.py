@@ -5,31 +5,29 @@ Decides when a neighbour is to send it on. A node that answers by itself is reac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant
 from treecast.links.attempts import Attempt
 from treecast.links.budgets import Budgets
+from treecast.links.neighbour_ways import NeighbourWays
 from treecast.links.peers import Peers
-from treecast.links.ways import Way
+from treecast.links.ways import Forwarded, Way
 
 FORWARD_AFTER: Duration = 3.0
 """A node has not answered at its addresses for so long: INIT goes by a neighbour, too."""
 FORWARD_AGAIN_AFTER: Duration = 2.0
 """The same for a linked node that has fallen silent: after its session has had a route, and before it is dead."""
 
-NextHop = Callable[[NodeIndex], NodeIndex | None]
-"""The neighbour by which a node is reached, as LINKS of all nodes say: on the path with the shortest delay."""
-
 
 class InitWays:
-    """One node's. ``next_hop``: to a node that cannot be reached."""
+    """One node's. ``neighbour_ways``: to a node that cannot be reached."""
 
-    def __init__(self, budgets: Budgets, peers: Peers, next_hop: NextHop) -> None:
+    def __init__(self, budgets: Budgets, peers: Peers, neighbour_ways: NeighbourWays) -> None:
         self._budgets = budgets
         self._peers = peers
-        self._next_hop = next_hop
+        self._neighbour_ways = neighbour_ways
 
     def of(self, now: Instant, attempt: Attempt) -> Iterator[Way]:
         """The ways on which an attempt's INIT goes now."""
@@ -41,10 +39,21 @@ class InitWays:
         places = tuple(place for place in attempt.places if place != probed)
         yield from self._budgets.permitted(now, attempt.target, places)
         if attempt.node is not None and now - attempt.began_at >= _patience(attempt):
-            neighbour = self._next_hop(attempt.node) if peer is None or peer.is_suspect else None
-            way = None if neighbour is None else self._peers.way_by(neighbour, attempt.node)
+            way = self._by_another(now, attempt, attempt.node) if peer is None or peer.is_suspect else None
             if way is not None:
+                attempt.tried_by.add(way.neighbour)
                 yield way
+
+    def _by_another(self, now: Instant, attempt: Attempt, node: NodeIndex) -> Forwarded | None:
+        """Each INIT of an attempt goes by another neighbour, those by which the node fell silent lately at last; then it
+        begins with the first one again.
+        """
+        ways, tried = self._neighbour_ways, attempt.tried_by
+        way = ways.untroubled(now, node, tried) or ways.best(node, tried)
+        if way is None and tried:
+            tried.clear()
+            way = ways.untroubled(now, node) or ways.best(node)
+        return way
 
 
 def _patience(attempt: Attempt) -> Duration:

@@ -29,9 +29,10 @@ from treecast.links.crypto import HandshakeFactory
 from treecast.links.exchanges import Exchanges
 from treecast.links.footprint import LinksFootprint, footprint_of
 from treecast.links.handshakes import Handshakes
-from treecast.links.init_ways import InitWays, NextHop
+from treecast.links.init_ways import InitWays
 from treecast.links.link_events import LinkEnd, LinkEvent
 from treecast.links.memory import Memory, Remembered
+from treecast.links.neighbour_ways import NeighbourWays, NextHop
 from treecast.links.obstacles import Obstacles
 from treecast.links.peers import Peer, Peers
 from treecast.links.reachability import Reachability
@@ -78,6 +79,7 @@ class Links:
         self._wall_clock_ms = wall_clock_ms
         self._newest_name = newest_name
         self._peers = Peers()
+        self.neighbour_ways = NeighbourWays(self._peers, next_hop)
         self._targets = Targets(my_index, self._peers.__contains__, self._peers.is_probed_at, is_revoked)
         self._handshakes = Handshakes(
             me=me,
@@ -87,7 +89,7 @@ class Links:
             peers=self._peers,
             ended=self._targets.plan,
             rng=rng,
-            init_ways=InitWays(Budgets(families, drops), self._peers, next_hop),
+            init_ways=InitWays(Budgets(families, drops), self._peers, self.neighbour_ways),
         )
         obstacles = Obstacles(families, loopback, route_type)
         self._reachability = Reachability(
@@ -108,7 +110,7 @@ class Links:
             roster=self._roster,
             reachability=self._reachability,
             wall_clock_ms=wall_clock_ms,
-            next_hop=next_hop,
+            neighbour_ways=self.neighbour_ways,
             rng=rng,
         )
         self.trace = self._handshakes.trace

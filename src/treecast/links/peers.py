@@ -15,6 +15,7 @@ from treecast.base.time import Duration, Instant
 from treecast.identity.certificate import Certificate
 from treecast.links.crypto import LinkSecret
 from treecast.links.exchange import Exchange
+from treecast.links.route_window import RouteWindow
 from treecast.links.states import LINK, SESSION, LinkState, PeerEvent, SessionEvent, SessionState
 from treecast.links.targets import Target
 from treecast.links.ways import Forwarded, InSession, Outside, Sending, Way
@@ -92,6 +93,8 @@ class Peer:
     """This node's own wall clock minus its monotonic one, as the peer knows it from the last handshake."""
     via: NodeIndex | None = None
     """The neighbour by which all for it goes: the next hop of its route; None: it has a path."""
+    window: RouteWindow | None = None
+    """What was measured of its route, if it has one."""
     is_neighbour: bool = True
     """Whether other rooms count on a path to it."""
     sought: Target | None = None

@@ -1,22 +1,25 @@
 """Ways to peers that have a session: the path, or a route in its place while the path does not answer.
 
-Decides by what each way answers: a node that is heard need not be where its datagrams go. A path that falls silent
-gives way to a route at once, which other rooms do not see; they learn of it when its probes say that it is dead, for
-that costs the whole network. Never ends a link. Read ``docs/protocol.md`` section 4 (Paths, Routes) first.
+Decides by what each way answers, and by how much of what went a route has come: a node that is heard need not be where
+its datagrams go. A path that falls silent gives way to a route at once, which other rooms do not see; they learn of it
+when its probes say that it is dead, for that costs the whole network. A route gives way to one by another neighbour.
+Never ends a link. Read ``docs/protocol.md`` section 4 (Paths, Routes) first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from treecast.base.commands import Command, RemoveNodeRoute, SetNodeRoute
 from treecast.base.events import SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.path_commands import ProbePeer
 from treecast.base.time import Duration, Instant
-from treecast.links.init_ways import NextHop
 from treecast.links.link_events import LinkEvent, PathChange
+from treecast.links.neighbour_ways import NeighbourWays
 from treecast.links.peers import SUSPECT_AFTER, Peer, Peers
+from treecast.links.route_window import RouteWindow
 from treecast.links.targets import Target, Targets
 from treecast.links.ways import Forwarded, InSession, Way
 
@@ -24,6 +27,12 @@ PATH_SILENT: Duration = 4.0
 """Nothing came on the path, nor an answer to the probe that was sent after SUSPECT_AFTER: all goes by a route."""
 UNANSWERED_TURNS = 3
 """Turns of probes, each 2 s: with one more a way is dead, whatever is heard from the node."""
+AT_ONCE_PER_REVIEW = 64
+"""Routes in use that are probed sooner, of all that are quiet: what their probes take of the room that a node between
+leaves for these (``docs/protocol.md`` section 4, Forward).
+"""
+PROBES = 2
+"""At a time: where one is lost now and then, the other one is answered."""
 
 
 class Routes:
@@ -33,7 +42,7 @@ class Routes:
         self,
         peers: Peers,
         targets: Targets,
-        next_hop: NextHop,
+        ways: NeighbourWays,
         give_up: Callable[[Target], None],
         commands: list[Command],
         events: list[LinkEvent],
@@ -41,19 +50,30 @@ class Routes:
         """``give_up``: ends the attempt to reach a target."""
         self._peers = peers
         self._targets = targets
-        self._next_hop = next_hop
+        self._ways = ways
         self._give_up = give_up
+        self._reviewed_at, self._at_once = Instant(0.0), 0
+        """How many routes are probed at once at this review."""
         self._commands = commands
         self._events = events
 
     def follow(self, now: Instant, peer: Peer, way: Way) -> None:
         """All for the peer goes the way of the handshake of the session that is sent on."""
+        if isinstance(way, Forwarded) and self._is_worse(now, peer, way.neighbour):
+            return
         if not isinstance(way, InSession):
             self._set(now, peer, way.neighbour if isinstance(way, Forwarded) else None)
             self._count_on(peer, has_path=peer.via is None)
 
-    def review(self, now: Instant, peer: Peer, report: SessionReport) -> bool:
-        """Whether a way leads to a linked peer, as far as its probes show. ``report``: of any of its sessions."""
+    def _is_worse(self, now: Instant, peer: Peer, neighbour: NodeIndex) -> bool:
+        """Whether the peer fell silent by this neighbour lately, and not by the one that it has a route by."""
+        if peer.via is None or peer.via == neighbour or self._peers.way_by(peer.via, peer.node) is None:
+            return False
+        is_troubled = self._ways.is_troubled
+        return is_troubled(now, neighbour, peer.node) and not is_troubled(now, peer.via, peer.node)
+
+    def review(self, now: Instant, peer: Peer, report: SessionReport, by_session: Mapping[int, SessionReport]) -> bool:
+        """Whether a way leads to a linked peer, as far as its probes show. ``report``: of its newest session."""
         if peer.via is None:
             return self._review_path(now, peer, report)
         if peer.path is not None and report.path_unanswered == 0:
@@ -62,34 +82,64 @@ class Routes:
             return True
         if report.path_unanswered > UNANSWERED_TURNS:
             self._count_on(peer, has_path=False)
-        is_dead = report.route_unanswered > UNANSWERED_TURNS
-        if is_dead or peer.is_suspect or self._peers.way_by(peer.via, peer.node) is None:
-            return self._to_next_hop(now, peer) or not is_dead
-        return True
+        known = [by_session[each.index] for each in peer.sessions if each.index in by_session]
+        silent_s = min((each.silent_s for each in known), default=report.silent_s)
+        routed = sum(each.routed for each in known)
+        return self._review_route(now, peer, peer.via, replace(report, silent_s=silent_s, routed=routed))
 
     def _review_path(self, now: Instant, peer: Peer, report: SessionReport) -> bool:
         is_dead = report.path_unanswered > UNANSWERED_TURNS
-        if (is_dead or report.path_silent_s >= PATH_SILENT) and self._to_next_hop(now, peer):
-            return True
+        if is_dead or report.path_silent_s >= PATH_SILENT:
+            way = self._ways.untroubled(now, peer.node) or self._ways.best(peer.node)
+            if way is not None:
+                self._set(now, peer, way.neighbour)
+                return True
         if report.path_unanswered > 1 or report.path_silent_s >= SUSPECT_AFTER:
             self._commands.append(ProbePeer(peer.node))  # lost datagrams are no dead path
         return not is_dead
 
-    def _to_next_hop(self, now: Instant, peer: Peer) -> bool:
-        """Whether there is another neighbour on the way, and all goes by that now."""
-        next_hop = self._next_hop(peer.node)
-        neighbour = self._peers.get(next_hop) if next_hop is not None else None
-        if neighbour is None or neighbour.is_suspect or neighbour.node == peer.via:
+    def _review_route(self, now: Instant, peer: Peer, via: NodeIndex, report: SessionReport) -> bool:
+        """``report``: of all its sessions."""
+        is_dead = report.route_unanswered > UNANSWERED_TURNS
+        is_linked = self._peers.way_by(via, peer.node) is not None
+        trouble = _trouble(now, peer.window, report)
+        if (trouble or not is_linked) and self._to_another(now, peer, via, trouble):
+            return True
+        if trouble:
+            self._ways.none_is_better(peer.node)
+        if is_dead or peer.is_suspect or not is_linked:
+            way = self._ways.best(peer.node)
+            if way is None or way.neighbour == via:
+                return not is_dead
+            self._set(now, peer, way.neighbour)
+        elif self._wants_probe(now, peer.window, report):
+            self._commands += [ProbePeer(peer.node)] * PROBES
+        return True
+
+    def _wants_probe(self, now: Instant, window: RouteWindow | None, report: SessionReport) -> bool:
+        if now != self._reviewed_at:
+            self._reviewed_at, self._at_once = now, 0
+        wants = window is not None and window.wants_probe(now, report, at_once=self._at_once < AT_ONCE_PER_REVIEW)
+        self._at_once += wants
+        return wants
+
+    def _to_another(self, now: Instant, peer: Peer, via: NodeIndex, trouble: str) -> bool:
+        """Whether there is another neighbour on the way, by which the peer did not fall silent lately, and all goes by that
+        now.
+        """
+        way, neighbour = self._ways.untroubled(now, peer.node, (via,)), self._peers.get(via)
+        if way is None:
             return False
-        if self._peers.way_by(neighbour.node, peer.node) is None:
-            return False
-        self._set(now, peer, neighbour.node)
+        if trouble and neighbour is not None:
+            self._ways.fell(now, neighbour, peer.node, way.neighbour, trouble)
+        self._set(now, peer, way.neighbour)
         return True
 
     def _set(self, now: Instant, peer: Peer, via: NodeIndex | None) -> None:
         if peer.via == via:
             return
         peer.via = via
+        peer.window = RouteWindow(now) if via is not None else None
         self._peers.session_changes += 1
         if via is None:
             self._commands.append(RemoveNodeRoute(peer.node))
@@ -105,3 +155,13 @@ class Routes:
             peer.is_neighbour = has_path
             if peer.up:
                 self._events.append(PathChange(peer.node, has_path))
+
+
+def _trouble(now: Instant, window: RouteWindow | None, report: SessionReport) -> str:
+    """Why another neighbour is to be tried, for people; empty: this one does."""
+    if window is None:
+        return ""
+    lost = window.lost(now, report.receipt)
+    if window.is_silent(now, report):
+        return "was not answered any more"
+    return f"was lost, {lost[0]} of {lost[1]} datagrams," if lost is not None else ""

@@ -26,8 +26,8 @@ from treecast.links.attempts import INIT_JITTER
 from treecast.links.exchanges import Exchanges
 from treecast.links.finished import Finished
 from treecast.links.handshakes import Handshakes
-from treecast.links.init_ways import NextHop
 from treecast.links.link_events import LinkDown, LinkEnd, LinkEvent, LinkRemade, LinkUp
+from treecast.links.neighbour_ways import NeighbourWays
 from treecast.links.paths import Paths
 from treecast.links.peer_ways import again, comes_from_it, first_path, in_session
 from treecast.links.peers import (
@@ -82,12 +82,12 @@ class Sessions:
         roster: Roster,
         reachability: Reachability,
         wall_clock_ms: Callable[[Instant], int],
-        next_hop: NextHop,
+        neighbour_ways: NeighbourWays,
         rng: Random,
     ) -> None:
         """``aead``: the cipher that this node prefers. ``wall_clock_ms``: its wall clock at an instant.
 
-        ``next_hop``: the neighbour by which a node without a path is reached.
+        ``neighbour_ways``: to nodes without a path.
         """
         self._aead = aead
         self._peers = peers
@@ -104,7 +104,7 @@ class Sessions:
         self.paths = Paths(peers, self.commands, rng)
         self._events: list[LinkEvent] = []
         """Not returned yet: what a method has changed before it raised is returned by the next one."""
-        self._routes = Routes(peers, targets, next_hop, handshakes.give_up, self.commands, self._events)
+        self._routes = Routes(peers, targets, neighbour_ways, handshakes.give_up, self.commands, self._events)
 
     def install(self, now: Instant, finished: Finished) -> list[LinkEvent]:
         """A handshake has made a session with a member."""
@@ -241,7 +241,7 @@ class Sessions:
         """Why its link ends; None: it goes on, and without the sessions that are too old."""
         if is_silent(peer, by_session):
             return LinkEnd.SILENT
-        if report is not None and peer.up and not self._routes.review(now, peer, report):
+        if report is not None and peer.up and not self._routes.review(now, peer, report, by_session):
             return LinkEnd.UNANSWERED
         for session in list(peer.sessions):
             if now - session.established_at >= REJECT_AFTER:

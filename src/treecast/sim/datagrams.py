@@ -21,12 +21,19 @@ class Probe:
     reply: bool
     fingerprint: int
     value: int = 0
+    came: int = 0
+    """Of a reply: how many datagrams of the session have come, but for probes and their replies."""
 
 
 @dataclass(frozen=True, slots=True)
 class PathChallenge:
     value: int
     response: bool = False
+
+
+def is_of_ways(body: object) -> bool:
+    """Whether it only asks or says what a way is like: what else goes on a way is counted."""
+    return isinstance(body, Probe | PathChallenge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,7 @@ SESSION_BYTES = UDP_BYTES + 16 + 4 + 16
 TREE_BYTES = UDP_BYTES + 28 + 4 + 16 + 8
 SIGNATURE_BYTES = 64
 PROBE_BYTES = 24
+REPLY_BYTES = 32
 FORWARD_BYTES = 12
 KEY_BYTES = 52
 """A sender key; its context is beside it."""
@@ -94,6 +102,8 @@ def kind_and_bytes(datagram: object) -> tuple[str, int]:
     match datagram:
         case SessionDatagram(body=bytes() as control):
             return "control", SESSION_BYTES + len(control)
+        case SessionDatagram(body=Probe(reply=True)):
+            return "probe", SESSION_BYTES + REPLY_BYTES
         case SessionDatagram(body=Probe() | PathChallenge()):
             return "probe", SESSION_BYTES + PROBE_BYTES
         case SessionDatagram(body=Rekey(handshake)):

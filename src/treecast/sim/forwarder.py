@@ -23,6 +23,7 @@ from treecast.sim.datagrams import (
     Probe,
     Rekey,
     SessionDatagram,
+    is_of_ways,
     TreeDatagram,
     TreeState,
 )
@@ -157,18 +158,19 @@ class ModelForwarder(TreeReception):
             self.drops["session_replay"] += 1
             return
         session.received_at = self.underlay.now
+        session.came += not is_of_ways(datagram.body)
         if not session.confirmed:
             session.confirmed = True
             self.raise_event(e.SessionConfirmed(session.peer, datagram.receiver_index))
         if source is not None and datagram.counter == session.window.highest:
             self._heard(source, session, datagram)
         match datagram.body:
-            case Probe(True, fingerprint, value):
-                if self._reply_counts(session, value):
+            case Probe(True, fingerprint, value, came):
+                if self._reply_counts(datagram.receiver_index, session, value, came):
                     self._compare_fingerprint(session.peer, fingerprint)
             case Probe(_, fingerprint, value):
                 self._compare_fingerprint(session.peer, fingerprint)
-                self._seal_back(session, source, brought_by, Probe(True, self.fingerprints.own, value))
+                self._seal_back(session, source, brought_by, Probe(True, self.fingerprints.own, value, session.came))
             case PathChallenge(value, response=False):
                 self._seal_back(session, source, brought_by, PathChallenge(value, response=True))
             case PathChallenge(value):
@@ -239,7 +241,7 @@ class ModelForwarder(TreeReception):
         for peer in self.sessions.peers():
             if self.sessions.current(peer) is not None:
                 self.sessions.path(peer).turn(has_route=peer in self.node_routes)
-                self._probe(peer, self.fingerprints.own)
+                self._probe(peer, self.fingerprints.own, with_path=True)
 
     def reports(self) -> list[e.SessionReport]:
         return [self._report(index, one, self.datagram_weight) for index, one in self.sessions.items()]

@@ -1,6 +1,7 @@
 """The model's path to a node: where its sessions send, and the addresses besides from which it was heard.
 
-The same rules and numbers as ``crates/core/src/path.rs``, which counts the probes that were not answered, too.
+The same rules and numbers as ``crates/core/src/path.rs``, which counts the probes that were not answered, too, and keeps
+what the last answer by a route said.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import Endpoint
+from treecast.base.events import RouteReceipt
 from treecast.base.time import Instant
 
 BYTES_FOR_EACH = 3
@@ -26,6 +28,14 @@ class Candidate:
     challenge: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ProbedWay:
+    """The way that a probe took: the path, or a route, as it was after so many moves."""
+
+    by_route: bool
+    moves: int
+
+
 @dataclass(slots=True)
 class ModelPath:
     endpoint: Endpoint | None
@@ -34,7 +44,10 @@ class ModelPath:
     moves: int = 0
     unanswered: int = 0
     """Turns since a probe on the path was answered."""
+    route_moves: int = 0
     unanswered_by_route: int = 0
+    receipt: RouteReceipt | None = None
+    """The last one since the node has this route."""
     _used: float = 0.0
     """News that count against the burst."""
     _updated: Instant | None = None
@@ -50,12 +63,24 @@ class ModelPath:
         self.unanswered += 1
         self.unanswered_by_route += has_route
 
-    def probe_answered(self, moves: int | None, now: Instant) -> None:
-        """A probe was answered that went to the path after so many moves; None: by a route."""
-        if moves is None:
+    def probed(self, *, by_route: bool) -> ProbedWay:
+        """The way of a probe that is sent next."""
+        return ProbedWay(by_route, self.route_moves if by_route else self.moves)
+
+    def probe_answered(self, way: ProbedWay, now: Instant, receipt: RouteReceipt | None = None) -> None:
+        """A probe was answered that went this way, with a receipt."""
+        if way != self.probed(by_route=way.by_route):
+            return
+        if way.by_route:
             self.unanswered_by_route = 0
-        elif moves == self.moves:
+            self.receipt = receipt
+        else:
             self.unanswered, self.received_at = 0, now
+
+    def route_changed(self) -> None:
+        """Another route, or none: nothing is known of how it answers."""
+        self.route_moves += 1
+        self.unanswered_by_route, self.receipt = 0, None
 
     def heard(self, source: Endpoint, size: int, now: Instant) -> bool:
         """An authentic datagram came from there. Whether that is elsewhere, and news."""

@@ -10,14 +10,15 @@ from treecast.base import events as e
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.path_commands import ChallengePath
-from treecast.sim.datagrams import UDP_BYTES, Forward, PathChallenge, Probe, SessionDatagram, kind_and_bytes
+from treecast.sim.datagrams import UDP_BYTES, Forward, PathChallenge, Probe, SessionDatagram, is_of_ways, kind_and_bytes
+from treecast.sim.paths import ProbedWay
 from treecast.sim.sessions import ModelSession, Sessions
 from treecast.sim.tables import ForwardingTables
 from treecast.sim.underlay import Underlay
 
 HOP_LIMIT = 8
 """Links that a Forward takes at most, as in the real one (docs/protocol.md section 4)."""
-OUTSTANDING_PROBES = 8
+OUTSTANDING_PROBES = 16
 """Probes of a session whose reply is still believed."""
 
 
@@ -75,37 +76,39 @@ class Sending(ForwardingTables):
 
     def _seal_routed(self, session: ModelSession, next_hop: NodeIndex, body: object) -> None:
         session.sealed += 1
+        session.routed += self.node_routes.get(session.peer) == next_hop and not is_of_ways(body)
         datagram = SessionDatagram(session.remote_index, session.sealed, body, session.link_secret)
         self._seal_for(next_hop, Forward(session.peer, self.me, HOP_LIMIT, datagram))
 
-    def _probe(self, peer: NodeIndex, fingerprint: int) -> None:
-        """Probe a node on its path, and by its route where it has one."""
+    def _probe(self, peer: NodeIndex, fingerprint: int, *, with_path: bool = False) -> None:
+        """Probe a node on its path, and by its route where it has one; the path that it stands in for ``with_path``."""
         session = self.sessions.current(peer)
         if session is None:
             self.drops["no_session"] += 1
             return
         path = self.sessions.path(peer)
         if peer in self.node_routes:
-            probe = self._new_probe(session, None, fingerprint)
+            probe = self._new_probe(session, path.probed(by_route=True), fingerprint)
             self._seal_routed(session, self.node_routes[peer], probe)
-        if path.endpoint is not None:
-            self._seal_to(session, path.endpoint, self._new_probe(session, path.moves, fingerprint))
+        if path.endpoint is not None and (with_path or peer not in self.node_routes):
+            self._seal_to(session, path.endpoint, self._new_probe(session, path.probed(by_route=False), fingerprint))
 
-    def _new_probe(self, session: ModelSession, moves: int | None, fingerprint: int) -> Probe:
+    def _new_probe(self, session: ModelSession, way: ProbedWay, fingerprint: int) -> Probe:
         """Its value is never used twice: in the model that is as good as one by chance."""
         self.probed += 1
         if len(session.probes) >= OUTSTANDING_PROBES:
             session.probes.pop(next(iter(session.probes)))
-        session.probes[self.probed] = moves, self.underlay.now
+        session.probes[self.probed] = way, session.routed, self.underlay.now
         return Probe(False, fingerprint, self.probed)
 
-    def _reply_counts(self, session: ModelSession, value: int) -> bool:
+    def _reply_counts(self, index: int, session: ModelSession, value: int, came: int) -> bool:
         if value not in session.probes:
             self.drops["probe_unexpected"] += 1
             return False
-        moves, sent_at = session.probes.pop(value)
+        way, sent, sent_at = session.probes.pop(value)
         session.measured(self.underlay.now - sent_at)
-        self.sessions.path(session.peer).probe_answered(moves, self.underlay.now)
+        receipt = e.RouteReceipt(index, sent, came)
+        self.sessions.path(session.peer).probe_answered(way, self.underlay.now, receipt)
         return True
 
     def _seal_to(self, session: ModelSession, to: Endpoint, body: object) -> None:
@@ -150,6 +153,8 @@ class Sending(ForwardingTables):
             path_unanswered=path.unanswered,
             route_unanswered=path.unanswered_by_route,
             least_rtt_ms=1000 * min(one.recent_rtts_s) if one.recent_rtts_s else None,
+            routed=one.routed,
+            receipt=path.receipt,
         )
 
     def _path_answered(self, peer: NodeIndex, session: int, value: int) -> None:

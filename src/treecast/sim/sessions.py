@@ -10,7 +10,7 @@ from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant
 from treecast.sim.datagrams import ReplayWindow
-from treecast.sim.paths import ModelPath
+from treecast.sim.paths import ModelPath, ProbedWay
 
 SESSION_WINDOW = 8192
 RECENT_RTTS = 5
@@ -28,8 +28,12 @@ class ModelSession:
     link_secret: bytes = b""
     """The id of the one that is in its keys."""
     sealed: int = 0
-    probes: dict[int, tuple[int | None, Instant]] = field(default_factory=dict)
-    """Probes whose reply is still believed, by value: the path after so many moves, or a route, and when it left."""
+    routed: int = 0
+    """Datagrams that went by the node's route, but for probes and their replies."""
+    came: int = 0
+    """Those that have come."""
+    probes: dict[int, tuple[ProbedWay, int, Instant]] = field(default_factory=dict)
+    """Probes whose reply is still believed, by value: the way, how many had gone by a route, and when it left."""
     rtt_s: Duration | None = None
     """Smoothed (RFC 6298)."""
     recent_rtts_s: deque[Duration] = field(default_factory=lambda: deque(maxlen=RECENT_RTTS))
@@ -77,9 +81,9 @@ class Sessions:
             self._paths[peer].move(endpoint, now)
 
     def route_changed(self, peer: NodeIndex) -> None:
-        """Another route, or none: nothing is known of how it answers."""
+        """Another route, or none."""
         if peer in self._paths:
-            self._paths[peer].unanswered_by_route = 0
+            self._paths[peer].route_changed()
 
     def is_at(self, peer: NodeIndex, endpoint: Endpoint) -> bool:
         """Whether the path to the peer has this endpoint."""

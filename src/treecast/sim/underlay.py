@@ -62,6 +62,7 @@ class Underlay:
         self._delay_between = delay_between
         self._receivers: dict[Endpoint, Receiver] = {}
         self._cut: set[tuple[Endpoint, Endpoint]] = set()
+        self._swallowed: dict[Endpoint, Callable[[object], bool]] = {}
         self._queue: list[tuple[Instant, int, Callable[[], None]]] = []
         self._order = 0
 
@@ -75,9 +76,14 @@ class Underlay:
         """Lose everything that goes this way; the other way stays as it is."""
         self._cut.add((source, destination))
 
+    def swallow(self, destination: Endpoint, which: Callable[[object], bool]) -> None:
+        """Lose those datagrams to a node of which this is true, for it does not want to have got them."""
+        self._swallowed[destination] = which
+
     def heal(self) -> None:
         """No cut, no loss, no duplicates, no reordering from now on."""
         self._cut.clear()
+        self._swallowed.clear()
         self.jitter = self.loss = self.duplication = 0.0
 
     def reset_counts(self) -> None:
@@ -108,6 +114,8 @@ class Underlay:
 
     def _deliver(self, source: Endpoint, destination: Endpoint, datagram: object) -> None:
         receiver = self._receivers.get(destination)
+        if self._swallowed and self._swallowed.get(destination, lambda _: False)(datagram):
+            return
         if receiver is not None:
             receiver(source, datagram)
 

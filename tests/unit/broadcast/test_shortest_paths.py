@@ -68,30 +68,30 @@ def both_ways(*pairs: tuple[int, int]) -> dict[int, set[int]]:
 
 def test_the_next_hop_is_the_first_node_of_the_shortest_path() -> None:
     found, _ = paths(both_ways((1, 2), (2, 9), (1, 3), (3, 4), (4, 9)))
-    assert found.next_hop(NodeIndex(9)) == 2
-    assert found.next_hop(NodeIndex(4)) == 3
-    assert found.next_hop(NodeIndex(77)) is None
+    assert found.next_hop(NodeIndex(9), ()) == 2
+    assert found.next_hop(NodeIndex(4), ()) == 3
+    assert found.next_hop(NodeIndex(77), ()) is None
 
 
 def test_a_link_counts_that_both_ends_advertise() -> None:
     links = both_ways((1, 2), (1, 3), (3, 9))
     links[2].add(9)
-    assert paths(links)[0].next_hop(NodeIndex(9)) == 3, "2 says so alone"
+    assert paths(links)[0].next_hop(NodeIndex(9), ()) == 3, "2 says so alone"
     links[9].discard(3)
     links[9].add(2)
     links[2].discard(9)
-    assert paths(links)[0].next_hop(NodeIndex(9)) is None, "9 says so alone"
+    assert paths(links)[0].next_hop(NodeIndex(9), ()) is None, "9 says so alone"
     links = both_ways((1, 2), (2, 4), (4, 9))
     links[4].discard(9)
-    assert paths(links)[0].next_hop(NodeIndex(9)) is None
+    assert paths(links)[0].next_hop(NodeIndex(9), ()) is None
 
 
 def test_both_ends_choose_the_same_of_several_and_other_pairs_another() -> None:
     between = (2, 3, 4, 5)
     ends = range(10, 30)
     links = both_ways(*((node, one) for node in (ME, *ends) for one in between))
-    ours = [paths(links)[0].next_hop(NodeIndex(end)) for end in ends]
-    theirs = [paths(links, end)[0].next_hop(NodeIndex(ME)) for end in ends]
+    ours = [paths(links)[0].next_hop(NodeIndex(end), ()) for end in ends]
+    theirs = [paths(links, end)[0].next_hop(NodeIndex(ME), ()) for end in ends]
     assert ours == theirs
     assert set(ours) == set(between)
 
@@ -99,8 +99,8 @@ def test_both_ends_choose_the_same_of_several_and_other_pairs_another() -> None:
 def test_no_path_is_longer_than_a_datagram_may_go() -> None:
     row = both_ways(*((node, node + 1) for node in range(1, 20)))
     found, _ = paths(row)
-    assert found.next_hop(NodeIndex(1 + LONGEST_PATH)) == 2
-    assert found.next_hop(NodeIndex(2 + LONGEST_PATH)) is None
+    assert found.next_hop(NodeIndex(1 + LONGEST_PATH), ()) == 2
+    assert found.next_hop(NodeIndex(2 + LONGEST_PATH), ()) is None
 
 
 def test_a_node_that_nobody_has_a_link_with_costs_one_look_in_a_full_mesh() -> None:
@@ -108,54 +108,54 @@ def test_a_node_that_nobody_has_a_link_with_costs_one_look_in_a_full_mesh() -> N
     links = {node: set(nodes) - {node} for node in nodes}
     links[5000] = set(nodes)
     found, listed = paths(links)
-    assert found.next_hop(NodeIndex(5000)) is None
+    assert found.next_hop(NodeIndex(5000), ()) is None
     assert listed.reads <= LONGEST_PATH
 
 
 def test_a_search_in_a_large_network_ends() -> None:
     hubs = both_ways((1, 2), *((9, node) for node in range(100, 2000)))
     found, listed = paths(hubs)
-    assert found.next_hop(NodeIndex(9)) is None
+    assert found.next_hop(NodeIndex(9), ()) is None
     assert listed.reads <= SEARCHED_NODES
 
 
 def test_a_longer_path_of_shorter_links_is_taken() -> None:
     links = both_ways((1, 2), (2, 9), (1, 3), (3, 4), (4, 9))
     rtts = {(1, 2): 10.0, (2, 9): 60.0, (1, 3): 10.0, (3, 4): 10.0, (4, 9): 10.0}
-    assert paths(links, measured=at_both_ends(rtts))[0].next_hop(NodeIndex(9)) == 3
+    assert paths(links, measured=at_both_ends(rtts))[0].next_hop(NodeIndex(9), ()) == 3
     rtts[2, 9] = 15.0
-    assert paths(links, measured=at_both_ends(rtts))[0].next_hop(NodeIndex(9)) == 2
+    assert paths(links, measured=at_both_ends(rtts))[0].next_hop(NodeIndex(9), ()) == 2
 
 
 def test_a_far_neighbour_is_reached_by_a_near_one() -> None:
     links = both_ways((1, 2), (2, 9), (1, 3), (3, 2))
     rtts = {(1, 2): 200.0, (2, 9): 10.0, (1, 3): 10.0, (3, 2): 10.0}
-    assert paths(links, measured=at_both_ends(rtts))[0].next_hop(NodeIndex(9)) == 3
+    assert paths(links, measured=at_both_ends(rtts))[0].next_hop(NodeIndex(9), ()) == 3
 
 
 def test_a_link_that_loses_datagrams_counts_as_a_longer_one() -> None:
     links = both_ways((1, 2), (2, 9), (1, 3), (3, 9))
     measured = at_both_ends({(1, 2): 10.0, (2, 9): 10.0, (1, 3): 20.0, (3, 9): 20.0})
-    assert paths(links, measured=measured)[0].next_hop(NodeIndex(9)) == 2
+    assert paths(links, measured=measured)[0].next_hop(NodeIndex(9), ()) == 2
     measured[9, 2] = (measured[9, 2][0], 4)
-    assert paths(links, measured=measured)[0].next_hop(NodeIndex(9)) == 3
+    assert paths(links, measured=measured)[0].next_hop(NodeIndex(9), ()) == 3
 
 
 def test_who_makes_its_links_short_is_no_nearer_than_the_others_say() -> None:
     links = both_ways((1, 2), (2, 9), (1, 3), (3, 9))
     measured = at_both_ends({(1, 2): 60.0, (2, 9): 60.0, (1, 3): 40.0, (3, 9): 40.0})
     for lies in ({(2, 1): (1, 0), (2, 9): (1, 0)}, {(9, 2): (1, 0), (2, 1): (1, 0)}):
-        assert paths(links, measured=measured | lies)[0].next_hop(NodeIndex(9)) == 3
+        assert paths(links, measured=measured | lies)[0].next_hop(NodeIndex(9), ()) == 3
     measured |= {(2, 1): (1, 0), (2, 9): (1, 0)}
     measured |= {(9, 2): (1, 0), (1, 2): (1, 0)}
-    assert paths(links, measured=measured)[0].next_hop(NodeIndex(9)) == 2, "both ends say so"
+    assert paths(links, measured=measured)[0].next_hop(NodeIndex(9), ()) == 2, "both ends say so"
 
 
 def test_a_short_path_that_is_too_long_to_go_leaves_a_longer_one() -> None:
     row = [(node, node + 1) for node in range(1, 10)]
     links = both_ways(*row, (4, 50), (50, 10))
     rtts = dict.fromkeys(row, 1.0) | {(4, 50): 400.0, (50, 10): 400.0}
-    assert paths(links, measured=at_both_ends(rtts))[0].next_hop(NodeIndex(10)) == 2
+    assert paths(links, measured=at_both_ends(rtts))[0].next_hop(NodeIndex(10), ()) == 2
 
 
 def test_classes_that_are_not_defined_count_as_the_last_ones() -> None:
@@ -172,10 +172,10 @@ def test_who_is_near_to_all_costs_few_looks_in_a_full_mesh() -> None:
         {(one, other): rng.uniform(5.0, 200.0) for one in nodes for other in nodes if one < other}
     ) | {(500, other): (1, 0) for other in nodes}
     found, listed = paths(links, measured=measured)
-    assert found.next_hop(NodeIndex(500)) is not None
+    assert found.next_hop(NodeIndex(500), ()) is not None
     assert listed.reads <= SEARCHED_NODES
     honest, listed = paths(links, measured=measured | {(500, other): measured[other, 500] for other in range(2, 500)})
-    assert honest.next_hop(NodeIndex(500)) is not None
+    assert honest.next_hop(NodeIndex(500), ()) is not None
     assert listed.reads <= ENOUGH_NODES + 1
 
 
@@ -211,7 +211,7 @@ def test_the_paths_of_any_network_are_the_shortest() -> None:
             (one, other): (rng.randrange(30), rng.choice([0, 0, 0, 5])) for one in nodes for other in links.get(one, ())
         }
         lengths = shortest(links, measured, 12)
-        found = paths(links, measured=measured)[0].next_hop(NodeIndex(12)) if links[ME] else None
+        found = paths(links, measured=measured)[0].next_hop(NodeIndex(12), ()) if links[ME] else None
         best = min(lengths.values(), default=float("inf"))
         if best == float("inf"):
             assert found is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
 from random import Random
 from typing import ParamSpec
@@ -82,8 +82,8 @@ class Node:
         self.ahead_s = ahead_s
         self.listed = True
         """Whether others advertise links with whatever node."""
-        self.next_hops: dict[NodeIndex, NodeIndex] = {}
-        """The neighbours by which nodes are reached, as others advertise."""
+        self.next_hops: dict[NodeIndex, tuple[NodeIndex, ...]] = {}
+        """The neighbours by which nodes are reached, as others advertise, the nearest first."""
         self.loopback: dict[int, IPAddress] = {}
         """The addresses that it listens on, where they are on loopback."""
         self.unroutable: set[IPAddress] = set()
@@ -108,7 +108,7 @@ class Node:
             wall_clock_ms=lambda now: int((UNIX_NOW + self.ahead_s + now) * 1000),
             is_listed=lambda _: self.listed,
             is_revoked=self.revocations.is_serial_revoked,
-            next_hop=self.next_hops.get,
+            next_hop=self.next_hop,
             newest_name=lambda _: "",
             rng=Random(index + epoch),
             drops=self.drops,
@@ -118,6 +118,9 @@ class Node:
         self.installed: list[InstallSession] = []
         self.limits: list[tuple[int, int]] = []
         """Node and underlay MTU, as the data plane is told."""
+
+    def next_hop(self, node: NodeIndex, without: Collection[NodeIndex]) -> NodeIndex | None:
+        return next((each for each in self.next_hops.get(node, ()) if each not in without), None)
 
     def route_type(self, address: IPAddress) -> RouteType:
         self.looked_up.append(address)

@@ -32,7 +32,7 @@ def linked_by_two() -> tuple[Node, Node, Node]:
     shake(one, two)
     shake(three, two)
     for node, other in ((one, THREE), (three, ONE)):
-        node.next_hops[other] = TWO
+        node.next_hops[other] = (TWO,)
         node.links.learn(Instant(0.0), other, (endpoint_of(other),), f"n{other}")
         node.sent()
         node.events()
@@ -80,7 +80,7 @@ def test_where_no_neighbour_leads_there_it_goes_to_the_addresses_alone() -> None
     one, _, _ = linked_by_two()
     one.next_hops.clear()
     assert forwarded(one, 9.0) == []
-    one.next_hops[THREE] = NodeIndex(9)
+    one.next_hops[THREE] = (NodeIndex(9),)
     assert forwarded(one, 30.0) == [], "nor by one that is linked no more"
 
 
@@ -173,7 +173,7 @@ def test_a_route_whose_next_hop_is_lost_leads_by_another_neighbour() -> None:
     one.hear(6.0, response, 4)
     one.sent()
     confirm(one, four, 6.0)
-    one.next_hops[THREE] = NodeIndex(4)
+    one.next_hops[THREE] = (NodeIndex(4),)
     one.links.review(Instant(7.0), report(one))
     assert not [command for command in one.links.commands if isinstance(command, SetNodeRoute)], "it is not lost"
     one.links.cut(Instant(7.0), TWO, LinkEnd.GOODBYE)
@@ -213,7 +213,7 @@ def mesh_of_three() -> tuple[Node, Node, Node]:
     shake(one, two)
     shake(two, three)
     shake(three, one)
-    one.next_hops[THREE] = TWO
+    one.next_hops[THREE] = (TWO,)
     one.sent()
     one.events()
     return one, two, three
@@ -248,7 +248,7 @@ def test_other_rooms_learn_of_a_path_that_is_dead_though_the_node_is_heard() -> 
     assert one.events() == []
     assert review(one, 11.0, path_unanswered=4) == []
     assert one.events() == [PathChange(THREE, has_path=False)]
-    assert review(one, 20.0, path_unanswered=9, route_unanswered=3) == []
+    assert review(one, 20.0, path_unanswered=9, route_unanswered=3) == [ProbePeer(THREE)] * 2
     assert review(one, 21.0, path_unanswered=0, route_unanswered=3) == [RemoveNodeRoute(THREE)]
     assert one.events() == [PathChange(THREE, has_path=True)]
 
@@ -317,6 +317,6 @@ def test_a_node_with_a_route_is_no_next_hop() -> None:
     one, _, three = linked_by_two()
     shake_by_two(one, three)
     four = NodeIndex(4)
-    one.next_hops[four] = THREE
+    one.next_hops[four] = (THREE,)
     one.links.learn(Instant(6.0), four, (endpoint_of(4),), "n4")
     assert [each for each in forwarded(one, 15.0) if each.destination == four] == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from treecast.base.addresses import Endpoint
 from treecast.base.time import Instant
-from treecast.sim.paths import CANDIDATES, ModelPath
+from treecast.sim.paths import CANDIDATES, ModelPath, ProbedWay
 
 VECTORS = Path(__file__).parents[3] / "docs" / "vectors.json"
 FIRST = IPv4Address("192.0.2.0")
@@ -44,7 +44,7 @@ def test_each_step_ends_as_in_the_data_plane() -> None:
                 path.turn(has_route=False)
                 result = path.unanswered
             case "reply":
-                path.probe_answered(amount, now)
+                path.probe_answered(ProbedWay(False, amount), now)
                 result = path.unanswered
         assert result == expected, step
         assert len(path.candidates) <= CANDIDATES

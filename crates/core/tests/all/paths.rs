@@ -9,7 +9,7 @@ use treecast_core::events::Event;
 use treecast_core::fingerprints::Probe;
 use treecast_core::forward::NO_PATH;
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::path::{Endpoint, Path, ProbedWay};
+use treecast_core::path::{Endpoint, Path};
 use treecast_core::reason::Reason;
 
 const FRAME: &[u8] = &[7; 60];
@@ -160,13 +160,17 @@ fn an_answer_counts_for_the_path_that_its_probe_went_to() {
     (0..2).for_each(|_| path.turn(true));
     path.probe_answered(old, NOW_NS);
     assert_eq!(path.unanswered(), (2, 3), "the path before has answered");
-    path.probe_answered(ProbedWay::Route, NOW_NS);
+    path.probe_answered(path.probed_by_route(), NOW_NS);
     assert_eq!(path.unanswered(), (2, 0), "a neighbour leads there, and the path does not");
     path.turn(true);
     path.probe_answered(path.probed(), NOW_NS);
     assert_eq!(path.unanswered(), (0, 1));
+    let by_the_one_before = path.probed_by_route();
     path.route_changed();
     assert_eq!(path.unanswered(), (0, 0));
+    path.turn(true);
+    path.probe_answered(by_the_one_before, NOW_NS);
+    assert_eq!(path.unanswered(), (1, 1), "the route before has answered");
 }
 
 #[test]

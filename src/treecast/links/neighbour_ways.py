@@ -1,0 +1,134 @@
+"""Ways by neighbours: by which one a node is reached that is not reached at its addresses.
+
+Decides by LINKS, and by what fell silent lately: a neighbour by which a node did is passed over for a while, as long as
+another one leads there. Each pair of a neighbour and a node stands for itself, so that nobody's word about one node
+costs another one its way. Read ``docs/protocol.md`` section 4 (Routes) first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_FALLEN_WAYS
+from treecast.base.problems import Problem
+from treecast.base.time import Duration, Instant, after
+from treecast.links.peers import Peer, Peers
+from treecast.links.ways import Forwarded
+
+FIRST_PAUSE: Duration = 30.0
+LONGEST_PAUSE: Duration = 480.0
+"""Doubled with each fall, and as long as that remembered for the next one."""
+MOST_SEARCHES = 4
+"""Of one look for a way: each next one without a neighbour that is silent itself, or has no path."""
+NAMED_AFTER: Duration = 5.0
+"""What falls silent with a node or a neighbour that ends is no problem of the way: that shows by then."""
+NAMED_NODES = 3
+
+NextHop = Callable[[NodeIndex, Collection[NodeIndex]], NodeIndex | None]
+"""The neighbour by which a node is reached, as LINKS of all nodes say: on the path with the shortest delay that none of
+these nodes is on.
+"""
+
+
+@dataclass(slots=True)
+class _Fall:
+    """A node fell silent by a neighbour."""
+
+    why: str
+    by: NodeIndex
+    """The neighbour by which all for the node goes since."""
+    epoch_ms: int
+    """The run of the neighbour."""
+    pause: Duration
+    until: Instant
+    is_named: bool = True
+
+
+class NeighbourWays:
+    """One node's. ``next_hop``: as LINKS say."""
+
+    def __init__(self, peers: Peers, next_hop: NextHop) -> None:
+        self._peers = peers
+        self._next_hop = next_hop
+        self._falls: dict[tuple[NodeIndex, NodeIndex], _Fall] = {}
+        """By neighbour and node, the one that was noted first of all first."""
+        self._by: dict[NodeIndex, set[NodeIndex]] = {}
+        """The neighbours by which a node fell silent."""
+
+    def best(self, node: NodeIndex, without: Collection[NodeIndex] = ()) -> Forwarded | None:
+        """The shortest way to a node, by a neighbour that is heard and has a path, whatever fell silent."""
+        excluded = set(without)
+        for _ in range(MOST_SEARCHES):
+            neighbour = self._next_hop(node, excluded)
+            peer = self._peers.get(neighbour) if neighbour is not None else None
+            way = self._peers.way_by(peer.node, node) if peer is not None and not peer.is_suspect else None
+            if way is not None or neighbour is None or neighbour in excluded:
+                return way
+            excluded.add(neighbour)
+        return None
+
+    def untroubled(self, now: Instant, node: NodeIndex, without: Collection[NodeIndex] = ()) -> Forwarded | None:
+        """The shortest one by a neighbour by which the node did not fall silent lately."""
+        return self.best(node, {*without, *self._troubled(now, node)})
+
+    def is_troubled(self, now: Instant, neighbour: NodeIndex, node: NodeIndex) -> bool:
+        """Whether the node fell silent by the neighbour lately."""
+        fall = self._falls.get((neighbour, node))
+        return fall is not None and now < fall.until
+
+    def _troubled(self, now: Instant, node: NodeIndex) -> Iterator[NodeIndex]:
+        return (neighbour for neighbour in self._by.get(node, ()) if self.is_troubled(now, neighbour, node))
+
+    def fell(self, now: Instant, neighbour: Peer, node: NodeIndex, by: NodeIndex, why: str) -> None:
+        """A node does not answer by a neighbour, and is tried by another one. ``why``: for people."""
+        key = neighbour.node, node
+        before = self._falls.pop(key, None)
+        again = before is not None and now < after(before.until, LONGEST_PAUSE)
+        pause = min(2 * before.pause, LONGEST_PAUSE) if before is not None and again else FIRST_PAUSE
+        if len(self._falls) >= MAX_FALLEN_WAYS:
+            self._forget(next(iter(self._falls)))
+        self._falls[key] = _Fall(why, by, neighbour.epoch_ms, pause, after(now, pause))
+        self._by.setdefault(node, set()).add(neighbour.node)
+
+    def _forget(self, key: tuple[NodeIndex, NodeIndex]) -> None:
+        neighbour, node = key
+        del self._falls[key]
+        self._by[node].discard(neighbour)
+        if not self._by[node]:
+            del self._by[node]
+
+    def none_is_better(self, node: NodeIndex) -> None:
+        """A node does not answer by any neighbour: none of them is named for it."""
+        for neighbour in self._by.get(node, ()):
+            self._falls[neighbour, node].is_named = False
+
+    def problems(self, now: Instant, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
+        """One for each neighbour that answers itself while nodes fell silent by it that answer by another one."""
+        named: dict[NodeIndex, list[tuple[NodeIndex, _Fall]]] = {}
+        for (neighbour, node), fall in self._falls.items():
+            if fall.is_named and now < fall.until:
+                fall.is_named = self._is_the_neighbour_s(neighbour, fall)
+            target = self._peers.get(node)
+            if fall.is_named and now < fall.until and target is not None and target.via == fall.by:
+                named.setdefault(neighbour, []).append((node, fall))
+        for neighbour, falls in named.items():
+            first, (_, fall) = falls[:NAMED_NODES], falls[0]
+            nodes = ", ".join(name(node) for node, _ in first)
+            nodes += f" and {len(falls) - len(first)} more" if len(falls) > len(first) else ""
+            yield _problem(name(neighbour), nodes, name(fall.by), fall.why)
+
+    def _is_the_neighbour_s(self, neighbour: NodeIndex, fall: _Fall) -> bool:
+        """Not where it was about to end, or to start again."""
+        peer = self._peers.get(neighbour)
+        return peer is not None and peer.up and not peer.is_suspect and peer.epoch_ms == fall.epoch_ms
+
+
+def _problem(neighbour: str, nodes: str, by: str, why: str) -> Problem:
+    text = (
+        f"what goes to {nodes} by way of {neighbour} {why}, though {neighbour} itself answers; it goes by {by} now: see "
+        f"treecast status and treecast peers on {neighbour} (what it drops as forward_budget, whether it reaches "
+        f"{nodes}); if all is well there, it or what is between keeps datagrams from here"
+    )
+    return Problem("way_unanswered", neighbour, text, patience=NAMED_AFTER)
