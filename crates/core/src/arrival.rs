@@ -58,7 +58,7 @@ pub type Relay = (Arc<DownstreamTree>, NextHops);
 /// The session or tree of the datagram before: most belong to the same. Not kept beyond a batch, for tables change.
 #[derive(Debug, Default)]
 pub struct Recent {
-    session: Option<Arc<Session>>,
+    pub(crate) session: Option<Arc<Session>>,
     tree: Option<Arc<DownstreamTree>>,
     /// An address that datagrams of this tree may come from.
     path: Option<(TreeName, SocketAddr)>,

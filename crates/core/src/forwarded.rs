@@ -66,6 +66,11 @@ impl ForwardingTables {
     ) -> Result<Received, Reason> {
         if DatagramType::of(inner)? == DatagramType::Session {
             let received = self.receive_session(inner, NO_PATH, now_ns, recent)?;
+            if let Some(session) = &recent.session {
+                if self.node_routes.get(session.peer) == Some(neighbour.peer) {
+                    session.path.heard_by_route(now_ns);
+                }
+            }
             return Ok(match received {
                 Received::Opened(opened) => Received::Opened(opened.further_by(INNER_DATAGRAM_OFFSET)),
                 Received::Answer(session, _, kind, value) => {

@@ -42,10 +42,11 @@ pub struct Path {
     route_moves: AtomicU32,
     unanswered_by_route: AtomicU32,
     receipt: Mutex<Option<Receipt>>,
+    received_by_route_ns: AtomicU64,
     received_ns: AtomicU64,
 }
 
-/// What the answer to a probe by a route said of its session.
+/// The answer to a probe by a route: what it said of its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// Our index.
@@ -92,6 +93,7 @@ impl Path {
             route_moves: AtomicU32::new(0),
             unanswered_by_route: AtomicU32::new(0),
             receipt: Mutex::default(),
+            received_by_route_ns: AtomicU64::new(0),
             received_ns: AtomicU64::new(now_ns),
         }
     }
@@ -133,6 +135,7 @@ impl Path {
     pub fn probe_answered(&self, way: ProbedWay, now_ns: u64) {
         if way == self.probed_by_route() {
             self.unanswered_by_route.store(0, Ordering::Relaxed);
+            self.received_by_route_ns.store(now_ns, Ordering::Relaxed);
         } else if way == self.probed() {
             self.unanswered.store(0, Ordering::Relaxed);
             self.received_ns.store(now_ns, Ordering::Relaxed);
@@ -152,11 +155,24 @@ impl Path {
         *lock(&self.receipt)
     }
 
+    /// Something came by the next hop of the route.
+    pub fn heard_by_route(&self, now_ns: u64) {
+        if now_ns.saturating_sub(self.received_by_route_ns()) >= RECEIVED_GRAIN_NS {
+            self.received_by_route_ns.store(now_ns, Ordering::Relaxed);
+        }
+    }
+
+    /// When something last came by the next hop, or answered a probe by the route, if it did since the node has this one.
+    pub fn received_by_route_ns(&self) -> u64 {
+        self.received_by_route_ns.load(Ordering::Relaxed)
+    }
+
     /// All goes by another neighbour from now on, or by none.
     pub fn route_changed(&self) {
         let mut last = lock(&self.receipt);
         self.route_moves.fetch_add(1, Ordering::AcqRel);
         *last = None;
+        self.received_by_route_ns.store(0, Ordering::Relaxed);
         self.unanswered_by_route.store(0, Ordering::Relaxed);
     }
 

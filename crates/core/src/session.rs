@@ -75,7 +75,7 @@ pub struct Session {
     pub installed_ns: u64,
     /// UDP datagrams and payload bytes.
     pub traffic: Traffic,
-    /// What went by the route of its peer, and what has come.
+    /// How much went by the route of its peer, and has come.
     pub carried: Carried,
     /// The path of its peer.
     pub path: Arc<Path>,

@@ -226,6 +226,7 @@ class DataPlane:
                 s.path_unanswered,
                 s.route_unanswered,
                 s.least_rtt_ms,
+                s.route_silent_s,
                 s.routed,
                 e.RouteReceipt(*s.receipt) if s.receipt is not None else None,
             )

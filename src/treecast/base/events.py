@@ -195,8 +195,8 @@ Event = FromDataPlane | CommandRefused
 
 @dataclass(frozen=True, slots=True)
 class RouteReceipt:
-    """What the last answer to a probe by a node's route said: so many datagrams had been sent by it in this session, and
-    so many of the session had come, probes and their replies not counted. Only differences of two of them mean something.
+    """The last answer to a probe by a node's route: so many datagrams of a session had gone by it, and so many of the
+    session had come, probes and their replies not counted. Only differences of two receipts say something.
     """
 
     session: int
@@ -221,6 +221,10 @@ class SessionReport(Struct, frozen=True):
     """The same of its route, since it has that one."""
     least_rtt_ms: float | None = None
     """The least of the last five probes: the way's own round trip, without what nodes waited."""
+    route_silent_s: float = 0.0
+    """Since something came from the peer by the next hop of its route, or a probe by that was answered; since long ago
+    where nothing did since it has that one.
+    """
     routed: int = 0
     """Datagrams of this session that went by the peer's route, but for probes and their replies."""
     receipt: RouteReceipt | None = None

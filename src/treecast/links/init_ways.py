@@ -45,7 +45,7 @@ class InitWays:
                 yield way
 
     def _by_another(self, now: Instant, attempt: Attempt, node: NodeIndex) -> Forwarded | None:
-        """Each INIT of an attempt goes by another neighbour, those by which the node fell silent lately at last; then it
+        """Each INIT of an attempt goes by another neighbour, those by which the node fell silent lately last; then it
         begins with the first one again.
         """
         ways, tried = self._neighbour_ways, attempt.tried_by

@@ -20,10 +20,10 @@ from treecast.links.ways import Forwarded
 FIRST_PAUSE: Duration = 30.0
 LONGEST_PAUSE: Duration = 480.0
 """Doubled with each fall, and as long as that remembered for the next one."""
-MOST_SEARCHES = 4
-"""Of one look for a way: each next one without a neighbour that is silent itself, or has no path."""
+SEARCHES = 4
+"""For one way: each next one without a neighbour that is silent itself, or has no path."""
 NAMED_AFTER: Duration = 5.0
-"""What falls silent with a node or a neighbour that ends is no problem of the way: that shows by then."""
+"""Where a node or the neighbour has ended, that shows by then, and the way is no problem."""
 NAMED_NODES = 3
 
 NextHop = Callable[[NodeIndex, Collection[NodeIndex]], NodeIndex | None]
@@ -60,7 +60,7 @@ class NeighbourWays:
     def best(self, node: NodeIndex, without: Collection[NodeIndex] = ()) -> Forwarded | None:
         """The shortest way to a node, by a neighbour that is heard and has a path, whatever fell silent."""
         excluded = set(without)
-        for _ in range(MOST_SEARCHES):
+        for _ in range(SEARCHES):
             neighbour = self._next_hop(node, excluded)
             peer = self._peers.get(neighbour) if neighbour is not None else None
             way = self._peers.way_by(peer.node, node) if peer is not None and not peer.is_suspect else None
@@ -74,9 +74,9 @@ class NeighbourWays:
         return self.best(node, {*without, *self._troubled(now, node)})
 
     def is_troubled(self, now: Instant, neighbour: NodeIndex, node: NodeIndex) -> bool:
-        """Whether the node fell silent by the neighbour lately."""
-        fall = self._falls.get((neighbour, node))
-        return fall is not None and now < fall.until
+        """Whether the node fell silent by the neighbour lately, in this run of that."""
+        fall, peer = self._falls.get((neighbour, node)), self._peers.get(neighbour)
+        return fall is not None and now < fall.until and peer is not None and peer.epoch_ms == fall.epoch_ms
 
     def _troubled(self, now: Instant, node: NodeIndex) -> Iterator[NodeIndex]:
         return (neighbour for neighbour in self._by.get(node, ()) if self.is_troubled(now, neighbour, node))
@@ -127,8 +127,8 @@ class NeighbourWays:
 
 def _problem(neighbour: str, nodes: str, by: str, why: str) -> Problem:
     text = (
-        f"what goes to {nodes} by way of {neighbour} {why}, though {neighbour} itself answers; it goes by {by} now: see "
-        f"treecast status and treecast peers on {neighbour} (what it drops as forward_budget, whether it reaches "
+        f"what goes to {nodes} by way of {neighbour} {why}, though {neighbour} itself answers; it goes by {by} now: "
+        f"see treecast status and treecast peers on {neighbour} (what it drops as forward_budget, whether it reaches "
         f"{nodes}); if all is well there, it or what is between keeps datagrams from here"
     )
     return Problem("way_unanswered", neighbour, text, patience=NAMED_AFTER)

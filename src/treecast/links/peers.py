@@ -94,7 +94,7 @@ class Peer:
     via: NodeIndex | None = None
     """The neighbour by which all for it goes: the next hop of its route; None: it has a path."""
     window: RouteWindow | None = None
-    """What was measured of its route, if it has one."""
+    """Measurements of its route, if it has one."""
     is_neighbour: bool = True
     """Whether other rooms count on a path to it."""
     sought: Target | None = None

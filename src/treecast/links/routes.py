@@ -8,8 +8,7 @@ Never ends a link. Read ``docs/protocol.md`` section 4 (Paths, Routes) first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection
 
 from treecast.base.commands import Command, RemoveNodeRoute, SetNodeRoute
 from treecast.base.events import SessionReport
@@ -27,12 +26,12 @@ PATH_SILENT: Duration = 4.0
 """Nothing came on the path, nor an answer to the probe that was sent after SUSPECT_AFTER: all goes by a route."""
 UNANSWERED_TURNS = 3
 """Turns of probes, each 2 s: with one more a way is dead, whatever is heard from the node."""
-AT_ONCE_PER_REVIEW = 64
+UNANSWERED = "was not answered any more"
+"""People read so of a route by which nothing comes; of others they read how much was lost."""
+AT_ONCE_PER_REVIEW = 32
 """Routes in use that are probed sooner, of all that are quiet: what their probes take of the room that a node between
 leaves for these (``docs/protocol.md`` section 4, Forward).
 """
-PROBES = 2
-"""At a time: where one is lost now and then, the other one is answered."""
 
 
 class Routes:
@@ -72,8 +71,8 @@ class Routes:
         is_troubled = self._ways.is_troubled
         return is_troubled(now, neighbour, peer.node) and not is_troubled(now, peer.via, peer.node)
 
-    def review(self, now: Instant, peer: Peer, report: SessionReport, by_session: Mapping[int, SessionReport]) -> bool:
-        """Whether a way leads to a linked peer, as far as its probes show. ``report``: of its newest session."""
+    def review(self, now: Instant, peer: Peer, report: SessionReport) -> bool:
+        """Whether a way leads to a linked peer, as far as its probes show. ``report``: of any of its sessions."""
         if peer.via is None:
             return self._review_path(now, peer, report)
         if peer.path is not None and report.path_unanswered == 0:
@@ -82,10 +81,7 @@ class Routes:
             return True
         if report.path_unanswered > UNANSWERED_TURNS:
             self._count_on(peer, has_path=False)
-        known = [by_session[each.index] for each in peer.sessions if each.index in by_session]
-        silent_s = min((each.silent_s for each in known), default=report.silent_s)
-        routed = sum(each.routed for each in known)
-        return self._review_route(now, peer, peer.via, replace(report, silent_s=silent_s, routed=routed))
+        return self._review_route(now, peer, peer.via, report)
 
     def _review_path(self, now: Instant, peer: Peer, report: SessionReport) -> bool:
         is_dead = report.path_unanswered > UNANSWERED_TURNS
@@ -99,47 +95,47 @@ class Routes:
         return not is_dead
 
     def _review_route(self, now: Instant, peer: Peer, via: NodeIndex, report: SessionReport) -> bool:
-        """``report``: of all its sessions."""
         is_dead = report.route_unanswered > UNANSWERED_TURNS
         is_linked = self._peers.way_by(via, peer.node) is not None
         trouble = _trouble(now, peer.window, report)
-        if (trouble or not is_linked) and self._to_another(now, peer, via, trouble):
+        if (trouble or not is_linked) and self._to_another(now, peer, via, trouble, report):
             return True
         if trouble:
             self._ways.none_is_better(peer.node)
-        if is_dead or peer.is_suspect or not is_linked:
-            way = self._ways.best(peer.node)
-            if way is None or way.neighbour == via:
-                return not is_dead
-            self._set(now, peer, way.neighbour)
-        elif self._wants_probe(now, peer.window, report):
-            self._commands += [ProbePeer(peer.node)] * PROBES
-        return True
+        if is_linked and not is_dead:
+            self._commands += [ProbePeer(peer.node)] * self._probes(now, peer.window, report)
+        return not is_dead
 
-    def _wants_probe(self, now: Instant, window: RouteWindow | None, report: SessionReport) -> bool:
+    def _probes(self, now: Instant, window: RouteWindow | None, report: SessionReport) -> int:
         if now != self._reviewed_at:
             self._reviewed_at, self._at_once = now, 0
-        wants = window is not None and window.wants_probe(now, report, at_once=self._at_once < AT_ONCE_PER_REVIEW)
-        self._at_once += wants
-        return wants
+        count = window.probes(now, report, at_once=self._at_once < AT_ONCE_PER_REVIEW) if window is not None else 0
+        self._at_once += count > 0
+        return count
 
-    def _to_another(self, now: Instant, peer: Peer, via: NodeIndex, trouble: str) -> bool:
-        """Whether there is another neighbour on the way, by which the peer did not fall silent lately, and all goes by that
-        now.
+    def _to_another(self, now: Instant, peer: Peer, via: NodeIndex, trouble: str, report: SessionReport) -> bool:
+        """Whether there is another neighbour on the way, and all goes by that now: one by which the peer did not fall
+        silent lately, or, where nothing comes by this one, any that was not tried since something did.
         """
-        way, neighbour = self._ways.untroubled(now, peer.node, (via,)), self._peers.get(via)
+        tried = {via} if peer.window is None else peer.window.tried_with(now, via, report)
+        way, neighbour = self._ways.untroubled(now, peer.node, tried), self._peers.get(via)
+        is_only_troubled = way is None and trouble in (UNANSWERED, "")
+        if is_only_troubled:
+            way = self._ways.best(peer.node, tried)
         if way is None:
             return False
         if trouble and neighbour is not None:
             self._ways.fell(now, neighbour, peer.node, way.neighbour, trouble)
-        self._set(now, peer, way.neighbour)
+        if is_only_troubled:
+            self._ways.none_is_better(peer.node)
+        self._set(now, peer, way.neighbour, tried)
         return True
 
-    def _set(self, now: Instant, peer: Peer, via: NodeIndex | None) -> None:
+    def _set(self, now: Instant, peer: Peer, via: NodeIndex | None, tried: Collection[NodeIndex] = ()) -> None:
         if peer.via == via:
             return
         peer.via = via
-        peer.window = RouteWindow(now) if via is not None else None
+        peer.window = RouteWindow(now, tried) if via is not None else None
         self._peers.session_changes += 1
         if via is None:
             self._commands.append(RemoveNodeRoute(peer.node))
@@ -163,5 +159,5 @@ def _trouble(now: Instant, window: RouteWindow | None, report: SessionReport) ->
         return ""
     lost = window.lost(now, report.receipt)
     if window.is_silent(now, report):
-        return "was not answered any more"
-    return f"was lost, {lost[0]} of {lost[1]} datagrams," if lost is not None else ""
+        return UNANSWERED
+    return f"was lost, {lost[0]} of {lost[1]} datagrams" if lost is not None else ""

@@ -241,7 +241,7 @@ class Sessions:
         """Why its link ends; None: it goes on, and without the sessions that are too old."""
         if is_silent(peer, by_session):
             return LinkEnd.SILENT
-        if report is not None and peer.up and not self._routes.review(now, peer, report, by_session):
+        if report is not None and peer.up and not self._routes.review(now, peer, report):
             return LinkEnd.UNANSWERED
         for session in list(peer.sessions):
             if now - session.established_at >= REJECT_AFTER:

@@ -22,7 +22,7 @@ class Probe:
     fingerprint: int
     value: int = 0
     came: int = 0
-    """Of a reply: how many datagrams of the session have come, but for probes and their replies."""
+    """In a reply: how many datagrams of the session have come, but for probes and their replies."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from treecast.sim.datagrams import (
     Probe,
     Rekey,
     SessionDatagram,
-    is_of_ways,
     TreeDatagram,
     TreeState,
+    is_of_ways,
 )
 from treecast.sim.fingerprints import Fingerprints
 from treecast.sim.frame_sources import permits
@@ -162,6 +162,8 @@ class ModelForwarder(TreeReception):
         if not session.confirmed:
             session.confirmed = True
             self.raise_event(e.SessionConfirmed(session.peer, datagram.receiver_index))
+        if brought_by is not None and self.node_routes.get(session.peer) == brought_by:
+            self.sessions.path(session.peer).received_by_route_at = self.underlay.now
         if source is not None and datagram.counter == session.window.highest:
             self._heard(source, session, datagram)
         match datagram.body:

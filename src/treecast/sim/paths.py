@@ -1,7 +1,7 @@
 """The model's path to a node: where its sessions send, and the addresses besides from which it was heard.
 
-The same rules and numbers as ``crates/core/src/path.rs``, which counts the probes that were not answered, too, and keeps
-what the last answer by a route said.
+The same rules and numbers as ``crates/core/src/path.rs``, which counts the probes that were not answered, too, and
+keeps what the last answer by a route said.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ CANDIDATES = 4
 NEWS_INTERVAL_S = 1.0
 NEWS_PER_SECOND = 1
 NEWS_BURST = CANDIDATES
+LONG_AGO = Instant(0.0)
 
 
 @dataclass(slots=True)
@@ -46,6 +47,7 @@ class ModelPath:
     """Turns since a probe on the path was answered."""
     route_moves: int = 0
     unanswered_by_route: int = 0
+    received_by_route_at: Instant = LONG_AGO
     receipt: RouteReceipt | None = None
     """The last one since the node has this route."""
     _used: float = 0.0
@@ -73,14 +75,14 @@ class ModelPath:
             return
         if way.by_route:
             self.unanswered_by_route = 0
-            self.receipt = receipt
+            self.receipt, self.received_by_route_at = receipt, now
         else:
             self.unanswered, self.received_at = 0, now
 
     def route_changed(self) -> None:
         """Another route, or none: nothing is known of how it answers."""
         self.route_moves += 1
-        self.unanswered_by_route, self.receipt = 0, None
+        self.unanswered_by_route, self.receipt, self.received_by_route_at = 0, None, LONG_AGO
 
     def heard(self, source: Endpoint, size: int, now: Instant) -> bool:
         """An authentic datagram came from there. Whether that is elsewhere, and news."""

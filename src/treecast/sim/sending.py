@@ -153,6 +153,7 @@ class Sending(ForwardingTables):
             path_unanswered=path.unanswered,
             route_unanswered=path.unanswered_by_route,
             least_rtt_ms=1000 * min(one.recent_rtts_s) if one.recent_rtts_s else None,
+            route_silent_s=now - path.received_by_route_at,
             routed=one.routed,
             receipt=path.receipt,
         )

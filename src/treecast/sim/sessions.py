@@ -31,7 +31,7 @@ class ModelSession:
     routed: int = 0
     """Datagrams that went by the node's route, but for probes and their replies."""
     came: int = 0
-    """Those that have come."""
+    """Datagrams that have come, but for probes and their replies."""
     probes: dict[int, tuple[ProbedWay, int, Instant]] = field(default_factory=dict)
     """Probes whose reply is still believed, by value: the way, how many had gone by a route, and when it left."""
     rtt_s: Duration | None = None

@@ -114,7 +114,8 @@ class Underlay:
 
     def _deliver(self, source: Endpoint, destination: Endpoint, datagram: object) -> None:
         receiver = self._receivers.get(destination)
-        if self._swallowed and self._swallowed.get(destination, lambda _: False)(datagram):
+        swallows = self._swallowed.get(destination)
+        if swallows is not None and swallows(datagram):
             return
         if receiver is not None:
             receiver(source, datagram)

@@ -73,6 +73,16 @@ def test_the_next_hop_is_the_first_node_of_the_shortest_path() -> None:
     assert found.next_hop(NodeIndex(77), ()) is None
 
 
+def test_a_path_without_some_nodes_leads_by_none_of_them() -> None:
+    links = both_ways((1, 2), (2, 9), (1, 3), (3, 4), (4, 9), (3, 2))
+    found, _ = paths(links)
+    assert found.next_hop(NodeIndex(9), ()) == 2
+    assert found.next_hop(NodeIndex(9), {NodeIndex(2)}) == 3
+    assert found.next_hop(NodeIndex(9), {NodeIndex(4)}) == 2
+    assert found.next_hop(NodeIndex(9), {NodeIndex(2), NodeIndex(4)}) is None
+    assert paths(both_ways((1, 2), (1, 3), (3, 2), (2, 9)))[0].next_hop(NodeIndex(9), {NodeIndex(2)}) is None
+
+
 def test_a_link_counts_that_both_ends_advertise() -> None:
     links = both_ways((1, 2), (1, 3), (3, 9))
     links[2].add(9)

@@ -25,6 +25,7 @@ mod own_source;
 mod packet_ports;
 mod paths;
 mod ports;
+mod receipts;
 mod recursive_encapsulation;
 mod refusals;
 mod replay;
