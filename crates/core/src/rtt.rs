@@ -92,7 +92,7 @@ mod tests {
     fn least_after(samples_ms: &[u64]) -> Option<f64> {
         let mut round_trip = RoundTrip::default();
         for sample_ms in samples_ms {
-            let value = round_trip.probe(ProbedWay::Route, 0);
+            let value = round_trip.probe(ProbedWay::Route(0), 0, 0);
             assert!(round_trip.reply(value, sample_ms * 1_000_000).is_some());
         }
         round_trip.least_ms()

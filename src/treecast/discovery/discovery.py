@@ -179,9 +179,7 @@ class Discovery:
         return True
 
     def lose(self, now: Instant, node: NodeIndex) -> list[tuple[NodeIndex, HostKey]]:
-        """No way leads to the node any more: questions for its hosts go to all nodes. Its machine may be behind who
-        took its LAN over: the claims that are to be judged anew for that.
-        """
+        """No way leads to the node any more: the claims that are to be judged anew, as of its machine on another LAN."""
         if not self._host_table.lose(node):
             return []
         self._machine_left.lost(now, node)
@@ -225,9 +223,7 @@ class Discovery:
         return is_known
 
     def _announce_machine(self, node: NodeIndex, key: HostKey, addresses: list[IPAddress]) -> None:
-        """The hosts here know the machine of a lost node at that one's MAC: it is at another one now, and theirs is not
-        asked for as long as their entry lasts.
-        """
+        """The hosts here know the machine of a lost node at that one's MAC for as long as their entry lasts."""
         certified, holder = self._host_table.certified, self._host_table.holder
         of_another = [one for one in addresses if certified.owner(one) not in (None, node)]
         self._announce(key[1], [one for one in of_another if holder(key[0], one) == key])

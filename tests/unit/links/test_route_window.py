@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +16,7 @@ START = Instant(100.0)
 
 def quiet(silent_s: float, *, routed: int = 0, unanswered: int = 0, rtt_ms: float | None = None) -> SessionReport:
     report = SessionReport(1, NodeIndex(3), 60.0, 0.0, rtt_ms, 0, route_unanswered=unanswered)
-    return replace(report, route_silent_s=silent_s, routed=routed)
+    return msgspec.structs.replace(report, route_silent_s=silent_s, routed=routed)
 
 
 def reviews(window: RouteWindow, *reports: SessionReport, at_once: bool = True) -> list[int | None]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
+
+import msgspec
 
 from tests.unit.links.shaking import Node, confirm, endpoint_of, report, shake
 from tests.unit.links.test_neighbour_ways import Ways
@@ -61,7 +62,7 @@ def via(node: Node, other: NodeIndex) -> NodeIndex | None:
 
 def review(node: Node, now: float, *, silent_s: float, unanswered: int = 0, routed: int = 0) -> list[Command]:
     """A review where this is so of the routes of nodes, and all is well with neighbours."""
-    measured = partial(replace, path_silent_s=99.0, path_unanswered=9, route_unanswered=unanswered)
+    measured = partial(msgspec.structs.replace, path_silent_s=99.0, path_unanswered=9, route_unanswered=unanswered)
     routes = [
         measured(each, route_silent_s=silent_s, routed=routed)
         if (peer := node.links.peer(each.peer)) is not None and peer.via is not None
@@ -126,7 +127,9 @@ def test_of_many_routes_in_use_that_are_quiet_few_are_probed_sooner() -> None:
         commands.clear()
         for peer in net.peers:
             if peer.via is not None:
-                each = SessionReport(1, peer.node, 60.0, 0.0, None, 0, 99.0, 9, 0, silent_s, 10 * second)
+                each = SessionReport(
+                    1, peer.node, 60.0, 0.0, None, 0, 99.0, 9, 0, route_silent_s=silent_s, routed=10 * second
+                )
                 assert routes.review(Instant(10.0 + second), peer, each)
     assert len(commands) == AT_ONCE_PER_REVIEW * PROBES
 
@@ -136,7 +139,7 @@ def test_a_handshake_by_a_neighbour_that_is_passed_over_leaves_the_route_as_it_i
     one, three = met()
     falls_silent(one, 10.0)
     assert via(one, THREE) == FOUR
-    silent = [replace(each, silent_s=3.5) if each.peer == ONE else each for each in report(three)]
+    silent = [msgspec.structs.replace(each, silent_s=3.5) if each.peer == ONE else each for each in report(three)]
     three.links.review(Instant(14.0), silent)
     init = next(each for each in taken(three) if each.destination == ONE)
     assert init.neighbour == TWO
