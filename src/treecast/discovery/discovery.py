@@ -179,7 +179,7 @@ class Discovery:
         return True
 
     def lose(self, now: Instant, node: NodeIndex) -> list[tuple[NodeIndex, HostKey]]:
-        """No way leads to the node any more: the claims that are to be judged anew, as of its machine on another LAN."""
+        """No way leads to the node any more: the claims that are to be judged anew, as of its machine elsewhere."""
         if not self._host_table.lose(node):
             return []
         self._machine_left.lost(now, node)
