@@ -37,7 +37,8 @@ from treecast.adapters.node_directory import (
     REQUEST_FILE,
     node_directory,
 )
-from treecast.adapters.revocations_file import revocations_for_new
+from treecast.adapters.ownership import require_unwritten
+from treecast.adapters.revocations_file import REVOCATIONS_FILE, revocations_for_new
 from treecast.base.errors import MalformedError, OperatorError
 from treecast.base.limits import MAX_CERTIFICATE_BYTES
 from treecast.base.time import iso_date
@@ -60,7 +61,6 @@ NETWORK_FILE = "network.json"
 REGISTRY_FILE = "nodes.json"
 NETWORK_LOCK_FILE = "network.lock"
 OTHERS_MODES = 0o077
-OTHERS_WRITE = 0o022
 
 T = TypeVar("T")
 
@@ -212,13 +212,25 @@ def load_network(directory: Path) -> Network:
 
 
 def load_authority(directory: Path) -> Authority:
-    """The CA of a network's directory; OperatorError."""
+    """The CA of a network's directory, which nobody else writes; OperatorError."""
     network = load_network(directory)
     missing = f"{directory} has no {CA_KEY_FILE}: use the directory that treecast network create made"
     key = load_key(directory / CA_KEY_FILE, parse_ca_key, missing)
     missing = f"{directory} has no {REGISTRY_FILE}, which lists the network's nodes: put a copy back"
     path = directory / REGISTRY_FILE
-    return Authority(network, key, load_file(path, MAX_REGISTRY_BYTES, Registry.decode, missing, SECRET_MODE))
+    registry = load_file(path, MAX_REGISTRY_BYTES, Registry.decode, missing, SECRET_MODE)
+    _require_unwritten_by_others(directory)
+    return Authority(network, key, registry)
+
+
+def _require_unwritten_by_others(network_directory: Path) -> None:
+    """OperatorError where others may have entered keys of theirs, for the CA to sign, or taken revocations away."""
+    registry, revocations = network_directory / REGISTRY_FILE, network_directory / REVOCATIONS_FILE
+    for path in (network_directory, registry):
+        harm = f"have put keys of theirs into {registry} for the CA to sign"
+        require_unwritten(path, harm, ", and put a good copy of that back if they have")
+    if revocations.exists():
+        require_unwritten(revocations, "have taken revocations out of it", ", and revoke again what is missing")
 
 
 def load_node(directory: Path, now_unix_s: float) -> NodeIdentity:
@@ -243,23 +255,12 @@ def load_unverified(directory: Path) -> NodeIdentity:
             "is, with treecast node sign, and take what comes of it with treecast node accept"
         )
     network, certificate = load_network(directory), load_certificate(directory)
-    _require_own(directory)
+    require_unwritten(directory, "put other keys and another certificate into it")
     path = directory / NODE_KEY_FILE
     keys = load_key(path, parse_node_keys, f"{path} is missing: put the node's key back")
     if not keys_match(certificate, keys):
         raise OperatorError(f"{path} does not belong to the certificate: put the right one back")
     return NodeIdentity(network, certificate, keys)
-
-
-def _require_own(directory: Path) -> None:
-    """OperatorError where other accounts can put files of theirs in the place of those in the directory."""
-    with explained(f"read {directory}"):
-        mode = stat.S_IMODE(directory.stat().st_mode)
-    if mode & OTHERS_WRITE:
-        raise OperatorError(
-            f"{directory} can be written by other accounts (mode {mode:04o}), who may put other keys and another "
-            f"certificate into it: chmod go-w {directory}"
-        )
 
 
 def node_files(directory: Path) -> list[Path]:
