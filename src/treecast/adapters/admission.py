@@ -102,9 +102,10 @@ def sign_request(
     return certificate
 
 
-def accept_admission(directory: Path, path: Path, now_unix_s: float) -> NodeIdentity:
+def accept_admission(directory: Path, path: Path, now_unix_s: float) -> tuple[NodeIdentity, str]:
     """Puts what the CA made of a node's request into its directory; OperatorError, and then nothing has changed. A
-    running node takes it as it takes any renewed certificate.
+    running node takes it as it takes any renewed certificate. Returns also, in words, what was damaged in
+    ``revocations.json`` there; empty for nothing.
     """
     admission = _load_admission(path, now_unix_s)
     certificate, network = admission.certificate, admission.network
@@ -119,10 +120,10 @@ def accept_admission(directory: Path, path: Path, now_unix_s: float) -> NodeIden
     _require_newer(directory, certificate)
     with explained(f"write the node in {directory}"):
         replace_file(directory / storage.NETWORK_FILE, network.encode(), SECRET_MODE)
-        add_ca_records(directory, network, admission.ca_records)
+        damage = add_ca_records(directory, network, admission.ca_records)
         replace_file(directory / CERTIFICATE_FILE, certificate.encode(), PUBLIC_MODE)  # last: with it all is there
         (directory / REQUEST_FILE).unlink(missing_ok=True)
-    return NodeIdentity(network, certificate, keys)
+    return NodeIdentity(network, certificate, keys), damage
 
 
 def _load_admission(path: Path, now_unix_s: float) -> Admission:

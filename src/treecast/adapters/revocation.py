@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from treecast.adapters import storage
@@ -20,19 +21,23 @@ from treecast.wire.control import MAX_ADVERTISEMENT_BYTES
 from treecast.wire.revocation import RevocationContent
 
 
-def revoke_node(network_directory: Path, out: Path, name: str) -> Issued:
-    """Revokes all certificates that a node has and writes that to ``out``; OperatorError. Once more does no harm."""
+def revoke_node(network_directory: Path, out: Path, name: str) -> tuple[Issued, str]:
+    """Revokes all certificates that a node has and writes that to ``out``; OperatorError. Once more does no harm.
+
+    Returns also, in words, what was damaged in the network's ``revocations.json``; empty for nothing.
+    """
     with _authority(network_directory) as authority:
         node, registry = authority.revoke(name)
         wire = sign_revocation(authority.key, node.index, node.serial, name)
         with _writing(out, name, wire):
             storage.write_registry(network_directory, registry)  # first: never again a certificate for these keys
-            add_ca_records(network_directory, authority.network, [wire])
-    return node
+            damage = add_ca_records(network_directory, authority.network, [wire])
+    return node, damage
 
 
-def void_older(network_directory: Path, out: Path, name: str) -> Issued:
-    """Revokes a node's certificates before its newest one and writes that to ``out``; OperatorError.
+def void_older(network_directory: Path, out: Path, name: str) -> tuple[Issued, str]:
+    """Revokes a node's certificates before its newest one and writes that to ``out``; OperatorError. Returns also what
+    ``revoke_node`` does.
 
     The record names serials, and those of a node only rise: one for all before the newest.
     """
@@ -40,8 +45,8 @@ def void_older(network_directory: Path, out: Path, name: str) -> Issued:
         node = authority.void_older(name)
         wire = sign_revocation(authority.key, node.index, node.serial - 1, name)
         with _writing(out, name, wire):
-            add_ca_records(network_directory, authority.network, [wire])
-    return node
+            damage = add_ca_records(network_directory, authority.network, [wire])
+    return node, damage
 
 
 @contextmanager
@@ -65,14 +70,25 @@ def _writing(out: Path, name: str, wire: bytes) -> Iterator[None]:
         replace_file(out, wire, PUBLIC_MODE)
 
 
-def apply_revocation(directory: Path, path: Path) -> tuple[NodeIndex, RevocationContent, Network, bool]:
-    """Puts a revocation into a node's directory: who is revoked, and whether a node runs there. OperatorError."""
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A revocation in a node's directory. ``damage``: what was damaged there, in words; empty for nothing."""
+
+    node: NodeIndex
+    content: RevocationContent
+    damage: str
+    network: Network
+    is_running: bool
+
+
+def apply_revocation(directory: Path, path: Path) -> Applied:
+    """Puts a revocation into a node's directory; OperatorError."""
     network = storage.load_network(directory)
     try:
         with storage.acquire_node_lock(directory):
-            return *add_revocation(directory, network, path), network, False
+            return Applied(*add_revocation(directory, network, path), network, is_running=False)
     except storage.NodeRunsError:
-        return *add_revocation(directory, network, path), network, True
+        return Applied(*add_revocation(directory, network, path), network, is_running=True)
 
 
 def revoked_names(directory: Path) -> list[str]:

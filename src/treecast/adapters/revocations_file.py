@@ -17,7 +17,7 @@ from msgspec import Meta
 
 from treecast.adapters.ca_records import is_ca_record, read_revocation, sign_revocation
 from treecast.adapters.files import SECRET_MODE, NewFile, explained, read_given, replace_file
-from treecast.adapters.remembered_file import Entries, encode_remembered, load_remembered, raw
+from treecast.adapters.remembered_file import DamagedError, Entries, encode_remembered, load_remembered, raw
 from treecast.base.errors import MalformedError, OperatorError
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_CA_RECORDS
@@ -60,23 +60,32 @@ def _encode(records: Iterable[bytes]) -> bytes:
     return encode_remembered(_File([raw(record) for record in records]))
 
 
-def add_revocation(directory: Path, network: Network, path: Path) -> tuple[NodeIndex, RevocationContent]:
-    """Puts what ``node revoke`` wrote to ``path`` into a node's directory; OperatorError."""
+def add_revocation(directory: Path, network: Network, path: Path) -> tuple[NodeIndex, RevocationContent, str]:
+    """Puts what ``node revoke`` wrote to ``path`` into a node's directory; OperatorError. Who is revoked, and what
+    ``add_ca_records`` returns.
+    """
     wire, (node, content) = _load(path, network)
-    known = load_ca_records(directory, network)
-    everything = _newest((*known, wire), network)
-    if everything != known:
-        write_ca_records(directory, everything)
-    return node, content
+    return node, content, add_ca_records(directory, network, [wire])
 
 
-def add_ca_records(directory: Path, network: Network, records: Iterable[bytes]) -> None:
-    """Puts records into a node's or a network's directory, but those that the CA did not sign; OperatorError."""
-    known = load_ca_records(directory, network)
+def add_ca_records(directory: Path, network: Network, records: Iterable[bytes]) -> str:
+    """Puts records into a node's or a network's directory, but those that the CA did not sign; OperatorError.
+
+    A damaged file there keeps none from being taken: the whole ones of it stay. Returns that in words; empty where
+    nothing was damaged.
+    """
+    damage = ""
+    try:
+        known = load_ca_records(directory, network)
+    except DamagedError as error:
+        known = error.kept
+        which = "record" if len(known) == 1 else "records"
+        damage = f"{error}, with what is added now and {len(known)} whole {which} of before: add others again"
     genuine = (record for record in records if is_ca_record(record, network.ca_public_key))
     everything = _newest((*known, *genuine), network)[-MAX_CA_RECORDS:]
     if everything != known:
         write_ca_records(directory, everything)
+    return damage
 
 
 def ca_records_for_new(network_directory: Path, authority: Authority) -> tuple[bytes, ...]:

@@ -19,6 +19,7 @@ from treecast.cli.network_verbs import (
     SendOption,
     node_verbs,
 )
+from treecast.cli.output import print_note
 
 
 @node_verbs.command("request")
@@ -105,7 +106,8 @@ def node_accept(
     from treecast.adapters.node_directory import directory_of_request
 
     place = directory_of_request(directory)
-    node = accept_admission(place, file, time.time())
+    node, damage = accept_admission(place, file, time.time())
+    print_note(damage)
     certificate, network = node.certificate, node.network
     typer.echo(
         f"node {certificate.name} is admitted to network {network.name} (id {network.id}): "

@@ -33,6 +33,12 @@ def print_error(sentence: str) -> None:
         lead_nowhere(STDERR)
 
 
+def print_note(sentence: str) -> None:
+    """On stderr, of a verb that goes on; nothing where there is none."""
+    if sentence:
+        print_error(sentence)
+
+
 @contextmanager
 def all_is_written() -> Iterator[None]:
     """Print all of the output, or one sentence and exit with 1."""

@@ -9,6 +9,7 @@ import typer
 
 from treecast.cli.arguments import NodeDirectory, resolved
 from treecast.cli.network_verbs import NetworkOption, node_verbs
+from treecast.cli.output import print_note
 
 revocation_verbs = typer.Typer(help="Cut revoked nodes off.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -32,7 +33,8 @@ def node_revoke(
 
     place = out if out is not None else Path(f"{name}.revocation")
     if older:
-        node = void_older(network_directory(network), place, name)
+        node, damage = void_older(network_directory(network), place, name)
+        print_note(damage)
         typer.echo(
             f"node {name} (index {node.index}): its certificates up to serial {node.serial - 1} are revoked, that with "
             f"serial {node.serial} counts"
@@ -42,7 +44,8 @@ def node_revoke(
             "DIR is the directory of any node that runs: it tells all others"
         )
         return
-    node = revoke_node(network_directory(network), place, name)
+    node, damage = revoke_node(network_directory(network), place, name)
+    print_note(damage)
     typer.echo(f"node {name} (index {node.index}): its certificates up to serial {node.serial} are revoked")
     typer.echo(
         f"Next: treecast revocation apply {place} DIR, where DIR is the directory of any node that runs: it tells all "
@@ -60,15 +63,17 @@ def revocation_apply(
     from treecast.api.client import take_revocations
 
     place = resolved(directory)
-    node, content, network, is_running = apply_revocation(place, file)
-    what = f"certificates of node {content.name} (index {node}) up to serial {content.serial} are revoked"
-    if not is_running:
+    applied = apply_revocation(place, file)
+    print_note(applied.damage)
+    content = applied.content
+    what = f"certificates of node {content.name} (index {applied.node}) up to serial {content.serial} are revoked"
+    if not applied.is_running:
         typer.echo(f"{what} for the node in {place}, from its next start on")
         return
     status = take_revocations(place)
     from treecast.adapters.revocations_file import require_kept
 
-    require_kept(place, network, file)
+    require_kept(place, applied.network, file)
     peers = "1 linked node" if status.peers == 1 else f"{status.peers} linked nodes"
     cut = "cuts it off" if content.name in status.revoked else "has a later one of it, which counts,"
     typer.echo(f"{what}: {status.node} {cut} and tells its {peers}")

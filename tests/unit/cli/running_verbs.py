@@ -22,3 +22,12 @@ def sentence(*arguments: str) -> str:
     assert result.stderr.startswith("treecast: ")
     assert result.stderr.count("\n") == 1
     return result.stderr
+
+
+def noted(*arguments: str) -> str:
+    """The one sentence on stderr of a verb that succeeds all the same."""
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.startswith("treecast: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr

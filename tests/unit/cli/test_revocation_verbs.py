@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.running_verbs import ok, sentence
+from tests.unit.cli.running_verbs import noted, ok, sentence
 from treecast.adapters import storage
 from treecast.adapters.ca_records import read_revocation, sign_revocation
 from treecast.adapters.revocations_file import REVOCATIONS_FILE, load_ca_records
@@ -167,6 +167,36 @@ def test_damaged_entries_and_those_that_the_ca_did_not_sign_are_left_out() -> No
     path = Path("alice", REVOCATIONS_FILE)
     file = json.loads(path.read_text())
     path.write_text(json.dumps({"records": [*file["records"], "AAAA", 7]}))
-    assert "2 damaged entries" in sentence("revocation", "apply", "bob.revocation", "alice")
+    said = noted("revocation", "apply", "bob.revocation", "alice")
+    assert "2 damaged entries" in said
+    assert said.endswith("with what is added now and 1 whole record of before: add others again\n")
     assert json.loads(path.read_text()) == file
     ok("revocation", "apply", "bob.revocation", "alice")
+
+
+@pytest.mark.parametrize("content", ["", '{"records":[', "no JSON", '{"records":"none"}'])
+def test_a_damaged_file_keeps_no_revocation_from_being_taken(content: str) -> None:
+    Path("lab", REVOCATIONS_FILE).write_text(content)
+    rest = "is damaged: it is written anew, with what is added now and 0 whole records of before: add others again\n"
+    assert noted("node", "revoke", "bob", "--network", "lab") == f"treecast: lab/{REVOCATIONS_FILE} {rest}"
+    Path("alice", REVOCATIONS_FILE).write_text(content)
+    assert noted("revocation", "apply", "bob.revocation", "alice") == f"treecast: alice/{REVOCATIONS_FILE} {rest}"
+    ok("node", "renew", "alice", "--network", "lab")
+    Path("lab", REVOCATIONS_FILE).write_text(content)
+    assert rest in noted("node", "revoke", "alice", "--older", "--network", "lab")
+    ok("node", "request", "dave")
+    ok("node", "sign", "dave/node.request", "--network", "lab")
+    Path("dave", REVOCATIONS_FILE).write_text(content)
+    assert rest in noted("node", "accept", "dave.admission", "--dir", "dave")
+    assert (_kept("lab"), _kept("alice"), _kept("dave")) == (1, 1, 2)
+
+
+def test_whole_records_of_a_damaged_file_stay_beside_the_one_that_is_added() -> None:
+    ok("node", "add", "carol", "--network", "lab")
+    for name in ("bob", "carol"):
+        ok("node", "revoke", name, "--network", "lab")
+    ok("revocation", "apply", "bob.revocation", "alice")
+    path = Path("alice", REVOCATIONS_FILE)
+    path.write_text(json.dumps({"records": [7, *json.loads(path.read_text())["records"]]}))
+    assert "1 damaged entry" in noted("revocation", "apply", "carol.revocation", "alice")
+    assert json.loads(ok("network", "show", "alice", "--json"))["revoked"] == ["bob", "carol"]
