@@ -66,7 +66,7 @@ def read_file(path: Path, limit_bytes: int) -> bytes:
 
 def read_given(path: Path, limit_bytes: int, wanted: str) -> bytes:
     """A file that somebody has named; OperatorError. ``wanted``: which one is meant, in words."""
-    with explained(f"read {path}"):
+    with explained(f"read {path}"), opened(path):
         if path.is_dir():
             raise OperatorError(f"{path} is a directory: give {wanted}")
         try:

@@ -26,7 +26,8 @@ from treecast.cli.output import print_note
 def node_request(
     name: Annotated[str, typer.Argument(metavar="NODE", help="Lower-case letters, digits and hyphens.")],
     directory: Annotated[
-        Path | None, typer.Option("--dir", metavar="OUT", help="Where to put it.", show_default="./NODE")
+        Path | None,
+        typer.Option("--dir", metavar="OUT", help="Where to put it.", show_default="./NODE", readable=False),
     ] = None,
 ) -> None:
     """Make a node's keys on its own machine, and a request for the CA, which has public keys only."""
@@ -40,12 +41,16 @@ def node_request(
 
 @node_verbs.command("sign")
 def node_sign(
-    file: Annotated[Path, typer.Argument(metavar="REQUEST", help="The node.request that the node made.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="REQUEST", help="The node.request that the node made.", readable=False)
+    ],
     *,
     network: NetworkOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Where to put the answer.", show_default="./NODE.admission"),
+        typer.Option(
+            "--out", metavar="FILE", help="Where to put the answer.", show_default="./NODE.admission", readable=False
+        ),
     ] = None,
     ipv4: Ipv4Option = None,
     ipv6: Ipv6Option = None,
@@ -88,7 +93,9 @@ def node_sign(
 
 @node_verbs.command("accept")
 def node_accept(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file that treecast node sign wrote.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file that treecast node sign wrote.", readable=False)
+    ],
     directory: Annotated[
         Path | None,
         typer.Option(
@@ -96,6 +103,7 @@ def node_accept(
             metavar="DIR",
             help="The directory that its request was made in.",
             show_default="$TREECAST_DIR, or in /etc/treecast",
+            readable=False,
         ),
     ] = None,
 ) -> None:

@@ -11,7 +11,9 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 NodeDirectory = Annotated[
     Path | None,
-    typer.Argument(metavar="DIR", help="The node's directory.", show_default="$TREECAST_DIR, or in /etc/treecast"),
+    typer.Argument(
+        metavar="DIR", help="The node's directory.", show_default="$TREECAST_DIR, or in /etc/treecast", readable=False
+    ),
 ]
 
 

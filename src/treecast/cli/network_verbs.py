@@ -15,7 +15,7 @@ node_verbs = typer.Typer(help="Admit nodes to a network.", no_args_is_help=True,
 _WHERE = "$TREECAST_DIR, or in /etc/treecast, or in the working directory"
 NetworkOption = Annotated[
     Path | None,
-    typer.Option("--network", metavar="DIR", help="The network's directory.", show_default=_WHERE),
+    typer.Option("--network", metavar="DIR", help="The network's directory.", show_default=_WHERE, readable=False),
 ]
 
 Ipv4Option = Annotated[
@@ -66,7 +66,8 @@ ReceiveOption = Annotated[
 def network_create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and hyphens.")],
     directory: Annotated[
-        Path | None, typer.Option("--dir", metavar="DIR", help="Where to put it.", show_default="./NAME")
+        Path | None,
+        typer.Option("--dir", metavar="DIR", help="Where to put it.", show_default="./NAME", readable=False),
     ] = None,
     ipv4: Annotated[str, typer.Option(metavar="PREFIX", help="The nodes' IPv4 addresses.")] = "10.77.0.0/16",
     ipv6: Annotated[
@@ -92,7 +93,8 @@ def node_add(
     *,
     network: NetworkOption = None,
     directory: Annotated[
-        Path | None, typer.Option("--dir", metavar="OUT", help="Where to put it.", show_default="./NODE")
+        Path | None,
+        typer.Option("--dir", metavar="OUT", help="Where to put it.", show_default="./NODE", readable=False),
     ] = None,
     ipv4: Ipv4Option = None,
     ipv6: Ipv6Option = None,
@@ -151,7 +153,9 @@ def node_renew(
     network: NetworkOption = None,
     directory: Annotated[
         Path | None,
-        typer.Option("--dir", metavar="OUT", help="Where to put its new node.cert.", show_default="./NODE"),
+        typer.Option(
+            "--dir", metavar="OUT", help="Where to put its new node.cert.", show_default="./NODE", readable=False
+        ),
     ] = None,
     days: Annotated[int, typer.Option(metavar="VALIDITY", help="Days until its certificate expires.")] = 365,
     role: RoleOption = None,
@@ -188,7 +192,7 @@ def node_renew(
 def network_show(
     directory: Annotated[
         Path | None,
-        typer.Argument(metavar="DIR", help="A network's or a node's directory.", show_default=_WHERE),
+        typer.Argument(metavar="DIR", help="A network's or a node's directory.", show_default=_WHERE, readable=False),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -213,7 +217,7 @@ def network_show(
 @node_verbs.command("list")
 def node_list(
     directory: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="The network's directory.", show_default=_WHERE)
+        Path | None, typer.Argument(metavar="DIR", help="The network's directory.", show_default=_WHERE, readable=False)
     ] = None,
     network: NetworkOption = None,
     json: JsonOption = False,

@@ -21,7 +21,13 @@ def node_revoke(
     network: NetworkOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Where to put the revocation.", show_default="./NODE.revocation"),
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Where to put the revocation.",
+            show_default="./NODE.revocation",
+            readable=False,
+        ),
     ] = None,
     older: Annotated[
         bool, typer.Option("--older", help="Only the certificates before its newest one, which goes on to count.")
@@ -55,7 +61,9 @@ def node_revoke(
 
 @revocation_verbs.command("apply")
 def revocation_apply(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file that treecast node revoke wrote.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file that treecast node revoke wrote.", readable=False)
+    ],
     directory: NodeDirectory = None,
 ) -> None:
     """Give a revocation to a node: if it runs, it tells all others at once; if not, it knows when it starts."""
