@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from treecast.adapters import standard_streams
+from treecast.adapters.signals import raise_at_interrupts
 from treecast.base.errors import OperatorError
 from treecast.cli import admission_verbs  # noqa: F401 (adds verbs to node)
 from treecast.cli.arguments import NodeDirectory, resolved
@@ -91,7 +92,7 @@ app.add_typer(revocation_verbs, name="revocation")
 
 
 def main() -> None:
-    """The entry point of the command ``treecast``."""
+    """The command ``treecast``, once signals are settled (``cli.start``)."""
     standard_streams.open_closed()
     with all_is_written():
         app(prog_name="treecast")
@@ -107,11 +108,14 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def treecast(
+    ctx: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
 ) -> None:
     """IP multicast for networks that have none."""
+    if ctx.invoked_subcommand != "up":
+        raise_at_interrupts()
 
 
 @app.command()

@@ -24,11 +24,11 @@ from treecast.adapters.interface_events import InterfaceEvents
 from treecast.adapters.netdevice import index_of, name_of
 from treecast.adapters.privileges import CAP_NET_ADMIN, keep_only
 from treecast.adapters.put_back import PutBack
+from treecast.adapters.signals import END_SIGNALS
 from treecast.adapters.sysfs import ipv6_is_off, master_of
 from treecast.base.errors import OperatorError
 from treecast.base.time import Duration, Instant
 from treecast.daemon import logs
-from treecast.daemon.signals import END_SIGNALS
 
 SETTLE_TIME: Duration = 0.2
 """Others may be in the middle of a change: a bridge takes addresses over, a script replaces them."""

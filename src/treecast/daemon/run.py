@@ -18,6 +18,7 @@ from treecast.adapters.interface import opens_ipv6_sockets
 from treecast.adapters.native import DataPlane
 from treecast.adapters.packet_port import open_remembered
 from treecast.adapters.privileges import keep_secrets, take_account
+from treecast.adapters.signals import ignore_meaningless_signals
 from treecast.adapters.tap import find_tap
 from treecast.adapters.twin_file import require_no_twin, write_twin
 from treecast.base.addresses import Endpoint
@@ -30,7 +31,6 @@ from treecast.daemon.options import UpOptions
 from treecast.daemon.own_interface import OwnIPv6, report_groups, set_up, settings_of, stays
 from treecast.daemon.peer_addresses import require_underlay_peers
 from treecast.daemon.running import Opened, run_opened
-from treecast.daemon.signals import ignore_meaningless_signals
 from treecast.daemon.underlay_watch import SMALLEST_MTU, first_guess
 
 DEFAULT_PORT = 7700

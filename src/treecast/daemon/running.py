@@ -19,6 +19,7 @@ from treecast.adapters.native import DataPlane
 from treecast.adapters.network_news import News
 from treecast.adapters.noise import NoiseFactory, preferred_aead
 from treecast.adapters.privileges import drop_capabilities
+from treecast.adapters.signals import END_SIGNALS
 from treecast.adapters.tree_plans import LinkGraph
 from treecast.adapters.underlay import route_type
 from treecast.api.server import ControlServer
@@ -49,7 +50,6 @@ from treecast.daemon.packet_ports import PacketPorts
 from treecast.daemon.refused_nodes import RefusedNodes
 from treecast.daemon.renewal import Renewal
 from treecast.daemon.service import ServiceReports
-from treecast.daemon.signals import END_SIGNALS
 from treecast.daemon.super_packets import SuperPackets
 from treecast.daemon.underlay_watch import UnderlayWatch
 from treecast.daemon.upkeep import Upkeep

@@ -20,9 +20,10 @@ from pathlib import Path
 import pytest
 
 from lab import Lab, wait_until
-from lab.node import POLL_S, PROGRAM, Overlay, TreecastNode
+from lab.node import INTERFACE, POLL_S, PROGRAM, Overlay, TreecastNode
 
 FAULTY = Path(__file__).with_name("faulty.py")
+SIGNALLED = Path(__file__).with_name("signalled.py")
 LIMIT_S = 15.0
 
 
@@ -180,3 +181,22 @@ def test_a_node_whose_output_cannot_be_written_runs_and_ends_as_ever(two: Overla
     n1.machine.run([PROGRAM, "log-level", n1.directory, "debug"])
     assert "internal_error" not in n1.machine.run([PROGRAM, "status", n1.directory]).stdout
     assert up.stop(LIMIT_S) == 0
+
+
+def test_an_interrupt_while_the_keeper_is_forked_ends_the_start_without_a_word(two: Overlay, n1: TreecastNode) -> None:
+    """Nothing of it stays: a whole start follows, through a hangup in the same moment."""
+    n1.program = [sys.executable, SIGNALLED, str(int(signal.SIGINT))]
+    n1.start(two[0].endpoint)
+    assert n1.process.wait(LIMIT_S) == -signal.SIGINT
+    said = n1.log.read_text().splitlines()
+    assert [line for line in said if not line.startswith("timestamp=")] == [], "no traceback"
+    assert not any("ready" in line for line in said)
+    shown = ["ip", "link", "show", INTERFACE]
+    wait_until(
+        lambda: n1.machine.run(shown, check=False).returncode != 0, LIMIT_S, "its interface is gone", poll_s=POLL_S
+    )
+    n1.program = [sys.executable, SIGNALLED, str(int(signal.SIGHUP))]
+    n1.start(two[0].endpoint)
+    n1.wait_ready()
+    n1.wait_linked({"n0"})
+    n1.stop()

@@ -20,9 +20,9 @@ from tests.lab.conftest import OverlayFactory
 from tests.lab.overlay.asking import LIMIT_S, wait_peers, wait_received
 from tests.lab.overlay.machines import ping
 from treecast.adapters.multicast_routes import group_route_command
+from treecast.adapters.signals import MEANINGLESS_SIGNALS
 from treecast.api.client import fetch_status
 from treecast.daemon.interface_watch import KEEPER_TIME
-from treecast.daemon.signals import MEANINGLESS_SIGNALS
 
 GROUP, GROUP6 = "239.50.0.9", "ff15::50:9"
 PORT = 5019

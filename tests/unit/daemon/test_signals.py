@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from treecast.daemon.signals import END_SIGNALS, FAULT_SIGNALS, MEANINGLESS_SIGNALS
+from treecast.adapters.signals import END_SIGNALS, FAULT_SIGNALS, MEANINGLESS_SIGNALS
 
 HARMLESS = {
     *(signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH, signal.SIGCONT),
@@ -18,7 +18,7 @@ HARMLESS = {
 
 _IGNORING = """
 import ctypes, mmap, os, platform, sys
-from treecast.daemon.signals import MEANINGLESS_SIGNALS, ignore_meaningless_signals
+from treecast.adapters.signals import MEANINGLESS_SIGNALS, ignore_meaningless_signals
 ignore_meaningless_signals()
 for number in MEANINGLESS_SIGNALS:
     os.kill(os.getpid(), number)

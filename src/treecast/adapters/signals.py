@@ -24,6 +24,23 @@ FAULT_SIGNALS = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, si
 """Signals that stay as they are: the process is broken, and SIGABRT is what a watchdog ends one with that hangs."""
 
 
+def end_at_interrupts() -> None:
+    """SIGINT ends the process at once and without a word, as SIGTERM does, until somebody takes it.
+
+    By itself Python raises an exception wherever the program is: while it imports that is a traceback, and where
+    nothing can be raised, as around a fork, it is printed and forgotten. Nothing changes where SIGINT is ignored, as of
+    a job that a script runs in the background.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def raise_at_interrupts() -> None:
+    """From ``end_at_interrupts`` back to KeyboardInterrupt, for verbs that put away what they have begun."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def ignore_meaningless_signals() -> None:
     """Call it in the main thread, before others begin."""
     for number in MEANINGLESS_SIGNALS:
