@@ -22,7 +22,8 @@ from tests.lab.overlay.asking import drops, wait_members, wait_received
 GROUP = "239.90.0.9"
 STREAM_PORT = 5025
 RATE_PPS = 2000
-PROBE_UDP_BYTES = 68
+PROBE_UDP_BYTES = "{ 68, 76 }"
+"""A probe's, and its reply's."""
 FORGED = 8
 LIMIT_S = 30.0
 
