@@ -34,6 +34,8 @@ PROGRAM = Path(sys.executable).parent / "treecast"
 PORT = 7700
 INTERFACE = "treecast0"
 READY_LIMIT_S = 30.0
+START_LIMIT_S = 75.0
+"""A kernel that is busy with the namespaces of others makes a node wait for its netlink answers."""
 STOP_LIMIT_S = 10.0
 VERB_LIMIT_S = 30.0
 POLL_S = 0.05
@@ -101,15 +103,16 @@ class TreecastNode:
         command: list[str | Path] = [*self.program, "up", self.directory, *known, *options]
         self._process = self.machine.spawn(command, stdout=subprocess.PIPE, stderr=self.log, env=self.environment)
 
-    def wait_ready(self, limit_s: float = READY_LIMIT_S) -> None:
+    def wait_ready(self, limit_s: float = START_LIMIT_S) -> None:
         """Reads ``ready NODE IPV4 IPV6`` (- for one it lacks).
 
-        RuntimeError with the end of its log when the daemon says otherwise, or nothing in time.
+        RuntimeError with the end of its log when the daemon says otherwise, or nothing in time, and where it waits.
         """
         try:
             line = self.process.read_line(limit_s)
         except (TimeoutError, EOFError) as error:
-            raise RuntimeError(f"{self.name} is not ready: {error}\n{self.log_tail()}") from error
+            waits = self.process.kernel_waits()
+            raise RuntimeError(f"{self.name} is not ready: {error}; in {waits}\n{self.log_tail()}") from error
         words = line.split()
         if words[:2] != ["ready", self.name] or len(words) != 4:
             raise RuntimeError(f"{self.name} said {line!r} and not that it is ready\n{self.log_tail()}")
@@ -188,7 +191,7 @@ class Overlay:
     def __len__(self) -> int:
         return len(self.nodes)
 
-    def start(self, limit_s: float = READY_LIMIT_S, options: Sequence[str] = ()) -> None:
+    def start(self, limit_s: float = START_LIMIT_S, options: Sequence[str] = ()) -> None:
         """Starts all nodes at once and waits until every one is ready and has a link to every other."""
         first, *others = self.nodes
         first.start(options=options)

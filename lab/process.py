@@ -86,6 +86,13 @@ class Process:
         line, _, self._unread = self._unread.partition(b"\n")
         return line.decode()
 
+    def kernel_waits(self) -> list[str]:
+        """Where in the kernel each of its threads waits; "0": it runs. Empty when it has ended."""
+        try:
+            return sorted(file.read_text() for file in Path(f"/proc/{self.pid}/task").glob("*/wchan"))
+        except OSError:
+            return []
+
     def send_signal(self, number: signal.Signals) -> None:
         """Sends a signal to the program itself, not to its children; nothing happens when it has ended."""
         self._popen.send_signal(number)
