@@ -37,7 +37,8 @@ from treecast.adapters.noise import NoiseHandshake
 from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, MacAddress
-from treecast.base.downstream_commands import AcceptKey, AcceptTree, KeyFlow
+from treecast.base.downstream_commands import AcceptKey, AcceptTree
+from treecast.base.flows import KeyFlow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 
 NETWORK = _native.Network(bytes(range(16)), bytes(range(32)))

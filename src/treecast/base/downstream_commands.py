@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.command import DataPlaneCommand
+from treecast.base.flows import KeyFlow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
-
-KeyFlow = tuple[int, IPNetwork, IPAddress | None]
-"""VLAN, groups and, where it is for one alone, the source of the frames that a key is for (``Flow.of_key``)."""
 
 
 class AcceptKey(DataPlaneCommand, frozen=True):

@@ -17,6 +17,9 @@ GroupKey = tuple[int, IPAddress]
 PrefixKey = tuple[int, IPNetwork]
 """VLAN and a prefix of groups."""
 
+KeyFlow = tuple[int, IPNetwork, IPAddress | None]
+"""VLAN, groups and, where it is for one alone, the source of the frames that a key is for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -41,8 +44,8 @@ class Flow:
         return None if self.prefix_length is None else ip_network((self.group, self.prefix_length))
 
     @property
-    def of_key(self) -> tuple[int, IPNetwork, IPAddress | None]:
-        """VLAN, groups and source of the frames that a key of this flow is for."""
+    def of_key(self) -> KeyFlow:
+        """The frames that a key of this flow is for."""
         length = self.group.max_prefixlen if self.prefix_length is None else self.prefix_length
         return self.vlan, ip_network((self.group, length)), self.source
 

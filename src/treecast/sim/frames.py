@@ -11,7 +11,7 @@ from enum import Enum, auto
 from ipaddress import IPv4Address, IPv6Address
 
 from treecast.base.addresses import IPAddress
-from treecast.base.downstream_commands import KeyFlow
+from treecast.base.flows import KeyFlow
 
 BROADCAST = b"\xff" * 6
 BEACON_GROUP = bytes.fromhex("035443000001")

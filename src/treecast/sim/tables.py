@@ -11,11 +11,11 @@ from treecast.base.downstream_commands import (
     AcceptKey,
     AcceptTree,
     EndRelaying,
-    KeyFlow,
     LeaveStream,
     RefuseKey,
     RefuseTree,
 )
+from treecast.base.flows import KeyFlow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KeepLocal
 from treecast.base.key_commands import AnnounceKey

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import Endpoint
-from treecast.base.downstream_commands import KeyFlow
+from treecast.base.flows import KeyFlow
 from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex
 from treecast.sim.datagrams import ReplayWindow, TreeDatagram
 from treecast.sim.sending import Sending

@@ -9,7 +9,7 @@ from random import Random
 from lab.planes import DataPlanes
 from treecast.base import commands as c
 from treecast.base.addresses import MacAddress
-from treecast.base.downstream_commands import KeyFlow
+from treecast.base.flows import KeyFlow
 from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
 from treecast.sim.datagrams import Forward, SessionDatagram, TreeDatagram
 from treecast.sim.forwarder import ModelForwarder

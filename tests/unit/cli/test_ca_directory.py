@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.adapters.stored import tree
-from tests.unit.cli.running_verbs import ok, sentence
+from tests.unit.cli.running_verbs import network_of_two, ok, sentence
 
 VERBS = (
     ("node", "add", "carol", "--network", "lab"),
@@ -24,9 +24,7 @@ MODES = (0o720, 0o702, 0o777, 0o1777)
 @pytest.fixture(autouse=True)
 def _a_network_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    ok("network", "create", "lab")
-    for name in ("alice", "bob"):
-        ok("node", "add", name, "--network", "lab")
+    network_of_two()
     ok("node", "request", "dora")
     ok("node", "revoke", "bob", "--network", "lab")
 

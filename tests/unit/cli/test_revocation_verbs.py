@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.running_verbs import noted, ok, sentence
+from tests.unit.cli.running_verbs import network_of_two, noted, ok, sentence
 from treecast.adapters import storage
 from treecast.adapters.ca_records import read_revocation, sign_revocation
 from treecast.adapters.revocations_file import REVOCATIONS_FILE, load_ca_records
@@ -22,9 +22,7 @@ from treecast.identity.revocation import Revocations
 @pytest.fixture(autouse=True)
 def _a_network_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    ok("network", "create", "lab")
-    for name in ("alice", "bob"):
-        ok("node", "add", name, "--network", "lab")
+    network_of_two()
 
 
 def _kept(directory: str) -> int:

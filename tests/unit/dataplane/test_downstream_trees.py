@@ -8,9 +8,9 @@ import pytest
 
 from treecast.base.commands import SendControl
 from treecast.base.counters import Drops
-from treecast.base.downstream_commands import AcceptKey, KeyFlow, LeaveStream, RefuseKey
+from treecast.base.downstream_commands import AcceptKey, LeaveStream, RefuseKey
 from treecast.base.events import KeyOffered, RefusalReason
-from treecast.base.flows import BROADCAST, Flow
+from treecast.base.flows import BROADCAST, Flow, KeyFlow
 from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId
 from treecast.base.key_refusals import BY_DROP, KeyRefusalReason
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter

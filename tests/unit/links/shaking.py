@@ -175,12 +175,17 @@ def begin(node: Node, other: Node, now: float = 0.0) -> bytes:
     return init
 
 
-def shake(node: Node, other: Node, now: float = 0.0) -> None:
-    """A whole handshake, and the datagram that confirms it to the initiator."""
-    other.hear(now, begin(node, other, now), node.index)
+def answer(node: Node, other: Node, init: bytes, now: float) -> list[bytes]:
+    """The other one has the node's INIT, and the node its RESPONSE: what it sends then."""
+    other.hear(now, init, node.index)
     (response,) = other.sent()
     node.hear(now, response, other.index)
-    (final,) = node.sent()
+    return node.sent()
+
+
+def shake(node: Node, other: Node, now: float = 0.0) -> None:
+    """A whole handshake, and the datagram that confirms it to the initiator."""
+    (final,) = answer(node, other, begin(node, other, now), now)
     other.hear(now, final, node.index)
     other.sent()
     confirm(node, other, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.unit.links.shaking import Node, begin, endpoint_of
+from tests.unit.links.shaking import Node, answer, begin, endpoint_of
 from tests.unit.links.test_memory import advance, inits_in, recalling, remembered, said
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
@@ -52,10 +52,7 @@ def test_what_others_advertise_of_a_revoked_node_is_of_its_next_certificate_and_
 def refuse(one: Node, revoked: Node, now: float) -> None:
     """A handshake that one begins with its configured peer, which is revoked."""
     (init,) = advance(one, now)
-    revoked.hear(now, init, one.index)
-    (response,) = revoked.sent()
-    one.hear(now, response, revoked.index)
-    one.sent()
+    answer(one, revoked, init, now)
 
 
 def test_a_configured_peer_that_is_revoked_is_tried_at_long_intervals_and_shown_as_refused() -> None:

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 import msgspec
 import pytest
 
-from tests.unit.links.shaking import Node, begin, certificate_of, confirm, report, shake
+from tests.unit.links.shaking import Node, answer, begin, certificate_of, confirm, report, shake
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
@@ -24,10 +24,7 @@ def take_response(one: Node, two: Node, now: float) -> None:
     """The first node has heard nothing for a while, and makes a session that the second one does not confirm."""
     one.links.review(Instant(now), report(one, silent_s=SUSPECT_AFTER))
     (init,) = one.sent()
-    two.hear(now, init, 1)
-    (response,) = two.sent()
-    one.hear(now, response, 2)
-    one.sent()
+    answer(one, two, init, now)
 
 
 def test_a_session_that_the_peer_does_not_confirm_shows_no_life() -> None:
@@ -89,10 +86,7 @@ def test_a_node_that_makes_sessions_over_and_over_has_one_in_two_seconds() -> No
 
 def made_anew(other: Node, one: Node, now: float) -> None:
     """The other one, which knows nothing, makes a session as far as it may."""
-    one.hear(now, begin(other, one, now), other.index)
-    (response,) = one.sent()
-    other.hear(now, response, one.index)
-    (final,) = other.sent()
+    (final,) = answer(other, one, begin(other, one, now), now)
     one.hear(now, final, other.index)
     one.sent()
 
