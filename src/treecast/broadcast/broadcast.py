@@ -253,7 +253,7 @@ class Broadcast:
 
     def outgoing(self, now: Instant) -> list[tuple[NodeIndex, ControlMessage]]:
         """The messages that are due, per linked node. Call after each turn."""
-        for peer, records in self._news.take(self._neighbours.keys()).items():
+        for peer, records in self._news.take(now, self._neighbours).items():
             self._neighbours[peer].offer(now, *records)
         messages: list[tuple[NodeIndex, ControlMessage]] = [*self.reconciliation.outgoing(now)]
         for peer in self._wake.due(now):
@@ -265,4 +265,4 @@ class Broadcast:
     def next_deadline(self) -> Instant | None:
         """When ``advance`` and ``outgoing`` have something to do."""
         rooms = (self._own.next_deadline(), self._store.next_expiry(), self._wake.next(), self._intake.next_deadline())
-        return earliest(*rooms, self.reconciliation.next_deadline())
+        return earliest(*rooms, self.reconciliation.next_deadline(), self._news.next_deadline())

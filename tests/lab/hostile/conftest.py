@@ -1,4 +1,4 @@
-"""The siege that tests of strangers share, and the networks of those of hostile members."""
+"""The siege that tests of a file share, and the networks of those of hostile members."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from tests.lab.overlay.asking import wait_members, wait_received
 from tests.lab.overlay.captured import read_datagrams
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def siege() -> Iterator[Siege]:
-    """Three nodes and an outsider, whose address n2 was told as that of a node. The stream never stops."""
+    """Three nodes and an outsider, whose address n2 was told as that of a node. The stream stops with the
+    last test of the file.
+    """
     with Lab() as lab:
         lan = lab.switch()
         machines = [lab.machine(f"n{number}", lan) for number in range(3)]

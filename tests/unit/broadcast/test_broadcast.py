@@ -11,10 +11,11 @@ import pytest
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE
-from treecast.base.time import Instant
+from treecast.base.time import Instant, after
 from treecast.base.token_bucket import TokenBucket
 from treecast.broadcast.broadcast import Broadcast
 from treecast.broadcast.learned import Learned
+from treecast.broadcast.news import YOUNG_FOR
 from treecast.broadcast.store import NODE_LIFETIME
 from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
@@ -80,6 +81,12 @@ class Node:
         for peer in peers:
             self.broadcast.link_up(self.now, NodeIndex(peer))
 
+    def link_for_long(self, *peers: int) -> None:
+        """Links, and the time in which news waits for what their ends list."""
+        self.link(*peers)
+        self.said()
+        self.now = after(self.now, YOUNG_FOR)
+
     def said(self) -> list[tuple[int, ControlMessage]]:
         return [(int(peer), message) for peer, message in self.broadcast.outgoing(self.now)]
 
@@ -108,8 +115,7 @@ def node_advertisement(origin: int, sequence: int = 1, *, epoch: int = 1) -> byt
 
 def test_a_new_advertisement_is_learned_acknowledged_and_passed_on_but_not_back() -> None:
     node = Node(1)
-    node.link(2, 3)
-    node.said()
+    node.link_for_long(2, 3)
     learned = node.hear(2, Flood((node_advertisement(9),)))
     assert [(item.origin, item.kind) for item in learned] == [(9, Kind.NODE)]
     said = node.said()
@@ -143,8 +149,7 @@ def test_links_that_come_in_chunks_are_not_passed_on_to_whom_a_later_chunk_lists
 
 def test_what_two_neighbours_send_in_one_turn_goes_back_to_neither() -> None:
     node = Node(1)
-    node.link(2, 3, 4)
-    node.said()
+    node.link_for_long(2, 3, 4)
     node.hear(2, Flood((node_advertisement(9),)))
     node.hear(3, Flood((node_advertisement(9),)))
     assert [peer for peer, _ in node.floods()] == [4]

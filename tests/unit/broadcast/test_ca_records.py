@@ -32,6 +32,8 @@ def test_a_revocation_goes_to_all_other_neighbours_whatever_is_listed_and_is_lea
     node = Node(1)
     node.link(2, 3, 4)
     node.hear(2, Flood((node_advertisement(2), links_of(2, 3, 4))))
+    for peer in (3, 4):
+        node.hear(peer, Flood((node_advertisement(peer), links_of(peer, 2))))
     node.said()
     assert [(one.origin, one.kind) for one in node.hear(2, Flood((revocation(),)))] == [(CA_ORIGIN, Kind.REVOCATION)]
     said = node.said()

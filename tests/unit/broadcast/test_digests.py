@@ -103,7 +103,7 @@ def test_a_node_that_loses_a_link_compares_with_one_other_within_a_second() -> N
 def test_a_neighbour_that_the_sender_is_linked_to_is_left_to_the_sender() -> None:
     """Both list that link; another one is listed by the sender alone."""
     node = Node(1)
-    node.link(2, 3, 4)
+    node.link_for_long(2, 3, 4)
     node.hear(2, Flood((node_advertisement(2), advertisement(2, 2, Kind.LINKS, b"\x00", emit_links(1, 3, 4)))))
     node.hear(3, Flood((node_advertisement(3), advertisement(3, 2, Kind.LINKS, b"\x00", emit_links(1, 2)))))
     node.said()
@@ -113,7 +113,7 @@ def test_a_neighbour_that_the_sender_is_linked_to_is_left_to_the_sender() -> Non
 
 def test_who_reads_a_digest_that_asks_requests_what_it_lacks_and_floods_what_the_other_does() -> None:
     node = Node(1)
-    node.link(2, 3)
+    node.link_for_long(2, 3)
     node.hear(3, Flood((node_advertisement(7), node_advertisement(8))))
     acknowledge_all(node)
     node.now = Instant(10.0)

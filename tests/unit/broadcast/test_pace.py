@@ -20,7 +20,7 @@ def claim(sequence: int, signer: int = ORIGIN) -> bytes:
 
 def linked() -> Node:
     node = Node(1)
-    node.link(2, 3, 4)
+    node.link_for_long(2, 3, 4)
     node.hear(2, Flood((node_advertisement(ORIGIN),)))
     node.said()
     return node
