@@ -130,8 +130,10 @@ class Exchanges:
     def installed(self, now: Instant, peer: Peer, finished: Finished) -> None:
         """A handshake has made a session: a secret that this node named and the peer did not is worth nothing."""
         exchange, secret = peer.exchange, finished.named
-        exchange.is_mine = self._me < peer.node and bool(finished.payload.capabilities & ML_KEM)
+        exchange.can = bool(finished.payload.capabilities & ML_KEM)
+        exchange.is_mine = self._me < peer.node and exchange.can
         if finished.hybrid and exchange.answered is not None:
             exchange.answered.closed, exchange.answered.ciphertext = True, ()
         elif not finished.hybrid and secret is not None and secret is exchange.secret and exchange.is_mine:
             exchange.secret, exchange.next_begin = None, after(now, FORGOTTEN_PAUSE)
+            self._drops.count("kem_differs")

@@ -25,6 +25,8 @@ REKEY_AFTER: Duration = 120.0
 REKEY_JITTER = (0.9, 1.0)
 """Links that came up together are not all made anew within one second."""
 RESPONDER_PATIENCE: Duration = 10.0
+OUTSIDE_AFTER: Duration = 150.0
+"""Handshakes inside the session have come to nothing: somebody may know them by their length, and drop them."""
 REJECT_AFTER: Duration = 180.0
 REKEY_AFTER_DATAGRAMS = 2**25
 """AES-GCM: 2^25 of the longest datagrams are 2^34.1 blocks, below the 2^34.5 of RFC 8446 section 5.5."""
@@ -107,6 +109,10 @@ class Peer:
     @property
     def up(self) -> bool:
         return self.state is LinkState.UP
+
+    def goes_outside(self, now: Instant) -> bool:
+        """Whether the next handshake with it goes outside of its sessions."""
+        return self.is_suspect or now - self.sessions[-1].established_at >= OUTSIDE_AFTER
 
     def take(self, event: PeerEvent) -> bool:
         """Whether the link has come up or gone down with it."""

@@ -43,6 +43,7 @@ from treecast.links.peers import (
     is_silent,
     wants_handshake,
 )
+from treecast.links.plain_links import follow
 from treecast.links.reachability import Reachability
 from treecast.links.refusals import REVOKED_PAUSE
 from treecast.links.roster import Roster
@@ -215,7 +216,7 @@ class Sessions:
             if (lost := self._why_lost(now, peer, current, by_session, report)) is not None:
                 self._down(now, peer, lost, pause=0.0)
                 continue
-            if peer.sought is not None and not peer.is_suspect:
+            if peer.sought is not None and not peer.goes_outside(now):
                 self._handshakes.give_up(peer.sought)
                 peer.sought = None
             if not self._handshakes.is_renewing(peer.node):
@@ -224,7 +225,7 @@ class Sessions:
                 if at_once or wants_handshake(now, peer, report):
                     left -= at_once
                     peer.known_offset_s = own_offset_s  # once, though nothing comes of it
-                    target, way = again(now, peer), None if peer.is_suspect else in_session(peer)
+                    target, way = again(now, peer), None if peer.goes_outside(now) else in_session(peer)
                     peer.sought = target if way is None else None
                     self._handshakes.begin(now, target, way)
         self._exchanges.review(now, exchanging)
@@ -294,6 +295,7 @@ class Sessions:
     def _up(self, now: Instant, peer: Peer, session: Session) -> None:
         """A session with the peer was confirmed."""
         self._handshakes.refused.forget(peer.node)
+        follow(now, peer.exchange, is_hybrid=session.hybrid)
         if peer.up and not isinstance(session.way, InSession):
             self._events.append(LinkRemade(peer.node))
         if peer.take(PeerEvent.CONFIRMED):

@@ -155,6 +155,7 @@ def test_a_secret_that_the_peer_does_not_have_is_forgotten_and_another_made() ->
     run(one, two, int(REKEY_AFTER + FORGOTTEN_PAUSE) + 20, 8)
     assert is_hybrid(one) and is_hybrid(two)
     assert mixed_in(one) == mixed_in(two) != before
+    assert one.drops.snapshot() == {"kem_differs": 1}
 
 
 def test_a_secret_that_came_while_a_handshake_was_under_way_is_kept() -> None:
