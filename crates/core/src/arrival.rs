@@ -23,6 +23,7 @@ use crate::fingerprints::Probe;
 use crate::forward::NO_PATH;
 use crate::forwarding_tables::ForwardingTables;
 use crate::fragment::Arrived;
+use crate::frame::never_crosses;
 use crate::frame_source::KnownSource;
 use crate::headers::{Frame, Headers};
 use crate::opened::{opened_tree, session_frame, session_part};
@@ -306,7 +307,7 @@ impl ForwardingTables {
         )
     }
 
-    /// Refuses a frame that cannot be of this node, or that it may not send, and under a group's key one of the
+    /// Refuses a frame that cannot be of this node, or that it may not send, or that never crosses, and under a group's key one of the
     /// broadcast class, which it would have signed, of another group than the key's, or of an authenticated group.
     /// `recent`: of the same batch.
     #[inline(always)]
@@ -320,7 +321,8 @@ impl ForwardingTables {
             }
             self.authenticated.check(frame)?;
         }
-        let checked = self.certified.check_frame(frame, origin.root, &mut recent.source);
+        let crosses = if never_crosses(frame) { Err(Reason::FrameNeverCrosses) } else { Ok(()) };
+        let checked = crosses.and_then(|()| self.certified.check_frame(frame, origin.root, &mut recent.source));
         checked.inspect_err(|reason| self.refusals.note(origin.root, *reason))
     }
 

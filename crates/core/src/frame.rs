@@ -30,7 +30,7 @@ const BROADCAST: Mac = [0xFF; 6];
 /// The group of beacons, which no other use of their EtherType shares.
 const BEACON_GROUP: Mac = [0x03, 0x54, 0x43, 0x00, 0x00, 0x01];
 /// The group of their copies in IPv4: that of experiments on a link (RFC 4727 section 2.4.2).
-const BEACON_GROUP_V4: [u8; 4] = [224, 0, 0, 254];
+const BEACON_GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 254);
 
 /// The way of a frame, before any table is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +96,15 @@ impl FrameFacts {
     }
 }
 
+/// IGMP, MLD, Multicast Router Discovery and beacons stay on their LAN: no node sends one to another.
+#[inline(always)]
+pub(crate) fn never_crosses(frame: &Frame<'_>) -> bool {
+    match frame.ip() {
+        Some(ip) => ip.is_membership() || ip.is_router_discovery() || ip.is_beacon(),
+        None => frame.headers.ethertype == ETHERTYPE_BEACON && frame.destination() == Some(BEACON_GROUP),
+    }
+}
+
 fn to_one(destination: Mac, ethertype: u16, ip: Option<Ip<'_>>) -> FrameKind {
     match ip {
         _ if ethertype == ETHERTYPE_ARP => FrameKind::PuntUnicast(destination),
@@ -139,7 +148,7 @@ pub(crate) fn to_group(mac: Mac, ip: &Ip<'_>) -> Result<FrameKind, Reason> {
     match group {
         IpAddr::V4(address) => match address.octets() {
             [224..=239, b, c, d] if mac != [0x01, 0x00, 0x5E, b & 0x7F, c, d] => Ok(FrameKind::Flood),
-            BEACON_GROUP_V4 if ip.packet.protocol == PROTOCOL_EXPERIMENT => Ok(FrameKind::Beacon),
+            _ if ip.is_beacon() => Ok(FrameKind::Beacon),
             [224, 0, 0, _] => Ok(FrameKind::Broadcast),
             [224..=239, ..] => Ok(FrameKind::Group { group, source }),
             _ => Ok(FrameKind::Flood),
@@ -187,6 +196,10 @@ impl Ip<'_> {
     #[inline(always)]
     pub(crate) fn is_of_the_link(&self) -> bool {
         self.is_membership() || self.is_neighbour_discovery() || self.is_router_discovery()
+    }
+
+    fn is_beacon(&self) -> bool {
+        self.packet.protocol == PROTOCOL_EXPERIMENT && self.destination().is_some_and(|to| to == BEACON_GROUP_V4)
     }
 
     fn is_neighbour_discovery(&self) -> bool {

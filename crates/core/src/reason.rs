@@ -105,6 +105,7 @@ reasons! {
     TreeAhead = "tree_ahead": "a tree counter far beyond what the root is known to have used",
     TreeAuth = "tree_auth": "the AEAD tag of a tree datagram is wrong",
     BroadcastSignature = "broadcast_signature": "a broadcast frame, or a datagram of the broadcast stream, without its root's signature or with one that is not the root's",
+    FrameNeverCrosses = "frame_never_crosses": "IGMP, MLD, Multicast Router Discovery or a beacon that another node has sent: these stay on their LAN",
     FrameOfAnotherFlow = "frame_of_another_flow": "a frame under a group's key, to another group or in another VLAN than the key's, or of another source than the one that it is for",
     BroadcastSignatureRate = "broadcast_signature_rate": "broadcast datagrams of one root above 1,000 a second, or as many of all those as which others forge",
     TreeExhausted = "tree_exhausted": "a sender key has sealed 2^30 datagrams and the next one is not in use yet",

@@ -13,8 +13,9 @@ use crate::reason::Reason;
 use crate::session::lock;
 
 /// The reasons that a node can be named for.
-const NAMED: [Reason; 10] = [
+const NAMED: [Reason; 11] = [
     Reason::SourceOfAnotherNode,
+    Reason::FrameNeverCrosses,
     Reason::BroadcastSignature,
     Reason::BroadcastSignatureRate,
     Reason::TreeRpf,

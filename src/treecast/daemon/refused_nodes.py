@@ -131,6 +131,12 @@ class RefusedNodes:
         name, who = self._view.name(node), self._view.name_and_address(node)
         if reason == "source_of_another_node":
             return Problem("source_of_another_node", name, self._source(node, name, who, count))
+        if reason == "frame_never_crosses":
+            text = (
+                f"{who} sent this node {count} frames in the last minute that stay on a LAN, IGMP, MLD, Multicast "
+                f"Router Discovery or beacons, and none was delivered: Treecast sends none: {_find_out(name)}"
+            )
+            return Problem("frame_never_crosses", name, text)
         if reason == "control_malformed":
             text = (
                 f"{who} sent this node {count} control messages in the last minute that cannot be read, and they were "

@@ -153,6 +153,15 @@ def test_who_sends_control_messages_that_cannot_be_read_is_named() -> None:
     assert f"treecast node revoke {node.name}" in problem.text
 
 
+def test_who_sends_queries_through_the_overlay_is_named() -> None:
+    node = Node()
+    (problem,) = node.seconds("frame_never_crosses", FEWEST)
+    assert (problem.kind, problem.subject) == ("frame_never_crosses", node.name)
+    assert problem.text.startswith(
+        f"{node.name} ({node.address}) sent this node 30 frames in the last minute that stay"
+    )
+
+
 def test_what_rooms_note_of_nodes_is_looked_at_as_what_the_data_plane_counts() -> None:
     node, drops = Node(), Drops()
     nodes = RefusedNodes(node.view, node, drops)

@@ -21,6 +21,7 @@ mod headers;
 mod kem;
 mod key_flows;
 mod key_steps;
+mod never_crosses;
 mod own_source;
 mod packet_ports;
 mod paths;

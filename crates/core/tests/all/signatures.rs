@@ -165,13 +165,11 @@ fn a_key_of_a_group_carries_frames_to_groups_and_no_broadcast() {
     let to = |address| ipv4([10, 0, 0, 1], address, 17, &udp);
     let mut to_every_mac = to([239, 1, 1, 1]);
     to_every_mac[..6].fill(0xFF);
-    let membership = ipv4([10, 0, 0, 1], [239, 1, 1, 1], 2, &[0x16, 0, 0, 0, 239, 1, 1, 1]);
     let broadcast_class = [
         to([224, 0, 0, 251]),
         to([255; 4]),
         to([10, 0, 0, 2]),
         to_every_mac,
-        membership,
         ethernet([0xFF; 6], 0x0806, &[0; 28]),
         ethernet([1, 0x1B, 0x19, 0, 0, 0], 0x88F7, &[0; 40]),
         ipv6([0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFB], 17, &udp),
