@@ -343,7 +343,8 @@ class LinkGraph:
         """``links``: node, class of the round trip, class of the loss."""
     def plan(
         self, root: int, places: Sequence[tuple[int, int, int, bool]], kept: list[tuple[int, int]] | None
-    ) -> tuple[list[tuple[int, int]], int, int]:
+    ) -> tuple[list[tuple[int, int]], int, int, list[tuple[int, int]]]:
         """``places``: node, most children, microseconds of a copy, whether it wants the datagrams. Returns nodes with
-        their parents, the members' mean delay in microseconds, and how many members are missed.
+        their parents, the members' mean delay in microseconds, how many members are missed, and nodes with
+        their backups.
         """

@@ -128,7 +128,7 @@ fn open_alone(member: &ForwardingTables, datagrams: &mut [&mut [u8]]) {
 }
 
 fn receive(member: &ForwardingTables, datagram: &mut [u8], recent: &mut Recent, now_ns: u64) {
-    let (header, tree) = member.receive_tree(datagram, endpoint(1).address, recent).unwrap();
+    let (header, tree) = member.receive_tree(datagram, endpoint(1).address, NOW_NS, recent).unwrap();
     let tree = tree.clone();
     let Ok(Opened::Frame(opened)) = member.open_tree(&tree, &header, datagram, false, now_ns) else {
         unreachable!("a whole frame")

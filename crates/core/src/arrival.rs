@@ -26,11 +26,13 @@ use crate::fragment::Arrived;
 use crate::frame::never_crosses;
 use crate::frame_source::KnownSource;
 use crate::headers::{Frame, Headers};
+use crate::history::Replay;
 use crate::opened::{opened_tree, session_frame, session_part};
 pub use crate::opened::{Opened, OpenedFrame, OpenedPart, Origin, Proof};
 use crate::path::Endpoint;
 use crate::reason::Reason;
 use crate::session::Session;
+use crate::tree_mark::{TreeMark, KIND_GRAFT, KIND_TICK};
 use crate::tree_state::TreeState;
 
 /// The content of an authentic datagram.
@@ -47,6 +49,8 @@ pub enum Received {
     /// A tree datagram of broadcast, checked up to its tree tag, which lies there then behind this session's inner header, and the
     /// neighbour that has sent it.
     Broadcast(TreeHeader, Arc<DownstreamTree>, u32),
+    /// Datagrams of a tree that this node is to get, which has grafted.
+    Replay(Arc<Replay>, u32),
     /// A Forward whose body is to be sealed for the next hop, as it lies there.
     Forward(Arc<Session>),
     /// Nothing more to do.
@@ -61,8 +65,8 @@ pub type Relay = (Arc<DownstreamTree>, NextHops);
 pub struct Recent {
     pub(crate) session: Option<Arc<Session>>,
     tree: Option<Arc<DownstreamTree>>,
-    /// An address that datagrams of this tree may come from.
-    path: Option<(TreeName, SocketAddr)>,
+    /// An address that datagrams of this tree may come from, and whether it is the parent's.
+    path: Option<(TreeName, SocketAddr, bool)>,
     /// A source that frames of a node may have.
     pub(crate) source: Option<KnownSource>,
 }
@@ -139,6 +143,14 @@ impl ForwardingTables {
             }
             KIND_TREE_STATE => self.add_state(TreeState::parse(session.peer, body)?, now_ns).map(|()| Received::Done),
             KIND_HANDSHAKE => self.receive_rekey(session, body, now_ns).map(|()| Received::Done),
+            KIND_GRAFT if from == NO_PATH => Err(Reason::GraftUnexpected),
+            KIND_GRAFT => {
+                let replay = self.receive_graft(peer, &TreeMark::parse(body)?, now_ns);
+                replay.map(|replay| Received::Replay(replay, peer))
+            }
+            KIND_TICK if body.is_empty() => Ok(Received::Done), // it shows that the peer is there
+            KIND_TICK if from == NO_PATH => Err(Reason::TickUnexpected),
+            KIND_TICK => self.receive_mark(peer, &TreeMark::parse(body)?, now_ns).map(|()| Received::Done),
             KIND_BROADCAST if from == NO_PATH => Err(Reason::TreeRpf),
             KIND_BROADCAST => {
                 let received = self.receive_broadcast(body, peer, &mut recent.tree);
@@ -197,6 +209,7 @@ impl ForwardingTables {
         &self,
         datagram: &[u8],
         source: SocketAddr,
+        now_ns: u64,
         recent: &'r mut Recent,
     ) -> Result<(TreeHeader, &'r Arc<DownstreamTree>), Reason> {
         let header = TreeHeader::parse(datagram)?;
@@ -204,8 +217,9 @@ impl ForwardingTables {
             return Err(Reason::TreeUnwrapped);
         }
         let tree = self.downstream_tree(&header, &mut recent.tree)?;
-        self.check_path(tree, source, &mut recent.path)?;
+        let of_parent = self.check_path(tree, source, &mut recent.path)?;
         tree.verify(&header, datagram)?;
+        self.note_arrival(tree, of_parent, now_ns);
         Ok((header, tree))
     }
 
@@ -224,22 +238,21 @@ impl ForwardingTables {
         recent.as_ref().ok_or(Reason::TreeUnknown)
     }
 
-    /// Reverse path forwarding: a tree's datagrams come from a parent, by the address of its path.
+    /// Reverse path forwarding: a tree's datagrams come from parent or backup, by the address of its path. Whether from the parent.
     fn check_path(
         &self,
         tree: &DownstreamTree,
         source: SocketAddr,
-        known: &mut Option<(TreeName, SocketAddr)>,
-    ) -> Result<(), Reason> {
-        if *known == Some((tree.name, source)) {
-            return Ok(());
+        known: &mut Option<(TreeName, SocketAddr, bool)>,
+    ) -> Result<bool, Reason> {
+        if let Some((_, _, of_parent)) = known.filter(|(name, from, _)| (*name, *from) == (tree.name, source)) {
+            return Ok(of_parent);
         }
-        let is_at = |node: &u32| self.sessions.peer(*node).is_some_and(|peer| peer.is_at(&source));
-        if !tree.parents.iter().any(is_at) {
-            return Err(Reason::TreeRpf);
-        }
-        *known = Some((tree.name, source));
-        Ok(())
+        let is_at = |node: &&u32| self.sessions.peer(**node).is_some_and(|peer| peer.is_at(&source));
+        let from = tree.parents.iter().find(is_at).ok_or(Reason::TreeRpf)?;
+        let of_parent = *from == tree.parent;
+        *known = Some((tree.name, source, of_parent));
+        Ok(of_parent)
     }
 
     /// Is this node a relay of any tree?
@@ -259,12 +272,15 @@ impl ForwardingTables {
         let header = TreeHeader::parse(datagram).ok().filter(|header| !header.tree.is_broadcast())?;
         let tree = self.downstream_trees.get(&header.tree)?;
         let next_hops = tree.next_hops.load_full();
-        if next_hops.is_empty() || header.tree.root == self.node_index {
+        if !tree.relays() || header.tree.root == self.node_index {
             return None;
         }
         let expected = self.check_path(&tree, source, &mut recent.path);
-        let authentic = expected.and_then(|()| tree.verify(&header, datagram));
-        let fresh = authentic.and_then(|()| tree.pass(&header, datagram, now_ns));
+        let authentic = expected.and_then(|of_parent| tree.verify(&header, datagram).map(|()| of_parent));
+        let fresh = authentic.and_then(|of_parent| {
+            self.note_arrival(&tree, of_parent, now_ns);
+            tree.pass(&header, datagram, now_ns)
+        });
         Some(fresh.map(|()| (tree, next_hops)))
     }
 
@@ -282,6 +298,7 @@ impl ForwardingTables {
             self.check_signature(&tree.stream, associated, text, now_ns)
         })?;
         if !relayed {
+            tree.note_newest(header);
             tree.stream.count(length);
         }
         opened_tree(tree.stream.name, tree.stream.flow.get().copied(), plaintext)

@@ -16,6 +16,7 @@ use crate::key_flow::KeyFlow;
 use crate::key_steps::StepSecret;
 use crate::member_key::{KeyCounters, Keyed, MemberKey, NewestKeys};
 use crate::reason::Reason;
+use crate::replay::TreeWindow;
 use crate::root_tree::{MAX_CONTEXT_LEN, OFFER_LEN};
 
 /// A sender key that a root gave us and Python has not judged yet.
@@ -134,6 +135,18 @@ impl DownstreamStream {
         let known = keys.as_ref().ok_or(Reason::TreeKeyUnknown)?.find(header.key_id, now_ns)?;
         known.admit(header.counter)?;
         known.mark(header.counter, now_ns)
+    }
+
+    /// How many of a key's counters beyond one, up to another, came: to a subscriber what it opened, to a relay what went on. All, where
+    /// it holds no such key. No more than a window has are looked at.
+    pub(crate) fn seen(&self, key_id: u32, low: u64, high: u64) -> u64 {
+        let low = low.max(high.saturating_sub(TreeWindow::WIDTH));
+        let (keys, relayed) = (self.keys.load(), self.relayed.load());
+        let counters = match keys.as_ref() {
+            Some(keys) => keys.get(key_id).map(Keyed::counters),
+            None => relayed.as_ref().and_then(|keys| keys.get(key_id)),
+        };
+        counters.map_or(high - low, |counters| counters.seen(low, high))
     }
 
     /// Opens a datagram in place, tree tag included, and marks it; the plaintext starts behind the header. `verify`: its length

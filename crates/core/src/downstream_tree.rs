@@ -1,14 +1,17 @@
 //! Trees of other roots: a tree datagram is one of this tree, and goes on from here or not (docs/protocol.md section 5).
 
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
 use crate::datagram::{TreeHeader, TreeName};
 use crate::downstream_stream::DownstreamStream;
+use crate::history::{HistoriesLen, History};
 use crate::reason::Reason;
-use crate::tree_state::TreeState;
+use crate::tree_state::{TreePlace, TreeState};
 use crate::tree_tag::TreeKey;
+use crate::upstream::Upstream;
 
 /// The nodes that get each datagram of a tree as it came.
 pub type NextHops = Arc<Box<[u32]>>;
@@ -22,21 +25,94 @@ pub struct DownstreamTree {
     pub stream: Arc<DownstreamStream>,
     /// The nodes whose datagrams of this tree are taken.
     pub parents: Box<[u32]>,
+    /// By whom it comes; 0: by nobody.
+    pub(crate) parent: u32,
+    /// By whom, where the parent is silent; 0: by nobody.
+    pub(crate) backup: u32,
+    /// Children, and those of the backup children that have grafted.
     pub(crate) next_hops: ArcSwap<Box<[u32]>>,
+    pub(crate) backup_children: Box<[u32]>,
+    /// Where there are backup children.
+    pub(crate) history: Option<Arc<History>>,
+    pub(crate) upstream: Upstream,
+    /// Has it children here, or a parent that is not its root?
+    pub(crate) is_watched: bool,
     key_id: u32,
     tree_key: TreeKey,
 }
 
 impl DownstreamTree {
-    pub(crate) fn new(state: TreeState, stream: Arc<DownstreamStream>) -> Self {
+    /// `before`: the one that it takes the place of, whose history and grafts it keeps.
+    pub(crate) fn new(
+        state: TreeState,
+        stream: Arc<DownstreamStream>,
+        before: Option<&Self>,
+        histories_len: &HistoriesLen,
+    ) -> Self {
         let TreeState { tree, key_id, place, tree_key, .. } = state;
         let parents = place.parents();
-        Self { name: tree, stream, parents, next_hops: ArcSwap::from_pointee(place.children), key_id, tree_key }
+        let TreePlace { parent, backup, children, backup_children } = place;
+        let kept = before.and_then(|before| before.history.clone());
+        let history = kept.or_else(|| Some(Arc::new(History::new(histories_len.clone()))));
+        let is_watched = ![0, tree.root].contains(&parent) || !children.is_empty() || !backup_children.is_empty();
+        let mut next_hops = children.into_vec();
+        if let Some(before) = before {
+            next_hops.extend(before.next_hops.load().iter().filter(|node| backup_children.contains(node)));
+        }
+        Self {
+            name: tree,
+            stream,
+            parents,
+            parent,
+            backup,
+            next_hops: ArcSwap::from_pointee(next_hops.into_boxed_slice()),
+            history: history.filter(|_| !backup_children.is_empty()),
+            backup_children,
+            is_watched,
+            upstream: Upstream::default(),
+            key_id,
+            tree_key,
+        }
     }
 
-    /// Do datagrams go on from here?
+    /// A datagram was new here.
+    pub(crate) fn note_newest(&self, header: &TreeHeader) {
+        if self.is_watched {
+            self.upstream.newest.fetch_max(header.counter, Ordering::Relaxed);
+        }
+    }
+
+    /// Is its parent another node than its root?
+    pub(crate) fn is_below_a_relay(&self) -> bool {
+        self.parent != 0 && self.parent != self.name.root
+    }
+
+    /// How many of its counters beyond one, up to another, came, by whichever tree.
+    pub(crate) fn seen(&self, low: u64, high: u64) -> u64 {
+        self.stream.seen(self.key_id, low, high)
+    }
+
+    /// A backup child becomes a child; false when it is one. One writer at a time.
+    pub(crate) fn adopt(&self, node: u32) -> bool {
+        let next_hops = self.next_hops.load();
+        if next_hops.contains(&node) {
+            return false;
+        }
+        let with = next_hops.iter().copied().chain([node]).collect();
+        self.next_hops.store(Arc::new(with));
+        true
+    }
+
+    /// Keeps a datagram that has passed, where a node may want it later.
+    pub fn keep(&self, datagram: &[u8], traffic_class: u8, now_ns: u64) {
+        if let Some((history, header)) = self.history.as_ref().zip(TreeHeader::parse(datagram).ok()) {
+            history.keep(header.counter, traffic_class, datagram, now_ns);
+        }
+    }
+
+    /// Do datagrams go on from here, or may they?
     pub(crate) fn relays(&self) -> bool {
-        !self.next_hops.load().is_empty()
+        !self.backup_children.is_empty() || !self.next_hops.load().is_empty()
     }
 
     /// Is the tree tag right, and the sender key that of this tree? Who was on an earlier one cannot have a datagram of a later
@@ -57,6 +133,7 @@ impl DownstreamTree {
     /// Marks a datagram that goes on as it came.
     pub(crate) fn pass(&self, header: &TreeHeader, datagram: &[u8], now_ns: u64) -> Result<(), Reason> {
         self.stream.pass(header, now_ns)?;
+        self.note_newest(header);
         self.stream.count(datagram.len());
         Ok(())
     }

@@ -9,6 +9,7 @@ use crate::anchor::Anchor;
 use crate::datagram::{StreamName, TreeName};
 use crate::downstream_stream::{DownstreamStream, KeyOffer};
 use crate::downstream_tree::DownstreamTree;
+use crate::history::HistoriesLen;
 use crate::hops::without;
 use crate::key_flow::KeyFlow;
 use crate::limits::{MAX_DOWNSTREAM_STREAMS, MAX_DOWNSTREAM_TREES};
@@ -26,6 +27,7 @@ pub(crate) struct DownstreamTrees {
     trees: Table<TreeName, Arc<DownstreamTree>>,
     /// Trees with next hops: while there are none, nobody looks for datagrams to relay.
     relaying: AtomicUsize,
+    histories_len: HistoriesLen,
 }
 
 impl Default for DownstreamTrees {
@@ -34,6 +36,7 @@ impl Default for DownstreamTrees {
             streams: Table::new(MAX_DOWNSTREAM_STREAMS),
             trees: Table::new(MAX_DOWNSTREAM_TREES),
             relaying: AtomicUsize::new(0),
+            histories_len: HistoriesLen::default(),
         }
     }
 }
@@ -52,7 +55,7 @@ impl DownstreamTrees {
     /// Takes the state of a tree, in place of one of the same epoch, or beside the one of another. One of an epoch that is over
     /// changes nothing.
     pub(crate) fn accept_state(&self, state: TreeState) -> Result<(), Refused> {
-        let (name, relays) = (state.tree, !state.place.children.is_empty());
+        let (name, relays) = (state.tree, state.place.relays());
         let stream = self.stream(name.stream_name())?;
         let mut epochs = lock(&stream.epochs);
         let known = epochs.contains(&name.epoch);
@@ -62,8 +65,9 @@ impl DownstreamTrees {
         if relays {
             stream.relay(state.key_id, state.anchor);
         }
-        let tree = Arc::new(DownstreamTree::new(state, stream.clone()));
-        match self.trees.insert(name, tree) {
+        let before = self.trees.get(&name);
+        let tree = DownstreamTree::new(state, stream.clone(), before.as_deref(), &self.histories_len);
+        match self.trees.insert(name, Arc::new(tree)) {
             Ok(before) => self.note_relaying(before.is_some_and(|tree| tree.relays()), relays),
             Err(full) => {
                 drop(epochs);

@@ -14,6 +14,7 @@ use crate::rate::{Rate, TokenBucket};
 use crate::reason::Reason;
 use crate::session::lock;
 use crate::tree_state::TreePlace;
+use crate::withheld::Failure;
 
 /// See `base/events.py`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub enum Event {
     SessionHandshake { peer: u32, session: u32, data: Vec<u8> },
     KeyOffered { stream: StreamName, key_id: u32, context: Vec<u8> },
     TreeOffered { tree: TreeName, place: TreePlace },
+    ParentFailed { tree: TreeName, parent: u32, failure: Failure },
     PathSeen { peer: u32, session: u32, endpoint: Endpoint },
     PathAnswered { peer: u32, session: u32, endpoint: Endpoint },
     SessionConfirmed { peer: u32, session: u32 },
@@ -80,11 +82,11 @@ const fn peer_kind(queue: Queue, bound: usize, full: Reason, per_second: u32, ab
 /// One peer may have a kind's bound divided by this.
 const PARTS: usize = 4;
 /// The rows of the kinds of sessions.
-const OF_SESSIONS: [usize; 6] = [9, 10, 11, 14, 16, 17];
+const OF_SESSIONS: [usize; 7] = [9, 10, 11, 14, 16, 17, 18];
 /// Events of this node's own trees, in the peers' queues.
 const OWN: u32 = 0;
 
-const KINDS: [Kind; 18] = [
+const KINDS: [Kind; 19] = [
     kind(Queue::Neighbours, 1024, Reason::PuntNeighboursFull, 5_000, Reason::PuntNeighboursRate),
     kind(Queue::Igmp, 1024, Reason::PuntIgmpFull, 5_000, Reason::PuntIgmpRate),
     kind(Queue::Mld, 1024, Reason::PuntMldFull, 5_000, Reason::PuntMldRate),
@@ -108,6 +110,7 @@ const KINDS: [Kind; 18] = [
     kind(Queue::Answers, 512, Reason::PuntAnswersFull, 1_000, Reason::HandshakeRateAnswers),
     peer_kind(Queue::Sessions, 4096, Reason::PuntTreesFull, 2_000, Reason::PuntTreesRate),
     peer_kind(Queue::Sessions, 2048, Reason::PuntFingerprintsFull, 100, Reason::PuntFingerprintsRate),
+    Kind { bound: 4096, full: Reason::PuntSilentFull, rate: None, queue: Queue::Sessions },
 ];
 
 impl Event {
@@ -132,6 +135,7 @@ impl Event {
             }
             Self::KeyOffered { stream, .. } => Some(stream.root),
             Self::TreeOffered { tree, .. } => Some(tree.root),
+            Self::ParentFailed { parent, .. } => Some(*parent),
             Self::TreeUsed { .. } | Self::KeyWorn { .. } => Some(OWN),
             Self::TapFrame { .. } | Self::HostSeen { .. } => None,
             Self::Handshake { .. } | Self::ForeignHandshake { .. } | Self::ForwardedHandshake { .. } => None,
@@ -153,6 +157,7 @@ impl Event {
             Self::SessionHandshake { .. } => 14,
             Self::TreeOffered { .. } => 16,
             Self::FingerprintDiffers { .. } => 17,
+            Self::ParentFailed { .. } => 18,
         }
     }
 }

@@ -38,6 +38,7 @@ use crate::root_tree::RootTree;
 use crate::routes::Routes;
 use crate::session::{Peer, Session};
 use crate::session_table::SessionTable;
+use crate::silence::Silence;
 use crate::source_filter::SourceFilters;
 use crate::table::Table;
 use crate::tree_state::TreeState;
@@ -85,6 +86,7 @@ pub struct ForwardingTables {
     pub(crate) signing_key: SigningKey,
     pub(crate) suspect_checks: SuspectChecks,
     pub(crate) downstream_trees: DownstreamTrees,
+    pub(crate) silence: Silence,
     pub(crate) pending_offers: PendingOffers<KeyOffer>,
     pub(crate) pending_states: PendingOffers<TreeState>,
     /// The control plane's changes exclude each other.
@@ -123,6 +125,7 @@ impl ForwardingTables {
             signing_key,
             suspect_checks: SuspectChecks::default(),
             downstream_trees: DownstreamTrees::default(),
+            silence: Silence::default(),
             pending_offers: PendingOffers::default(),
             pending_states: PendingOffers::default(),
             writing: Mutex::default(),

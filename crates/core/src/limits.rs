@@ -22,6 +22,8 @@ pub const MAX_DOWNSTREAM_STREAMS: usize = 131_072;
 pub const MAX_DOWNSTREAM_TREES: usize = 2 * MAX_DOWNSTREAM_STREAMS;
 /// Children of a node on a tree but its root: so the record with them fits every underlay.
 pub const MAX_TREE_CHILDREN: usize = 256;
+/// Datagrams of a tree's history: no window is wider.
+pub const MAX_HISTORY_DATAGRAMS: usize = 32_768;
 /// Groups with a route, of all VLANs; groups with filters of ports.
 pub const MAX_GROUPS: usize = 65_536;
 /// Prefixes of groups with a route, of all VLANs.

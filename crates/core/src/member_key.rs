@@ -71,6 +71,13 @@ impl KeyCounters {
         }
     }
 
+    /// How many counters beyond one, up to another, came here, or cannot be new.
+    pub(crate) fn seen(&self, low: u64, high: u64) -> u64 {
+        let window = lock(&self.window);
+        let is_fresh = |counter: u64| window.as_ref().is_none_or(|window| window.is_fresh(counter));
+        (low + 1..=high).filter(|counter| *counter < self.first_counter || !is_fresh(*counter)).count() as u64
+    }
+
     /// Marks the counter of an authentic datagram.
     pub(crate) fn mark(&self, counter: u64, now_ns: u64) -> Result<(), Reason> {
         if !lock(&self.window).get_or_insert_default().mark(counter) {

@@ -115,6 +115,9 @@ reasons! {
     KeyOffersFull = "key_offers_full": "too many sender keys of one root wait for accept_key",
     TreeStateMalformed = "tree_state_malformed": "a state of a tree that does not parse, or names this node or a node twice",
     TreeStatesFull = "tree_states_full": "too many states of trees of one root wait for accept_tree",
+    GraftUnexpected = "graft_unexpected": "a graft of a node to which this one is no backup on that tree, by the tree's root",
+    GraftRepeated = "graft_repeated": "a graft of a node that gets the tree's datagrams from here already",
+    TickUnexpected = "tick_unexpected": "a node that is not this one's backup on a tree says how far it is in it",
     // On the way out.
     PathUnvalidated = "path_unvalidated": "an answer to an address that has answered no challenge, and from which too little came",
     SocketFull = "socket_full": "the UDP socket's send buffer was full",
@@ -159,6 +162,7 @@ reasons! {
     PuntKeysRate = "punt_keys_rate": "sender key offers of one peer above their rate",
     PuntTreesFull = "punt_trees_full": "too many states of trees wait for Python",
     PuntTreesRate = "punt_trees_rate": "states of trees of one peer above their rate",
+    PuntSilentFull = "punt_silent_full": "too many reports of silent parents on trees wait for Python",
     PuntPeerFull = "punt_peer_full": "as many events of one kind of one peer's sessions wait for Python as one peer may have",
     PuntSessionsFull = "punt_sessions_full": "too many session events wait for Python",
     PuntHostsFull = "punt_hosts_full": "too many reports of seen hosts wait for Python",

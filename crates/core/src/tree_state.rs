@@ -20,12 +20,24 @@ pub struct TreePlace {
     pub backup: u32,
     /// The nodes that it sends them on to, ascending.
     pub children: Box<[u32]>,
+    /// The nodes to which it is to do so when their parent is silent, ascending.
+    pub backup_children: Box<[u32]>,
 }
 
 impl TreePlace {
     /// Does it name this node?
     pub(crate) fn names(&self, node: u32) -> bool {
-        self.parent == node || self.backup == node || self.children.contains(&node)
+        self.parent == node || self.backup == node || self.below().any(|below| below == node)
+    }
+
+    /// Children and backup children.
+    fn below(&self) -> impl Iterator<Item = u32> + '_ {
+        self.children.iter().chain(&self.backup_children).copied()
+    }
+
+    /// Do datagrams go on from there, or may they?
+    pub fn relays(&self) -> bool {
+        self.below().next().is_some()
     }
 
     /// The nodes whose datagrams are taken.
@@ -57,15 +69,20 @@ impl TreeState {
         let anchor = u64_at(body, 12).ok_or(malformed)?;
         let (parent, backup, largest, count) = (word(20)?, word(24)?, half(28)?, half(30)?);
         let tree_key = TreeKey::new(array_at(body, 32).ok_or(malformed)?);
-        if count > MAX_TREE_CHILDREN {
+        let behind = FIXED_LEN + 4 * count;
+        let backup_count = half(behind)?;
+        if count + backup_count > MAX_TREE_CHILDREN {
             return Err(malformed);
         }
-        let children: Box<[u32]> = (0..count).map(|number| word(FIXED_LEN + 4 * number)).collect::<Result<_, _>>()?;
-        let ascending = children.windows(2).all(|pair| pair[0] < pair[1]);
-        let place = TreePlace { parent, backup, children };
-        let others = [root, parent, backup, 0].iter().all(|node| !place.children.contains(node));
+        let nodes = |start, count| (0..count).map(|number| word(start + 4 * number)).collect::<Result<Box<[u32]>, _>>();
+        let (children, backup_children) = (nodes(FIXED_LEN, count)?, nodes(behind + 2, backup_count)?);
+        let is_ascending = |nodes: &[u32]| nodes.windows(2).all(|pair| pair[0] < pair[1]);
+        let ascending = is_ascending(&children) && is_ascending(&backup_children);
+        let place = TreePlace { parent, backup, children, backup_children };
+        let others = place.below().all(|node| ![root, parent, backup, 0].contains(&node))
+            && place.children.iter().all(|child| !place.backup_children.contains(child));
         let fits = (DatagramLimit::SHORTEST.datagram_len()..=MAX_DATAGRAM_LEN).contains(&largest);
-        let ends = parent == 0 && backup == 0 && place.children.is_empty();
+        let ends = parent == 0 && backup == 0 && !place.relays();
         let above = ends || (parent != 0 && parent != backup);
         if !(above && ascending && others && fits) {
             return Err(malformed);
@@ -83,7 +100,7 @@ pub(crate) fn emit(
     tree_key: &TreeKey,
     place: &TreePlace,
 ) -> Zeroizing<Vec<u8>> {
-    let mut body = Zeroizing::new(Vec::with_capacity(FIXED_LEN + 4 * place.children.len()));
+    let mut body = Zeroizing::new(Vec::with_capacity(FIXED_LEN + 2 + 4 * place.below().count()));
     for word in [tree.stream, tree.epoch, key_id] {
         body.extend_from_slice(&word.to_be_bytes());
     }
@@ -96,6 +113,10 @@ pub(crate) fn emit(
     }
     body.extend_from_slice(tree_key.bytes().as_slice());
     for child in &place.children {
+        body.extend_from_slice(&child.to_be_bytes());
+    }
+    body.extend_from_slice(&u16::try_from(place.backup_children.len()).unwrap_or(u16::MAX).to_be_bytes());
+    for child in &place.backup_children {
         body.extend_from_slice(&child.to_be_bytes());
     }
     body

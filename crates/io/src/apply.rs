@@ -202,8 +202,9 @@ impl Forwarder {
             Command::OfferKey { stream, key_id, peer, context } => {
                 self.offer_key(stream, key_id, peer, context)?;
             }
-            Command::OfferTree { stream, epoch, peer, parent, backup, children } => {
-                self.offer_tree(stream, epoch, peer, &TreePlace { parent, backup, children: children.into() })?;
+            Command::OfferTree { stream, epoch, peer, parent, backup, children, backup_children } => {
+                let (children, backup_children) = (children.into(), backup_children.into());
+                self.offer_tree(stream, epoch, peer, &TreePlace { parent, backup, children, backup_children })?;
             }
             Command::AcceptKey { root, stream, key_id, flow, acknowledgement } => {
                 let taken = tables.accept_key(StreamName { root, stream }, key_id, flow)?;

@@ -37,9 +37,15 @@ fn emit(event: &Event, out: &mut Writer) {
             out.unsigned(*key_id).bytes(context)
         }
         Event::TreeOffered { tree, place } => {
-            out.array(7).text("TreeOffered").unsigned(tree.root).unsigned(tree.stream).unsigned(tree.epoch);
+            out.array(8).text("TreeOffered").unsigned(tree.root).unsigned(tree.stream).unsigned(tree.epoch);
             out.unsigned(place.parent).unsigned(place.backup).array(place.children.len());
-            place.children.iter().fold(out, |out, child| out.unsigned(*child))
+            place.children.iter().fold(&mut *out, |out, child| out.unsigned(*child));
+            out.array(place.backup_children.len());
+            place.backup_children.iter().fold(out, |out, child| out.unsigned(*child))
+        }
+        Event::ParentFailed { tree, parent, failure } => {
+            out.array(6).text("ParentFailed").unsigned(tree.root).unsigned(tree.stream).unsigned(tree.epoch);
+            out.unsigned(*parent).unsigned(*failure as u32)
         }
         Event::PathSeen { peer, session, endpoint } => {
             out.array(5).text("PathSeen").unsigned(*peer).unsigned(*session);

@@ -24,6 +24,7 @@ pub mod pulse;
 pub mod reassembly;
 pub mod received_message;
 pub mod relay;
+mod repair;
 pub mod sealing;
 pub mod seals;
 pub mod socket_group;

@@ -18,6 +18,7 @@ use treecast_core::session::{Session, SESSION_BODY_OFFSET};
 
 use crate::outbox::{Outbox, Target};
 use crate::relay::Passed;
+use crate::repair::replay_to;
 use crate::seals::Seals;
 use crate::sys::batch::Message;
 use crate::underlay::Underlay;
@@ -86,11 +87,15 @@ impl<'s> ReceivedMessage<'s> {
                     let opened = self.open_broadcast(datagram, &header, &tree, outbox);
                     opened.inspect_err(|reason| self.note_forged(neighbour, *reason))
                 }
+                Received::Replay(replay, child) => {
+                    replay_to(self.tables, self.underlay, outbox, &replay, child);
+                    Ok(None)
+                }
                 Received::Forward(next_hop) => self.send_on(datagram, next_hop, outbox).map(|()| None),
                 Received::Done => Ok(None),
             },
             DatagramType::Tree => {
-                let (header, tree) = self.tables.receive_tree(datagram, self.from.address, recent)?;
+                let (header, tree) = self.tables.receive_tree(datagram, self.from.address, self.now_ns, recent)?;
                 self.tables.open_tree(tree, &header, datagram, false, self.now_ns).map(Some)
             }
             DatagramType::Handshake => {

@@ -45,6 +45,9 @@ impl Relayed {
             let Some(source) = message.source else { continue };
             for (number, datagram) in bytes.chunks(message.segment.max(1)).enumerate() {
                 if let Some(fresh) = tables.relay(datagram, source, now_ns, &mut recent) {
+                    if let Ok((tree, _)) = &fresh {
+                        tree.keep(datagram, message.traffic_class, now_ns);
+                    }
                     let hops = self.note(tables, index, number, fresh);
                     let next = Run::new(start, datagram.len(), message.traffic_class);
                     open = extend(open, hops, next, |run, hops| {
@@ -69,7 +72,7 @@ impl Relayed {
     ) -> Option<NextHops> {
         let (deliver, hops) = match fresh {
             Ok((tree, hops)) => {
-                tables.counters.add(Counter::FramesRelayed, 1);
+                tables.counters.add(Counter::FramesRelayed, (!hops.is_empty()).into());
                 (tree.stream.is_subscribed().then_some(tree), Some(hops))
             }
             Err(reason) => {

@@ -18,6 +18,7 @@ use treecast_core::headers::{Frame, Headers};
 use treecast_core::offload::{Coalescer, Delivery, Merging};
 use treecast_core::port::{Port, TAP_PORT};
 use treecast_core::reason::Reason;
+use treecast_core::silence::TURN_NS;
 use treecast_core::traffic_class::decapsulate;
 use treecast_core::verdict::RecentFlow;
 
@@ -26,11 +27,12 @@ use crate::dispatch::SocketKind;
 use crate::ingress::Ingress;
 use crate::local_ports::LocalPorts;
 use crate::outbox::Outbox;
-use crate::probe_turn::next_turn_ns;
+use crate::probe_turn;
 use crate::pulse::Pulse;
 use crate::reassembly::{reassembly_len, Reassembly};
 use crate::received_message::ReceivedMessage;
 use crate::relay::Relayed;
+use crate::repair::turn_trees;
 use crate::sys::batch::{Receiver, MESSAGE_LEN};
 use crate::sys::poll::{EventFd, Poll};
 use crate::sys::thread::{monotonic_ns, set_slice};
@@ -122,10 +124,12 @@ impl Worker {
     pub fn run(mut self, probe_interval_ns: Option<u64>) {
         let _ = set_slice(0);
         let index = self.tables.node_index;
-        let after = |now_ns| probe_interval_ns.map(|interval_ns| next_turn_ns(now_ns, interval_ns, index));
-        let mut next_probe_ns = after(monotonic_ns());
+        let after = |now_ns| probe_interval_ns.map(|interval_ns| probe_turn::next_turn_ns(now_ns, interval_ns, index));
+        let (mut next_probe_ns, mut next_turn_ns) = (after(monotonic_ns()), 0);
         loop {
-            let wait_ns = next_probe_ns.map(|next_ns| next_ns.saturating_sub(monotonic_ns()));
+            let turns = next_probe_ns.is_some() && self.tables.watches_trees();
+            let next_ns = next_probe_ns.map(|probe_ns| if turns { probe_ns.min(next_turn_ns) } else { probe_ns });
+            let wait_ns = next_ns.map(|next_ns| next_ns.saturating_sub(monotonic_ns()));
             let Ok(ready) = self.poll.wait(wait_ns) else { return };
             for token in ready.tokens() {
                 match token {
@@ -136,6 +140,10 @@ impl Worker {
                 }
             }
             let now_ns = monotonic_ns();
+            if turns && now_ns >= next_turn_ns {
+                turn_trees(&self.tables, &self.underlay, now_ns);
+                next_turn_ns = now_ns + TURN_NS;
+            }
             if next_probe_ns.is_some_and(|next_ns| now_ns >= next_ns) {
                 self.probe_all(now_ns);
                 self.tables.expire_fragments(now_ns);

@@ -6,6 +6,7 @@ use treecast_core::datagram::TreeName;
 use treecast_core::events::Event;
 use treecast_core::source_filter::SourceFilter;
 use treecast_core::tree_state::TreePlace;
+use treecast_core::withheld::Failure;
 use treecast_io::commands::{read_all, Command, COMMANDS};
 use treecast_io::event_records::emit_all;
 use treecast_io::msgpack::Writer;
@@ -116,14 +117,19 @@ fn an_event_is_its_name_and_its_fields() {
     let tree = TreeName { root: 2, stream: 300, epoch: 1 };
     let events = [
         Event::KeyOffered { stream: tree.stream_name(), key_id: 9, context: vec![0xc0] },
-        Event::TreeOffered { tree, place: TreePlace { parent: 2, backup: 0, children: [4, 5].into() } },
+        Event::TreeOffered {
+            tree,
+            place: TreePlace { parent: 2, backup: 0, children: [4, 5].into(), backup_children: [6].into() },
+        },
+        Event::ParentFailed { tree, parent: 3, failure: Failure::Withholds },
         Event::ForeignHandshake { source: "[fe80::1%3]:7700".parse().unwrap() },
     ];
     let offered = [&b"\x95\xd9\x0aKeyOffered\x02\xce\0\0\x01\x2c\x09\xc4\x01\xc0"[..]].concat();
-    let state = &b"\x97\xd9\x0bTreeOffered\x02\xce\0\0\x01\x2c\x01\x02\x00\x92\x04\x05"[..];
+    let state = &b"\x98\xd9\x0bTreeOffered\x02\xce\0\0\x01\x2c\x01\x02\x00\x92\x04\x05\x91\x06"[..];
+    let silent = &b"\x96\xd9\x0cParentFailed\x02\xce\0\0\x01\x2c\x01\x03\x02"[..];
     let address = [&b"\x92\xc4\x14\xfe\x80"[..], &[0; 13], b"\x01\0\0\0\x03\xce\0\0\x1e\x14"].concat();
     let foreign = [&b"\x92\xd9\x10ForeignHandshake"[..], &address].concat();
-    assert_eq!(emit_all(&events), [&b"\x93"[..], &offered, state, &foreign].concat());
+    assert_eq!(emit_all(&events), [&b"\x94"[..], &offered, state, silent, &foreign].concat());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use treecast_plan::backups::{backups, LATER_US};
 use treecast_plan::compact::{keep, plan};
 use treecast_plan::graph::{AdvertisedLinks, Graph, Link, Listed};
 use treecast_plan::improvement::improve;
@@ -150,6 +151,37 @@ proptest! {
         changed.members.retain(|node| (*node as usize) < nodes);
         changed.relays.retain(|node| (*node as usize) < nodes);
         changed.with(|request| check(request, &keep(request, &here(&before))));
+    }
+
+    #[test]
+    fn a_backup_is_another_neighbour_whose_way_from_the_root_does_not_lead_over_the_parent(network in networks(30)) {
+        network.with(|request| {
+            let tree = plan(request);
+            let chosen = backups(request, &tree);
+            for (node, backup) in chosen.iter().enumerate().filter_map(|(node, backup)| Some((node as u32, (*backup)?))) {
+                let parent = tree.parent(node).unwrap();
+                assert!(parent != 0 && backup != 0 && tree.has(backup));
+                assert!(!tree.is_above(parent, backup));
+                let too_late_us = |other| {
+                    let link_us = request.graph.delay_us(node, other).unwrap();
+                    tree.arrival_us(request, other, link_us).saturating_sub(tree.delay_us(node) + LATER_US)
+                };
+                let is_free = |other: u32| {
+                    let backed = chosen.iter().filter(|chosen| **chosen == Some(other)).count();
+                    tree.children(other).len() + backed < usize::from(request.capacity[other as usize])
+                };
+                let others = request.graph.of(node).iter().map(|(_, other)| *other);
+                let free = others.filter(|other| *other != 0 && tree.has(*other) && !tree.is_above(parent, *other));
+                let best_us = free.filter(|other| is_free(*other)).map(too_late_us).min();
+                assert!(best_us.is_none_or(|best_us| too_late_us(backup) <= best_us), "none that is sooner was free");
+            }
+            for node in 0..network.nodes() {
+                let kept = tree.children(node).len() + chosen.iter().filter(|backup| **backup == Some(node)).count();
+                assert!(kept <= usize::from(request.capacity[node as usize]) + 1);
+                let may_send = request.capacity[node as usize] > 0;
+                assert!(may_send || !chosen.contains(&Some(node)));
+            }
+        });
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use treecast_plan::backups::backups;
 use treecast_plan::compact::{keep, plan};
 use treecast_plan::graph::{AdvertisedLinks, Listed};
 use treecast_plan::improvement::improve;
@@ -12,8 +13,9 @@ use treecast_plan::tree::{Request, Tree};
 /// `(node, so many children at most, microseconds of a copy, wants the datagrams)`.
 type Asked = (u32, u16, u32, bool);
 
-/// `(node, parent)` of each node on the tree but the root; the members' mean delay in microseconds; how many of them are not on it.
-type Planned = (Vec<(u32, u32)>, u64, usize);
+/// `(node, parent)` of each node on the tree but the root; the members' mean delay in microseconds; how many of them are not on it;
+/// `(node, backup)` of each that has one.
+type Planned = (Vec<(u32, u32)>, u64, usize, Vec<(u32, u32)>);
 
 #[pyclass(module = "treecast._native")]
 pub struct LinkGraph(AdvertisedLinks);
@@ -62,8 +64,13 @@ fn planned(
     let request =
         Request { graph: &graph, root, members: &members, relays: &relays, capacity: &capacity, copy_us: &copy_us };
     let tree = tree_of(&request, numbers, kept);
-    let pairs = (0..).zip(&indices).filter_map(|(number, node)| Some((*node, indices[tree.parent(number)? as usize])));
-    (pairs.collect(), tree.mean_us(&request), tree.missed(&request).count())
+    let named = |of: &dyn Fn(u32) -> Option<u32>| {
+        (0..).zip(&indices).filter_map(|(number, node)| Some((*node, indices[of(number)? as usize]))).collect()
+    };
+    let backups = backups(&request, &tree);
+    let parents = named(&|number| tree.parent(number));
+    let mean_us = tree.mean_us(&request);
+    (parents, mean_us, tree.missed(&request).count(), named(&|number| backups[number as usize]))
 }
 
 fn tree_of(request: &Request<'_>, numbers: &HashMap<u32, u32>, kept: Option<Vec<(u32, u32)>>) -> Tree {

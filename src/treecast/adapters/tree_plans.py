@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from treecast import _native
 from treecast.base.ids import NodeIndex
@@ -29,5 +29,9 @@ class LinkGraph:
     def plan(self, request: TreeRequest) -> PlannedTree:
         """ValueError for places that are not ascending, or without the root."""
         kept = None if request.kept is None else [(int(low), int(high)) for low, high in request.kept.items()]
-        parents, mean_us, missed = self._graph.plan(request.root, list(request.places), kept)
-        return PlannedTree({NodeIndex(node): NodeIndex(parent) for node, parent in parents}, mean_us, missed)
+        parents, mean_us, missed, backups = self._graph.plan(request.root, list(request.places), kept)
+        return PlannedTree(_by_index(parents), mean_us, missed, _by_index(backups))
+
+
+def _by_index(pairs: Iterable[tuple[int, int]]) -> dict[NodeIndex, NodeIndex]:
+    return {NodeIndex(node): NodeIndex(other) for node, other in pairs}

@@ -1,6 +1,5 @@
-"""Commands to the data plane: decisions as values, carried out by ``adapters.native`` (or a simulator).
-
-On the way there each is an array of its name and its fields, which ``crates/io/src/commands.rs`` has, too.
+"""Commands to the data plane: decisions as values, carried out by ``adapters.native`` (or a simulator). On the way
+there each is an array of its name and its fields, which ``crates/io/src/commands.rs`` has, too.
 """
 
 from __future__ import annotations
@@ -258,7 +257,7 @@ class OfferKey(DataPlaneCommand, frozen=True):
 class OfferTree(DataPlaneCommand, frozen=True):
     """Sends the state of the tree of an epoch to a peer: the tree key, and the peer's place on it.
 
-    ``backup``: 0 for none. ``children``: ascending, at most MAX_TREE_CHILDREN.
+    ``backup``: 0 for none. ``children`` and ``backup_children``: ascending, MAX_TREE_CHILDREN together at most.
     """
 
     stream: StreamId
@@ -267,6 +266,7 @@ class OfferTree(DataPlaneCommand, frozen=True):
     parent: NodeIndex
     backup: NodeIndex = NO_NODE
     children: tuple[NodeIndex, ...] = ()
+    backup_children: tuple[NodeIndex, ...] = ()
 
 
 class SetRoute(DataPlaneCommand, frozen=True):

@@ -13,6 +13,7 @@ from msgspec import Struct
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.commands import Command
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
+from treecast.base.parent_failures import ParentFailure
 
 
 class TapFrame(Struct, frozen=True):
@@ -82,7 +83,8 @@ class KeyOffered(Struct, frozen=True):
 class TreeOffered(Struct, frozen=True):
     """A peer sent the state of a tree of its own; it is pending until AcceptTree or RefuseTree.
 
-    ``backup`` 0: none. ``children``: the nodes that this one is to send each datagram on to.
+    ``backup`` 0: none. ``children``: the nodes that this one is to send each datagram on to; ``backup_children``: the
+    same once their parent is silent.
     """
 
     root: NodeIndex
@@ -91,6 +93,17 @@ class TreeOffered(Struct, frozen=True):
     parent: NodeIndex
     backup: NodeIndex
     children: tuple[NodeIndex, ...]
+    backup_children: tuple[NodeIndex, ...] = ()
+
+
+class ParentFailed(Struct, frozen=True):
+    """The parent on a tree is silent, or sends on less than the backup has: where there is one, it is to send."""
+
+    root: NodeIndex
+    stream: StreamId
+    epoch: TreeEpoch
+    parent: NodeIndex
+    failure: ParentFailure
 
 
 class PathSeen(Struct, frozen=True):
@@ -183,6 +196,7 @@ FromDataPlane = (
     | SessionHandshake
     | KeyOffered
     | TreeOffered
+    | ParentFailed
     | PathSeen
     | PathAnswered
     | SessionConfirmed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from treecast.base.ids import NodeIndex
@@ -32,11 +32,14 @@ class TreeRequest:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTree:
-    """``parents``: of all nodes on it but the root. ``mean_us``: the members' delay; ``missed``: members not on it."""
+    """``parents``: of all nodes on it but the root. ``mean_us``: the members' delay; ``missed``: members not on it.
+    ``backups``: of nodes that have one, who sends to them when their parent is gone.
+    """
 
     parents: Mapping[NodeIndex, NodeIndex]
     mean_us: int
     missed: int
+    backups: Mapping[NodeIndex, NodeIndex] = field(default_factory=dict)
 
 
 class LinkPlanner(Protocol):

@@ -11,12 +11,14 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
+from treecast.base.parent_failures import ParentFailure
 from treecast.base.planned_tree import LinkPlanner, Place, PlannedTree, TreeRequest
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after
 from treecast.base.tree_planner import star
 from treecast.dataplane.children_bounds import ChildrenBounds
-from treecast.dataplane.tree_plan import STAR, PlannedFor, TreePlan, TreePlanning, plan_of
+from treecast.dataplane.lost_parents import LostParents
+from treecast.dataplane.tree_plan import STAR, LostPlace, PlannedFor, TreePlan, TreePlanning, most_at_once, plan_of
 
 FULL_PLAN_INTERVAL: Duration = 10.0
 WORSE_PERCENT = 115
@@ -55,6 +57,7 @@ class BoundedPlanning(TreePlanning):
         self.bounds = bounds
         self._link_planner = planner
         self._held: dict[StreamId, _Held] = {}
+        self._lost_parents = LostParents()
         self._to_review: dict[StreamId, None] = {}
         self._next_review: Instant | None = None
 
@@ -82,6 +85,7 @@ class BoundedPlanning(TreePlanning):
             self.changed()
         else:
             self.bounds.forget(node)
+            self._lost_parents.forget(node)
         found = False
         for held in self._held.values():
             if held.planned.missed if may_relay else node in held.plan.children:
@@ -91,10 +95,34 @@ class BoundedPlanning(TreePlanning):
     def refuse(self, now: Instant, stream: StreamId, node: NodeIndex, most: int) -> bool:
         """A node takes so many children on the stream's tree, and no more. Whether that is fewer than planned."""
         held = self._held.get(stream)
-        if held is None or len(held.plan.children.get(node, ())) <= most:
+        if held is None or most_at_once(held.plan, node) <= most:
             return False
         self.bounds.refuse(now, node, most)
         held.is_stale = True
+        return True
+
+    def parent_lost(self, now: Instant, tree: PlannedFor, place: LostPlace) -> bool:
+        """A node does without its parent. Where most of the parent's children do, it has none for a while."""
+        _, epoch, node, parent, reason = place
+        held = self._held.get(tree.stream)
+        key = next((key for key in tree.keys if key.epoch == epoch), None)
+        if held is None or key is None or key.plan.parents.get(node) != parent:
+            return False
+        if reason == ParentFailure.SENDS_NOTHING:
+            in_use = key is tree.keys[0] and key.serves(node)  # else it is not to come by this tree
+            if not in_use or not self._lost_parents.doubt(now, node, parent):
+                return False
+        if self._lost_parents.has_just_named(now, parent):
+            return False  # what the parent has not, it cannot send on
+        if not self._lost_parents.say(now, node, parent, key.plan.children[parent]):
+            return False
+        silent = reason not in (ParentFailure.WITHHOLDS, ParentFailure.SENDS_NOTHING)
+        self.withholding.found(now, parent, self.me, silent=silent)
+        if parent not in held.plan.children:
+            return False
+        self.bounds.refuse(now, parent, 0)
+        held.is_stale = True
+        self.replans += 1
         return True
 
     def forget(self, stream: StreamId) -> None:
@@ -117,7 +145,7 @@ class BoundedPlanning(TreePlanning):
         places = self._places(now, stream, answering, relays)
         planned, full_at = self._planned(now, places, held)
         wanted = {node: parent for node, parent in planned.parents.items() if parent != self.me}
-        plan = plan_of(self.me, answering, relays, wanted)
+        plan = plan_of(self.me, answering, relays, wanted, planned.backups)
         held = self._held[stream] = _Held(frozenset(answering), planned, plan, full_at)
         self._count_children(tree, held)
         if planned.missed:

@@ -27,7 +27,7 @@ from treecast.dataplane.root_tree import RootTree
 from treecast.dataplane.routes import TreeCommand, remove_route, set_route
 from treecast.dataplane.sender_key import SENDER_KEY, TREE_STATE, Records, RootEvent, SenderKey
 from treecast.dataplane.tree_offers import TreeOffers
-from treecast.dataplane.tree_plan import TreePlanning
+from treecast.dataplane.tree_plan import LostPlace, TreePlanning
 from treecast.dataplane.unused_trees import UnusedTrees
 from treecast.wire.key_context import emit_context
 
@@ -62,8 +62,7 @@ class RootTrees:
         self._unused = UnusedTrees()
         self.refused_trees = RefusedTrees()
         self.remade_links = RemadeLinks()
-        self._last_stream = BROADCAST_STREAM
-        self._last_epoch = epoch - 1
+        self._last_stream, self._last_epoch = BROADCAST_STREAM, epoch - 1
         self.commands: list[Command] = []
         self.offers = TreeOffers(me, drops, self._give)
 
@@ -102,7 +101,8 @@ class RootTrees:
         staying = set(members)
         for node in sorted(tree.members - staying):
             tree.silence.pause(now, node)
-            self._leave(tree, node)
+            tree.leave(node)
+            self.offers.end(tree.stream, node)
         for node in sorted(staying - tree.members):
             tree.join(node)
             if tree.hands_out_keys:
@@ -175,10 +175,6 @@ class RootTrees:
                 self.commands.append(tree.members_command())
         self._left.clear()
 
-    def _leave(self, tree: RootTree, node: NodeIndex) -> None:
-        tree.leave(node)
-        self.offers.end(tree.stream, node)
-
     def used(self, now: Instant, stream: StreamId) -> None:
         """The tree's first frame came: its key is worth handing out."""
         tree = self._by_id.get(stream)
@@ -224,6 +220,12 @@ class RootTrees:
         if tree is not None and tree.newest_key.epoch == epoch and self._planning.refuse(now, stream, peer, most):
             tree.next_key_limit = None if tree.next_key is None else now
             self._touched[stream] = None
+
+    def parent_lost(self, now: Instant, place: LostPlace) -> None:
+        """A node does without its parent on a tree: where most do without that one, the tree is planned anew."""
+        tree = self._by_id.get(place.stream)
+        if tree is not None and self._planning.parent_lost(now, tree, place):
+            self._touched[place.stream] = None
 
     def _acknowledged(self, now: Instant, peer: NodeIndex, tree: RootTree, key: SenderKey, record: Records) -> None:
         was_mute = peer in tree.mute

@@ -122,8 +122,9 @@ class TreeOffers:
             self._give(OfferKey(tree.stream, key.key_id, node, context))
         if missing & TREE_STATE:
             plan = key.plan
-            parent, children = plan.parents.get(node, self._me), plan.children.get(node, ())
-            self._give(OfferTree(tree.stream, key.epoch, node, parent, NO_NODE, children))
+            parent, backup = plan.parents.get(node, self._me), plan.backups.get(node, NO_NODE)
+            below = plan.children.get(node, ()), plan.backup_children.get(node, ())
+            self._give(OfferTree(tree.stream, key.epoch, node, parent, backup, *below))
         interval = tree.intervals.get(node, FIRST_OFFER_INTERVAL)
         tree.intervals[node] = min(2 * interval, LAST_OFFER_INTERVAL)
         again, becomes_mute = after(now, interval), False

@@ -7,13 +7,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
-from treecast.base.ids import NodeIndex, StreamId
+from treecast.base.ids import NodeIndex, StreamId, TreeEpoch
 from treecast.base.limits import MAX_TREE_CHILDREN
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
 from treecast.base.tree_planner import TreePlanner, star
+from treecast.dataplane.withholding_relays import WithholdingRelays
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,28 @@ class TreePlan:
     branches: Mapping[NodeIndex, tuple[NodeIndex, ...]] = field(default_factory=dict)
     relays: frozenset[NodeIndex] = frozenset()
     """Nodes in branches that do not subscribe."""
+    backups: Mapping[NodeIndex, NodeIndex] = field(default_factory=dict, compare=False)
+    """The node that sends to each when its parent is silent. Other backups alone make no other tree."""
+    backup_children: Mapping[NodeIndex, tuple[NodeIndex, ...]] = field(default_factory=dict, compare=False)
+    """The nodes to which each is the backup, ascending."""
 
     @property
     def relaying(self) -> frozenset[NodeIndex]:
-        """Nodes that send on, or are no subscribers: who leaves is released from its place."""
-        return self.relays.union(self.children)
+        """Nodes that send on, or may have to, or are no subscribers: who leaves is released from its place."""
+        return self.relays.union(self.children, self.backup_children)
 
 
 STAR = TreePlan()
+
+
+def most_at_once(plan: TreePlan, node: NodeIndex) -> int:
+    """So many children the node's bound must allow: the first of those whose parent is silent goes beyond it."""
+    return children_at_once(plan.children.get(node, ()), plan.backup_children.get(node, ()))
+
+
+def children_at_once(children: Collection[NodeIndex], backup_children: Collection[NodeIndex]) -> int:
+    """The same by the node's place."""
+    return len(children) + max(len(backup_children) - 1, 0)
 
 
 def plan_of(
@@ -45,6 +61,7 @@ def plan_of(
     members: Collection[NodeIndex],
     relays: Collection[NodeIndex],
     wanted: Mapping[NodeIndex, NodeIndex],
+    backups: Mapping[NodeIndex, NodeIndex] = MappingProxyType({}),
 ) -> TreePlan:
     """A planner's answer, as far as it can be: nodes of this tree, in no circle, with so many children as may be.
 
@@ -70,12 +87,22 @@ def plan_of(
             top = parents[top]
         branch_of[node] = top
         branches.setdefault(top, []).append(node)
+    known = {
+        node: backup
+        for node, backup in sorted(backups.items())
+        if node in parents and backup != parents[node] and (backup in branch_of or backup in members)
+    }
+    backup_children: dict[NodeIndex, list[NodeIndex]] = {}
+    for node, backup in known.items():
+        backup_children.setdefault(backup, []).append(node)
     return TreePlan(
         dict(sorted(parents.items())),
         {node: tuple(sorted(lows)) for node, lows in sorted(children.items())},
         branch_of,
         {top: tuple(nodes) for top, nodes in branches.items()},
         frozenset(branch_of).difference(members),
+        known,
+        {backup: tuple(nodes) for backup, nodes in backup_children.items()},
     )
 
 
@@ -100,7 +127,24 @@ def _way_up(
 class WithPlan(Protocol):
     """A key, with the tree that was made with it."""
 
-    plan: TreePlan
+    @property
+    def plan(self) -> TreePlan: ...
+
+    @property
+    def epoch(self) -> TreeEpoch: ...
+
+    def serves(self, node: NodeIndex) -> bool:
+        """Whether what goes down the tree is to reach the node."""
+
+
+class LostPlace(NamedTuple):
+    """A node does without its parent on the tree of this epoch. ``reason``: see ``base.parent_failures``."""
+
+    stream: StreamId
+    epoch: TreeEpoch
+    node: NodeIndex
+    parent: NodeIndex
+    reason: int
 
 
 class PlannedFor(Protocol):
@@ -122,6 +166,9 @@ class TreePlanning:
         self.me = me
         self._planner = planner
         self._relays: set[NodeIndex] = set()
+        self.withholding = WithholdingRelays()
+        self.replans = 0
+        """Trees planned anew as most children of a relay did without it."""
 
     def set_relay(self, node: NodeIndex, *, may_relay: bool) -> bool:
         """A linked node may relay trees to which it does not subscribe, or not. Whether plans may change by it."""
@@ -138,6 +185,10 @@ class TreePlanning:
 
     def refuse(self, now: Instant, stream: StreamId, node: NodeIndex, most: int) -> bool:
         """A node takes so many children on a tree, and no more. Whether that changes the plan."""
+        return False
+
+    def parent_lost(self, now: Instant, tree: PlannedFor, place: LostPlace) -> bool:
+        """A node says that it does without its parent on a tree. Whether that changes the plan."""
         return False
 
     def forget(self, stream: StreamId) -> None:

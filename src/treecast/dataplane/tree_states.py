@@ -11,13 +11,16 @@ from treecast.base.commands import Command, SendControl
 from treecast.base.counters import Drops
 from treecast.base.downstream_commands import AcceptTree, EndRelaying, RefuseTree
 from treecast.base.errors import MalformedError
-from treecast.base.events import RefusalReason, TreeOffered
+from treecast.base.events import ParentFailed, RefusalReason, TreeOffered
 from treecast.base.ids import NO_NODE, NodeIndex, StreamId
 from treecast.base.limits import MAX_RELAYED_STREAMS, MAX_RELAYED_STREAMS_PER_ROOT, MAX_TREE_CHILDREN
+from treecast.base.parent_failures import ParentFailure
 from treecast.base.tables import TableUse
 from treecast.base.time import Instant, after
 from treecast.dataplane.downstream_trees import MAX_SILENCE
-from treecast.wire.control import TreeAcknowledgement, TreeRefusal, emit_control
+from treecast.dataplane.tree_plan import children_at_once
+from treecast.dataplane.withholding_relays import WithholdingRelays
+from treecast.wire.control import ParentLost, TreeAcknowledgement, TreeRefusal, emit_control
 
 _StreamKey = tuple[NodeIndex, StreamId]
 
@@ -47,6 +50,7 @@ class TreeStates:
         """Streams that go on from here, and since when their root is silent about it, the oldest first."""
         self._of_root: dict[NodeIndex, set[StreamId]] = {}
         self.commands: list[Command] = []
+        self.withholding = WithholdingRelays()
 
     def relayed(self) -> tuple[_StreamKey, ...]:
         """The streams of others that go on from here."""
@@ -68,11 +72,11 @@ class TreeStates:
         except MalformedError as error:
             self._drops.count(error.reason)
             self.commands.append(RefuseTree(offer.root, offer.stream, offer.epoch))
-            if offer.children:
+            if offer.children or offer.backup_children:
                 refusal = TreeRefusal(offer.stream, offer.epoch, self._most(key) if self._may_relay() else 0)
                 self.commands.append(SendControl(offer.root, emit_control(refusal)))
             return
-        if offer.children:
+        if offer.children or offer.backup_children:
             self._count(key, len(offer.children))
             self._relayed.pop(key, None)
             self._relayed[key] = now
@@ -84,7 +88,7 @@ class TreeStates:
 
     def _judge(self, offer: TreeOffered) -> None:
         key = (offer.root, offer.stream)
-        if not offer.children:
+        if not offer.children and not offer.backup_children:
             if not self._subscribes(*key):
                 raise MalformedError("tree_state_not_wanted")
             return
@@ -94,8 +98,16 @@ class TreeStates:
         is_full = len(self._relayed) >= MAX_RELAYED_STREAMS or of_root >= MAX_RELAYED_STREAMS_PER_ROOT
         if key not in self._relayed and is_full:
             raise MalformedError("relayed_stream_table_full")
-        if len(offer.children) > self._most(key):
+        if children_at_once(offer.children, offer.backup_children) > self._most(key):
             raise MalformedError("relay_children_full")
+
+    def parent_failed(self, now: Instant, event: ParentFailed) -> None:
+        """The data plane has the datagrams of a tree from the backup; the root plans anew."""
+        if event.failure is not ParentFailure.SENDS_NOTHING:  # of that the root judges
+            silent = event.failure is ParentFailure.SILENT
+            self.withholding.found(now, event.parent, event.root, silent=silent)
+        lost = ParentLost(event.stream, event.epoch, event.parent, event.failure)
+        self.commands.append(SendControl(event.root, emit_control(lost)))
 
     def _most(self, key: _StreamKey) -> int:
         """So many children this node takes on a stream's tree."""
@@ -122,6 +134,7 @@ class TreeStates:
 
     def forget(self, root: NodeIndex) -> None:
         """The root is gone; the data plane forgets its trees by itself."""
+        self.withholding.forget(root)
         for stream in sorted(self._of_root.get(root, ())):
             self._drop((root, stream))
 

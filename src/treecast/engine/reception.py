@@ -17,6 +17,7 @@ from treecast.base.events import (
     HostSeen,
     KeyOffered,
     KeyWorn,
+    ParentFailed,
     PathAnswered,
     PathSeen,
     SessionConfirmed,
@@ -27,6 +28,7 @@ from treecast.base.events import (
 )
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Instant
+from treecast.dataplane.tree_plan import LostPlace
 from treecast.engine.following import Following
 from treecast.engine.learning import Learning
 from treecast.engine.membership_sync import MembershipSync
@@ -44,6 +46,7 @@ from treecast.wire.control import (
     Goodbye,
     KeyAcknowledgement,
     KeyRefusal,
+    ParentLost,
     Ranges,
     TreeAcknowledgement,
     TreeRefusal,
@@ -91,6 +94,8 @@ class Reception:
                 self._rooms.downstream_trees.offered(now, event)
             case TreeOffered():
                 self._rooms.tree_states.offered(now, event)
+            case ParentFailed():
+                self._rooms.tree_states.parent_failed(now, event)
             case PathSeen():
                 self._rooms.links.paths.seen(event)
             case PathAnswered():
@@ -157,6 +162,9 @@ class Reception:
             case TreeRefusal(stream, epoch, most):
                 identity = event.peer, StreamId(stream), TreeEpoch(epoch)
                 self._rooms.root_trees.tree_refusal(now, *identity, most)
+            case ParentLost(stream, epoch, parent, reason):
+                place = LostPlace(StreamId(stream), TreeEpoch(epoch), event.peer, NodeIndex(parent), reason)
+                self._rooms.root_trees.parent_lost(now, place)
             case EncapsulationKey() | Ciphertext():
                 self._rooms.links.exchanges.receive(now, event.peer, message)
             case Goodbye():

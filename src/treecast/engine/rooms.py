@@ -131,6 +131,7 @@ def rooms_of(
     planning = _planning(me, environment.relaying, nodes, planner, link_planner)
     free_children = partial(_free_children, environment.relaying, planning)
     tree_states = TreeStates(drops, downstream_trees.subscribes, partial(may_relay, nodes, me), free_children)
+    planning.withholding = tree_states.withholding
     if isinstance(planning, BoundedPlanning):
         planning.bounds.relayed = lambda: tree_states.children
     return Rooms(

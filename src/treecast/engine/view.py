@@ -334,8 +334,8 @@ class View:
         )
 
     def counters(self) -> dict[str, int]:
-        """Counters of NodeDiscovery."""
-        return self._rooms.discovery.counters.snapshot()
+        """Counters of NodeDiscovery, and of planned trees."""
+        return self._rooms.discovery.counters.snapshot() | {"replans": self._rooms.tree_planning.replans}
 
     def children(self) -> int:
         """The nodes that this one sends streams to: on its own trees, where it has a bound, and on those of others."""

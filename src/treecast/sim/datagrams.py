@@ -67,6 +67,40 @@ class TreeState:
     parent: NodeIndex
     backup: NodeIndex
     children: tuple[NodeIndex, ...]
+    backup_children: tuple[NodeIndex, ...] = ()
+
+    @property
+    def relays(self) -> bool:
+        return bool(self.children or self.backup_children)
+
+    @property
+    def below(self) -> tuple[NodeIndex, ...]:
+        return self.children + self.backup_children
+
+
+@dataclass(frozen=True, slots=True)
+class Graft:
+    """The sender wants datagrams with higher counters from its backup."""
+
+    root: NodeIndex
+    stream: StreamId
+    epoch: TreeEpoch
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The sender is there, though nothing comes by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The sender, a backup, has datagrams of a tree up to this counter."""
+
+    root: NodeIndex
+    stream: StreamId
+    epoch: TreeEpoch
+    counter: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +126,10 @@ REPLY_BYTES = 32
 FORWARD_BYTES = 12
 KEY_BYTES = 52
 """A sender key; its context is beside it."""
-STATE_BYTES = 48
+STATE_BYTES = 50
 """A tree key and the rest; its children are beside it."""
+MARK_BYTES = 4 + 4 + 4 + 8
+"""A graft, or a backup's tick."""
 CHILD_BYTES = 4
 
 
@@ -113,8 +149,14 @@ def kind_and_bytes(datagram: object) -> tuple[str, int]:
             return kind, SESSION_BYTES + FORWARD_BYTES + size_bytes - UDP_BYTES
         case SessionDatagram(body=Key(context=context)):
             return "key", SESSION_BYTES + KEY_BYTES + len(context)
-        case SessionDatagram(body=TreeState(children=children)):
-            return "tree", SESSION_BYTES + STATE_BYTES + CHILD_BYTES * len(children)
+        case SessionDatagram(body=TreeState() as state):
+            return "tree", SESSION_BYTES + STATE_BYTES + CHILD_BYTES * len(state.below)
+        case SessionDatagram(body=Graft()):
+            return "graft", SESSION_BYTES + MARK_BYTES
+        case SessionDatagram(body=Tick()):
+            return "tick", SESSION_BYTES
+        case SessionDatagram(body=Mark()):
+            return "tick", SESSION_BYTES + MARK_BYTES
         case SessionDatagram(body=TreeDatagram() as broadcast):
             kind, size_bytes = kind_and_bytes(broadcast)
             return kind, SESSION_BYTES + size_bytes - UDP_BYTES if size_bytes else 0

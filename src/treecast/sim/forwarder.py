@@ -18,11 +18,14 @@ from treecast.base.time import Instant
 from treecast.base.token_bucket import TokenBucket
 from treecast.sim.datagrams import (
     Forward,
+    Graft,
     Key,
+    Mark,
     PathChallenge,
     Probe,
     Rekey,
     SessionDatagram,
+    Tick,
     TreeDatagram,
     TreeState,
     is_of_ways,
@@ -182,6 +185,12 @@ class ModelForwarder(TreeReception):
                 self.raise_event(e.KeyOffered(session.peer, stream, key_id, context))
             case TreeState() as state:
                 self._receive_state(session.peer, state)
+            case Graft() as graft:
+                self.receive_graft(session.peer, graft, is_direct=source is not None)
+            case Tick():
+                pass  # it shows that the peer is there
+            case Mark() as mark:
+                self.receive_mark(session.peer, mark, is_direct=source is not None)
             case bytes() as control:
                 self.raise_event(e.ControlDatagram(session.peer, datagram.receiver_index, control))
             case Forward() as forward:
@@ -220,11 +229,11 @@ class ModelForwarder(TreeReception):
         return "forward_no_route" if next_hop == neighbour or self._neighbour(next_hop) is None else None
 
     def _receive_state(self, root: NodeIndex, state: TreeState) -> None:
-        if self.me in (state.parent, state.backup, *state.children):
+        if self.me in (state.parent, state.backup, *state.below):
             self.drops["tree_state_malformed"] += 1
             return
         self.pending_states[root, state.stream, state.epoch] = state
-        place = (state.parent, state.backup, state.children)
+        place = (state.parent, state.backup, state.children, state.backup_children)
         self.raise_event(e.TreeOffered(root, state.stream, state.epoch, *place))
 
     def move_to(self, endpoint: Endpoint) -> None:
@@ -303,16 +312,16 @@ class ModelForwarder(TreeReception):
                 if key_id not in self.trees[stream].key_ids:
                     raise KeyError(key_id)
                 self._seal(peer, Key(stream, key_id, context))
-            case c.OfferTree(stream, epoch, peer, parent, backup, children):
+            case c.OfferTree(stream, epoch, peer, parent, backup, children, backup_children):
                 key_id = self.trees[stream].key_of(epoch)
-                self._seal(peer, TreeState(stream, epoch, key_id, parent, backup, children))
+                self._seal(peer, TreeState(stream, epoch, key_id, parent, backup, children, backup_children))
             case AcceptKey(root, stream, key_id, flow, acknowledgement):
                 self.pending_offers.remove((root, stream, key_id))
                 self.streams.setdefault((root, stream), DownstreamStream()).accept_key(key_id, flow)
                 self._seal(root, acknowledgement)
             case AcceptTree(root, stream, epoch, acknowledgement):
                 state = self.pending_states.pop((root, stream, epoch))
-                self.streams.setdefault((root, stream), DownstreamStream()).accept_tree(state)
+                self.accept_tree(root, stream, state)
                 self._seal(root, acknowledgement)
             case _:
                 self.write(command)

@@ -317,7 +317,7 @@ def _(command: LeaveStream, tables: ForwardingTables) -> None:
     if stream is not None:
         stream.keys.clear()
         stream.opened.clear()
-        stream.trees = {epoch: state for epoch, state in stream.trees.items() if state.children}
+        stream.trees = {epoch: state for epoch, state in stream.trees.items() if state.relays}
         _forget_if_empty(tables, command.root, command.stream)
 
 
@@ -325,7 +325,7 @@ def _(command: LeaveStream, tables: ForwardingTables) -> None:
 def _(command: EndRelaying, tables: ForwardingTables) -> None:
     stream = tables.streams.get((command.root, command.stream))
     if stream is not None:
-        stream.trees = {epoch: state for epoch, state in stream.trees.items() if not state.children}
+        stream.trees = {epoch: state for epoch, state in stream.trees.items() if not state.relays}
         _forget_if_empty(tables, command.root, command.stream)
 
 

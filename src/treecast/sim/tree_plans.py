@@ -14,6 +14,7 @@ from treecast.wire.link_delays import delay_us
 
 RELAYING_US = 200
 RELAYS_SAVE_PERCENT = 20
+BACKUP_LATER_US = 20_000
 LOOKS = 64
 
 Links = Sequence[Mapping[int, int]]
@@ -230,6 +231,26 @@ def improve(tree: Tree, most: int) -> int:
     return moved
 
 
+def backups(tree: Tree) -> dict[int, int]:
+    """The backup of each node for when its parent is gone: those with most below them choose first."""
+    request = tree.request
+    nodes = sorted(node for node, parent in tree.parents.items() if parent != request.root)
+    below = {node: sum(tree.is_above(node, other) for other in tree.parents) for node in nodes}
+    places = [most and max(most + 1 - len(tree.of(node)), 0) for node, most in enumerate(request.capacity)]
+    chosen: dict[int, int] = {}
+    for node in sorted(nodes, key=lambda node: (-below[node], node)):
+        latest_us = tree.delay_us(node) + BACKUP_LATER_US
+        found = [
+            (max(tree.arrival_us(other, link_us) - latest_us, 0), link_us, other)
+            for other, link_us in request.links[node].items()
+            if other in tree.parents and places[other] > 0 and not tree.is_above(tree.parents[node], other)
+        ]
+        if found:
+            chosen[node] = min(found)[2]
+            places[chosen[node]] -= 1
+    return chosen
+
+
 class LinkGraph:
     """A ``LinkPlanner``, as ``adapters.tree_plans`` has one."""
 
@@ -274,4 +295,5 @@ class LinkGraph:
             known = {low: high for low, high in request.kept.items() if low in number and high in number}
             tree = keep(wanted, {number[low]: number[high] for low, high in known.items()})
         parents = {nodes[low]: nodes[high] for low, high in sorted(tree.parents.items())}
-        return PlannedTree(parents, tree.mean_us(), len(tree.missed()))
+        chosen = {nodes[node]: nodes[backup] for node, backup in sorted(backups(tree).items())}
+        return PlannedTree(parents, tree.mean_us(), len(tree.missed()), chosen)

@@ -9,7 +9,7 @@ from treecast.base.addresses import Endpoint
 from treecast.base.flows import KeyFlow
 from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex
 from treecast.sim.datagrams import ReplayWindow, TreeDatagram
-from treecast.sim.sending import Sending
+from treecast.sim.repair import Repair
 from treecast.sim.signatures import SignatureChecks
 from treecast.sim.tables import DownstreamStream
 
@@ -17,7 +17,7 @@ TREE_WINDOW = 32_768
 
 
 @dataclass(slots=True, kw_only=True)
-class TreeReception(Sending):
+class TreeReception(Repair):
     """One node's downstream trees. Frames that reach the hosts are appended to ``delivered``."""
 
     delivered: list[object] = field(default_factory=list)
@@ -82,10 +82,16 @@ class TreeReception(Sending):
         if (datagram.signed_by is not None) != (datagram.stream == BROADCAST_STREAM):
             self._refuse(neighbour, "broadcast_signature")
             return
-        if state.children:
+        name = (datagram.root, datagram.stream, datagram.epoch)
+        if neighbour is None:
+            of_parent = self._has_sent(state.parent, sender)
+            self.note_arrival(name, state, of_parent=of_parent)
+        if state.relays:
             if not self._is_fresh(stream.relayed, datagram.key_id, datagram.counter):
                 return
-            self._send_to_children(state.children, datagram)
+            self.note_newest(name, datagram.counter)
+            self.keep(name, state, datagram)
+            self._send_to_children(self.next_hops(name, state), datagram)
             if not stream.keys:
                 return
         if datagram.key_id not in stream.keys:
@@ -93,6 +99,7 @@ class TreeReception(Sending):
         elif datagram.signed_by is not None and not self._window(stream, datagram).is_fresh(datagram.counter):
             self.drops["tree_replay"] += 1
         elif self._is_signed(datagram, neighbour) and self._is_fresh(stream.opened, datagram.key_id, datagram.counter):
+            self.note_newest(name, datagram.counter)
             of_group = datagram.stream != BROADCAST_STREAM
             self._deliver(datagram.root, datagram.frame, of_group=of_group, flow=stream.flow)
 

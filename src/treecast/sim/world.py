@@ -166,7 +166,7 @@ class SimNode:
         return [link.node for link in self.engine.view.links()]
 
     def stop(self) -> None:
-        self.stopped = True
+        self.stopped = self.forwarder.stopped = True
         self._underlay.detach(self.endpoint)
 
     def raise_event(self, event: Event) -> None:

@@ -165,6 +165,18 @@ class TreeRefusal(_Message, tag=11, frozen=True):
         return f"TREE REFUSAL of stream {self.stream} epoch {self.epoch}, {self.most_children} children at most"
 
 
+class ParentLost(_Message, tag=12, frozen=True):
+    """The sender does without its parent on the tree of this epoch. ``reason``: see ``base.parent_failures``."""
+
+    stream: U32
+    epoch: U32
+    parent: U32
+    reason: U16
+
+    def __str__(self) -> str:
+        return f"PARENT LOST on stream {self.stream} epoch {self.epoch}: n{self.parent} reason {self.reason}"
+
+
 ControlMessage = (
     Flood
     | Acknowledge
@@ -177,8 +189,9 @@ ControlMessage = (
     | TreeAcknowledgement
     | KeyRefusal
     | TreeRefusal
+    | ParentLost
 )
-_TAGS = frozenset(range(1, 12))
+_TAGS = frozenset(range(1, 13))
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[ControlMessage] = msgspec.msgpack.Decoder(ControlMessage)

@@ -53,6 +53,7 @@ from treecast.wire.control import (
     Goodbye,
     KeyAcknowledgement,
     KeyRefusal,
+    ParentLost,
     Ranges,
     TreeAcknowledgement,
     TreeRefusal,
@@ -309,6 +310,8 @@ def test_keys_and_trees_taken_and_goodbyes_are_taken(numbers: tuple[int, int]) -
     assert as_heard(TreeAcknowledgement(*numbers)) == TreeAcknowledgement(*numbers)
     refusal = TreeRefusal(*numbers, numbers[0] & 0xFFFF)
     assert as_heard(refusal) == refusal
+    lost = ParentLost(*numbers, numbers[1], numbers[0] & 0xFFFF)
+    assert as_heard(lost) == lost
     assert as_heard(Goodbye()) == Goodbye()
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId, TreeEpoch
+from treecast.base.parent_failures import ParentFailure
 from treecast.base.planned_tree import PlannedTree, TreeRequest
 from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.base.time import Instant
@@ -20,12 +22,13 @@ from treecast.dataplane.children_bounds import (
     REFUSED_FOR,
     ChildrenBounds,
 )
-from treecast.dataplane.sender_key import RootEvent, SenderKey
-from treecast.dataplane.tree_plan import STAR, TreePlan
+from treecast.dataplane.sender_key import SENDER_KEY, TREE_STATE, RootEvent, SenderKey
+from treecast.dataplane.tree_plan import STAR, LostPlace, TreePlan, plan_of
 from treecast.sim.tree_plans import LinkGraph
 
 ROOT = NodeIndex(1)
 ONE, TWO = StreamId(1), StreamId(2)
+EPOCH = TreeEpoch(5)
 
 
 @dataclass
@@ -229,3 +232,74 @@ def test_bounds_hold_over_all_trees_together_whatever_comes_and_goes(data: st.Da
                     assert len(way) <= len(root.nodes), "in a circle"
                     way.append(plan.parents[way[-1]])
             assert not plan.relays & wanted
+
+
+class Lost(Root):
+    """A root with a tree in use, of which a relay's children say that they do without it."""
+
+    def __init__(self, *, in_use: bool = True) -> None:
+        super().__init__(9)
+        self.tree = Tree(ONE, set(self.nodes))
+        self.key = SenderKey(KeyId(1), EPOCH, RootEvent.TREE_CREATED)
+        self.key.follow(self.planning.plan(self.now, self.tree))
+        self.tree.keys = (self.key,)
+        self.relay, self.below = max(self.key.plan.children.items(), key=lambda item: len(item[1]))
+        if in_use:
+            for node in self.nodes:
+                self.key.acknowledge(node, SENDER_KEY)
+                self.key.acknowledge(node, TREE_STATE)
+        assert all(self.key.serves(node) == in_use for node in self.below)
+
+    def say(self, node: NodeIndex, failure: ParentFailure, *, epoch: TreeEpoch = EPOCH, relay: int = 0) -> bool:
+        parent = NodeIndex(relay or self.relay)
+        return self.planning.parent_lost(self.now, self.tree, LostPlace(ONE, epoch, node, parent, failure))
+
+    def named(self) -> list[str]:
+        return [problem.subject for problem in self.planning.withholding.problems(self.now, ROOT, str)]
+
+    def children_later(self, seconds: float) -> tuple[NodeIndex, ...]:
+        self.now = Instant(self.now + seconds)
+        self.planning.changed()
+        self.planning.due(self.now)
+        return self.planning.plan(self.now, self.tree).children.get(self.relay, ())
+
+
+@pytest.mark.parametrize("failure", [ParentFailure.SILENT, ParentFailure.WITHHOLDS])
+def test_a_relay_that_its_children_do_without_has_none_for_a_minute(failure: ParentFailure) -> None:
+    root = Lost()
+    assert len(root.below) == 2
+    assert not root.say(root.below[0], failure), "one of two"
+    assert not root.say(root.below[1], failure, epoch=TreeEpoch(EPOCH + 1))
+    assert not root.say(root.below[1], failure, relay=root.below[0]), "that is not its parent"
+    assert root.children_later(0.0) == root.below
+    assert root.say(root.below[1], failure)
+    assert root.planning.replans == 1
+    assert root.children_later(0.0) == ()
+    assert root.named() == ([] if failure is ParentFailure.SILENT else [f"{root.relay} of {ROOT}"])
+    assert root.children_later(59.0) == ()
+    assert root.named() == [f"{root.relay} of {ROOT}"] or failure is ParentFailure.WITHHOLDS
+    assert root.children_later(60.0) != ()
+
+
+def test_that_nothing_has_come_yet_counts_on_the_tree_in_use_and_when_it_is_said_again() -> None:
+    root = Lost()
+    nothing = ParentFailure.SENDS_NOTHING
+    assert not any(root.say(node, nothing) for node in root.below)
+    root.now = Instant(root.now + 1.0)
+    assert not root.say(root.below[0], nothing), "one of two"
+    assert root.say(root.below[1], nothing)
+    assert root.named() == [f"{root.relay} of {ROOT}"]
+    unused = Lost(in_use=False)
+    for _ in range(5):
+        assert not any(unused.say(node, nothing) for node in unused.below)
+        unused.now = Instant(unused.now + 1.0)
+    assert unused.planning.replans == 0
+
+
+def test_a_relay_that_has_just_said_the_same_of_its_own_parent_is_not_named_for_what_it_did_not_get() -> None:
+    root = Lost()
+    low = root.below[0]
+    root.key.follow(plan_of(ROOT, root.nodes, (), {low: root.relay, root.below[1]: low}))
+    assert root.say(low, ParentFailure.WITHHOLDS)
+    assert not root.say(root.below[1], ParentFailure.WITHHOLDS, relay=low)
+    assert root.named() == [f"{root.relay} of {ROOT}"]

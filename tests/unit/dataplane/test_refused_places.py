@@ -63,6 +63,10 @@ class Root(DrivenRoot):
     def relays(self) -> set[NodeIndex]:
         return {node for node, state in self.states.items() if state.children}
 
+    def sending(self) -> set[NodeIndex]:
+        """Nodes that send on, or are to do so where a parent is silent."""
+        return self.relays() | {node for node, state in self.states.items() if state.backup_children}
+
 
 def test_a_root_sends_to_two_and_these_send_on() -> None:
     root = Root()
@@ -106,8 +110,9 @@ def test_a_refusal_of_another_epoch_changes_nothing() -> None:
 def test_who_leaves_a_tree_in_which_it_had_children_is_released_from_its_place() -> None:
     root = Root()
     root.until(5.0)
-    relays = root.relays()
+    sending = root.sending()
+    assert root.relays() < sending
     root.trees.want(root.now, FLOW, ())
     root.turn()
     root.until(10.0)
-    assert root.released == relays
+    assert root.released == sending

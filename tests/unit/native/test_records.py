@@ -16,6 +16,7 @@ from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KEEP_ALL
 from treecast.base.membership import FilterMode, SourceFilter
+from treecast.base.parent_failures import ParentFailure
 
 MAC = MacAddress.parse("02:00:00:00:00:07")
 SCOPED = b"\xfe\x80" + bytes(13) + b"\x01" + b"\0\0\0\x03"
@@ -74,6 +75,7 @@ EVENTS: tuple[e.FromDataPlane, ...] = (
     e.ForwardedHandshake(NodeIndex(2), NodeIndex(3), b"init"),
     e.KeyOffered(NodeIndex(2), StreamId(1), KeyId(4), b"context"),
     e.TreeOffered(NodeIndex(2), StreamId(1), TreeEpoch(3), NodeIndex(2), NodeIndex(0), (NodeIndex(4), NodeIndex(5))),
+    e.ParentFailed(NodeIndex(2), StreamId(1), TreeEpoch(3), NodeIndex(4), ParentFailure.WITHHOLDS),
     e.PathSeen(NodeIndex(2), 5, 1, Endpoint(IPv6Address("2001:db8::1"), 7700)),
     e.PathAnswered(NodeIndex(2), 5, 0, Endpoint(IPv4Address("192.0.2.1"), 7700)),
     e.SessionConfirmed(NodeIndex(2), 5),

@@ -63,7 +63,7 @@ fn a_tree_datagram_is_taken_from_an_address_of_its_root_only() {
         let datagram = members.genuine();
         for wrong in [endpoint(3).address, std::net::SocketAddr::from(([192, 0, 2, 1], 7701))] {
             let mut recent = Recent::default();
-            assert_eq!(members.member.receive_tree(&datagram, wrong, &mut recent).err(), Some(Reason::TreeRpf));
+            assert_eq!(members.member.receive_tree(&datagram, wrong, NOW_NS, &mut recent).err(), Some(Reason::TreeRpf));
             let relayed = members.member.relay(&datagram, wrong, NOW_NS, &mut recent);
             assert!(relayed.is_none_or(|fresh| fresh.err() == Some(Reason::TreeRpf)));
         }
@@ -75,7 +75,8 @@ fn a_tree_datagram_is_taken_from_an_address_of_its_root_only() {
 fn a_root_that_moved_is_heard_from_its_new_address_once_its_path_has_moved() {
     let members = Members::new(leaf());
     let (datagram, moved) = (members.genuine(), endpoint(77));
-    let from = |address| members.member.receive_tree(&datagram, address, &mut Recent::default()).map(|_| ()).err();
+    let from =
+        |address| members.member.receive_tree(&datagram, address, NOW_NS, &mut Recent::default()).map(|_| ()).err();
     assert_eq!(from(moved.address), Some(Reason::TreeRpf));
     let session = members.root.session_to(2).unwrap();
     receive(&members.member, &seal(&session, 0, FRAME), moved).unwrap();
@@ -148,7 +149,7 @@ fn an_anchor_is_taken_from_a_parent_only_and_sent_on_by_a_relay() {
     assert_eq!(members.take(&forge(1 << 29)), Err(Reason::TreeAhead));
     let short = seal(&session, KIND_ANCHOR, &anchor.emit()[..23]);
     assert_eq!(receive(&members.member, &short, endpoint(3)), Err(Reason::InnerMalformed));
-    let place = TreePlace { parent: 1, backup: 3, children: [4].into() };
+    let place = TreePlace { backup: 3, ..relaying(&[4]) };
     take_place(&members.root, &members.member, NAME, &place);
     let mut again = seal(&session, KIND_ANCHOR, &anchor.emit());
     match members.member.receive_session(&mut again, endpoint(3), NOW_NS, &mut Recent::default()) {
@@ -223,7 +224,7 @@ fn an_anchor_of_another_parent_ends_no_key_before_three_seconds_after_the_next_o
     let old: Vec<_> = (0..3).map(|_| members.genuine()).collect();
     rotate(&members, KEY_ID + 1);
     let name = TreeName { epoch: EPOCH + KEY_ID + 1, ..NAME };
-    take_place(&members.root, &members.member, name, &TreePlace { parent: 1, backup: 3, children: [].into() });
+    take_place(&members.root, &members.member, name, &TreePlace { backup: 3, ..leaf() });
     let (session, _) = join(&tables(3), &members.member, 30, Aead::Aes256Gcm);
     let anchor = Anchor { tree: name, key_id: KEY_ID + 1, counter: 0, in_use_ms: u16::MAX };
     let sealed = seal(&session, KIND_ANCHOR, &anchor.emit());

@@ -135,7 +135,7 @@ pub fn open_from(
     let (header, tree) = if is_broadcast {
         tables.receive_broadcast(&buffer, node, &mut known)?
     } else {
-        tables.receive_tree(&buffer, endpoint(node as u8).address, &mut recent)?
+        tables.receive_tree(&buffer, endpoint(node as u8).address, now_ns, &mut recent)?
     };
     tables.open_tree(tree, &header, &mut buffer, false, now_ns).map(|opened| (opened, buffer))
 }
@@ -204,7 +204,7 @@ pub fn leaf() -> TreePlace {
 
 /// A node below node 1 that sends each datagram on.
 pub fn relaying(children: &[u32]) -> TreePlace {
-    TreePlace { parent: 1, backup: 0, children: children.into() }
+    TreePlace { parent: 1, backup: 0, children: children.into(), backup_children: Box::default() }
 }
 
 /// A tree of who holds its keys, node 3: it seals as the root does, and signs broadcast with its own key.

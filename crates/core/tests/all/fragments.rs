@@ -270,7 +270,7 @@ fn join_part(tables: &ForwardingTables, datagram: &[u8]) -> Result<Option<Vec<u8
             other => panic!("a part: {other:?}"),
         }
     } else {
-        let (header, tree): (TreeHeader, _) = tables.receive_tree(&buffer, endpoint(1).address, &mut recent)?;
+        let (header, tree): (TreeHeader, _) = tables.receive_tree(&buffer, endpoint(1).address, NOW_NS, &mut recent)?;
         tables.open_tree(tree, &header, &mut buffer, false, NOW_NS)?
     };
     let Opened::Part(part) = opened else { panic!("a part: {opened:?}") };

@@ -201,7 +201,7 @@ fn a_relay_passes_a_datagram_on_once_and_needs_the_tree_tag() {
     assert_eq!(**next_hops, [3]);
     assert_eq!(relay(&two, &datagram).unwrap().unwrap_err(), Reason::TreeReplay);
     let mut recent = Recent::default();
-    let (header, _) = two.receive_tree(&datagram, endpoint(1).address, &mut recent).unwrap();
+    let (header, _) = two.receive_tree(&datagram, endpoint(1).address, NOW_NS, &mut recent).unwrap();
     let Opened::Frame(frame) = two.open_tree(&tree, &header, &mut datagram.clone(), true, NOW_NS).unwrap() else {
         panic!()
     };

@@ -16,8 +16,9 @@ const FRAME: &[u8] = &[7; 60];
 /// Offsets in the record.
 const PARENT: usize = 20;
 const LARGEST: usize = 28;
-const COUNT: usize = 30;
 const CHILDREN: usize = 48;
+/// Of a record with two children: the first backup child.
+const BEHIND: usize = CHILDREN + 2 * 4 + 2;
 
 /// The record of node 1 for a node at this place.
 fn state(place: &TreePlace) -> Vec<u8> {
@@ -32,8 +33,11 @@ fn parse(record: &[u8]) -> Result<TreePlace, Reason> {
 
 #[test]
 fn a_state_says_what_the_root_wrote_and_more_may_stand_behind_it() {
-    for children in [vec![], vec![3], (3..3 + MAX_TREE_CHILDREN as u32).collect()] {
-        let place = TreePlace { parent: 700, backup: 800, children: children.into() };
+    let many: Vec<u32> = (3..3 + MAX_TREE_CHILDREN as u32).collect();
+    let (half, rest) = (many[..100].to_vec(), many[100..].to_vec());
+    for (children, below) in [(vec![], vec![]), (vec![3], vec![2, 4]), (vec![], vec![9]), (half, rest), (many, vec![])]
+    {
+        let place = TreePlace { parent: 700, backup: 800, children: children.into(), backup_children: below.into() };
         let mut record = state(&place);
         let read = TreeState::parse(1, &record).unwrap();
         assert_eq!((read.tree, read.key_id), (NAME, KEY_ID));
@@ -45,7 +49,7 @@ fn a_state_says_what_the_root_wrote_and_more_may_stand_behind_it() {
 
 #[test]
 fn a_state_that_cannot_be_is_malformed() {
-    let place = TreePlace { parent: 4, backup: 6, children: [7, 8].into() };
+    let place = TreePlace { parent: 4, backup: 6, children: [7, 8].into(), backup_children: [5, 9].into() };
     let good = state(&place);
     assert_eq!(parse(&good), Ok(place));
     for length in 0..good.len() {
@@ -56,30 +60,45 @@ fn a_state_that_cannot_be_is_malformed() {
         record[offset..offset + bytes.len()].copy_from_slice(bytes);
         parse(&record)
     };
-    let bad: [(usize, &[u8]); 8] = [
+    let bad: [(usize, &[u8]); 14] = [
         (PARENT, &[0, 0, 0, 0]),   // children without a parent
         (PARENT, &[0, 0, 0, 6]),   // the backup
         (PARENT, &[0, 0, 0, 7]),   // a child
         (CHILDREN, &[0, 0, 0, 8]), // twice
         (CHILDREN, &[0, 0, 0, 9]), // not in order
         (CHILDREN, &[0, 0, 0, 1]), // the root
+        (BEHIND, &[0, 0, 0, 4]),   // the parent as a backup child
+        (BEHIND, &[0, 0, 0, 6]),   // the backup
+        (BEHIND, &[0, 0, 0, 7]),   // a child
+        (BEHIND, &[0, 0, 0, 9]),   // twice
+        (BEHIND, &[0, 0, 0, 10]),  // not in order
+        (BEHIND, &[0, 0, 0, 1]),   // the root
         (LARGEST, &[4, 207]),      // 1,231 bytes
         (LARGEST, &[34, 249]),     // 8,953 bytes
     ];
     for (offset, bytes) in bad {
         assert_eq!(altered(offset, bytes), Err(Reason::TreeStateMalformed), "{bytes:?} at {offset}");
     }
-    let mut crowded = state(&TreePlace { parent: 4, backup: 6, children: Box::default() });
-    crowded.extend((7..).take(MAX_TREE_CHILDREN + 1).flat_map(u32::to_be_bytes));
-    crowded[COUNT..COUNT + 2].copy_from_slice(&(MAX_TREE_CHILDREN as u16 + 1).to_be_bytes());
-    assert_eq!(parse(&crowded), Err(Reason::TreeStateMalformed));
-    crowded[COUNT..COUNT + 2].copy_from_slice(&(MAX_TREE_CHILDREN as u16).to_be_bytes());
-    assert!(parse(&crowded).is_ok());
+    let crowded = |children: u32, backup_children: u32| {
+        let behind = 1000 + children;
+        state(&TreePlace {
+            parent: 4,
+            backup: 6,
+            children: (1000..behind).collect(),
+            backup_children: (behind..behind + backup_children).collect(),
+        })
+    };
+    let most = MAX_TREE_CHILDREN as u32;
+    for (children, backup_children) in [(most, 0), (0, most), (most - 7, 7)] {
+        assert!(parse(&crowded(children, backup_children)).is_ok());
+        assert_eq!(parse(&crowded(children + 1, backup_children)), Err(Reason::TreeStateMalformed));
+        assert_eq!(parse(&crowded(children, backup_children + 1)), Err(Reason::TreeStateMalformed));
+    }
 }
 
 #[test]
 fn who_is_on_the_tree_no_more_is_given_no_tree_key() {
-    let gone = TreePlace { parent: 0, backup: 0, children: Box::default() };
+    let gone = TreePlace { parent: 0, ..leaf() };
     let (record, kept) = (state(&gone), state(&leaf()));
     assert_eq!(record[CHILDREN - 16..CHILDREN], [0; 16]);
     assert_eq!(kept[CHILDREN - 16..CHILDREN], [9; 16]);

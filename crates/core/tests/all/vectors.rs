@@ -20,8 +20,8 @@ use treecast_core::path::{Endpoint, Path, ProbedWay};
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::{Generation, RootTree, SenderKey};
 use treecast_core::session::{Session, SessionParameters, SESSION_BODY_OFFSET};
-use treecast_core::tree_state::TreePlace;
 use treecast_core::tree_tag::TreeKey;
+use treecast_core::{tree_mark::TreeMark, tree_state::TreePlace};
 use zeroize::Zeroizing;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/vectors.json");
@@ -155,7 +155,8 @@ pub fn tree_datagram(stream: u32) -> Value {
     let body = ipv4([10, 77, 0, 1], [239, 1, 1, 1], 17, b"\x13\x88\x13\x88\x00\x0c\x00\x00data");
     let datagram = seal_tree(&tree, &body);
     let offer = tree.offer(7, b"\xc0", NOW_NS).unwrap();
-    let place = TreePlace { parent: 0x0A0B_0C0D, backup: 2, children: [3, 0x0102_0304].into() };
+    let place =
+        TreePlace { parent: 0x0A0B_0C0D, backup: 2, backup_children: [5].into(), ..relaying(&[3, 0x0102_0304]) };
     let state = tree.state(6, &place).unwrap();
     tree.advance(&tree.members.load(), NOW_NS + 2 * STEP_NS);
     let later = seal_tree(&tree, &body);
@@ -163,7 +164,7 @@ pub fn tree_datagram(stream: u32) -> Value {
         "root": 0x0A0B_0C0D_u32, "stream": stream, "epoch": 6, "key_id": 7, "counter": 1, "aead": Aead::Aes256Gcm as u8,
         "tree_key": hex(&tree_key), "sender_key": hex(&sender_key), "signing_seed": hex(&[1; 32]), "body": hex(&body), "datagram": hex(&datagram),
         "offer_context": "c0", "offer": hex(&offer),
-        "backup": 2, "children": [3, 0x0102_0304], "tree_state": hex(&state),
+        "backup": 2, "children": [3, 0x0102_0304], "backup_children": [5], "graft": hex(&TreeMark { tree: tree.name.in_epoch(6), counter: 1 }.emit()), "tree_state": hex(&state),
         "at_step_2": { "counter": 2, "datagram": hex(&later), "offer": hex(&tree.offer(7, b"\xc0", NOW_NS + 2 * STEP_NS).unwrap()) },
     })
 }
@@ -246,10 +247,9 @@ fn all() -> Value {
         "forward": forward(),
         "tree_datagram": tree_datagram(5),
         "broadcast_datagram": tree_datagram(0),
-        "wrapped_broadcast": crate::wrapped::vector(),
+        "wrapped_broadcast": crate::wrapped::vector(), "repair_steps": crate::repair_steps::steps(),
         "signature_steps": crate::signatures::steps(),
-        "tree_tag": tree_tag(),
-        "path_steps": path_steps(),
+        "tree_tag": tree_tag(), "path_steps": path_steps(),
     })
 }
 

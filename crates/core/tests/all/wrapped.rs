@@ -75,13 +75,13 @@ fn broadcast_by_itself_is_nothing_wherever_it_comes_from() {
         let datagram = wrapped.genuine();
         for from in [1, 3] {
             let mut recent = Recent::default();
-            let raw = wrapped.nodes[1].receive_tree(&datagram, endpoint(from).address, &mut recent);
+            let raw = wrapped.nodes[1].receive_tree(&datagram, endpoint(from).address, NOW_NS, &mut recent);
             assert_eq!(raw.err(), Some(Reason::TreeUnwrapped));
         }
         assert!(relay(&wrapped.nodes[1], &datagram).is_none(), "nor is it sent on");
         let unknown = tables(7);
         assert_eq!(
-            unknown.receive_tree(&datagram, endpoint(1).address, &mut Recent::default()).err(),
+            unknown.receive_tree(&datagram, endpoint(1).address, NOW_NS, &mut Recent::default()).err(),
             Some(Reason::TreeUnwrapped),
             "before anything is looked up"
         );
@@ -158,7 +158,7 @@ fn a_flood_under_the_roots_address_costs_it_no_check_of_a_signature() {
     let forged = wrapped.genuine();
     for _ in 0..10_000 {
         let mut recent = Recent::default();
-        let raw = wrapped.nodes[1].receive_tree(&forged, endpoint(1).address, &mut recent).map(|_| ());
+        let raw = wrapped.nodes[1].receive_tree(&forged, endpoint(1).address, NOW_NS, &mut recent).map(|_| ());
         assert_eq!(raw, Err(Reason::TreeUnwrapped));
         assert_eq!(wrapped.take(3, &forged), Err(Reason::TreeRpf), "nor does one in the forger's own session");
     }

@@ -1,0 +1,137 @@
+//! Turns of the trees that are watched: ticks to children, and grafts at backups (docs/protocol.md section 6, Repair).
+
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+
+use crate::counters::Counter;
+use crate::downstream_tree::DownstreamTree;
+use crate::events::Event;
+use crate::forwarding_tables::ForwardingTables;
+use crate::reason::Reason;
+use crate::session::lock;
+use crate::silence::{Watched, OVERTAKEN, SECOND_NS, WATCHED_NS};
+use crate::tree_mark::TreeMark;
+use crate::withheld::{Failure, Withheld};
+
+/// Datagrams that a turn is to send.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Children that are to know that this node is there, ascending.
+    pub ticks: Vec<u32>,
+    /// Backup children, and how far this node is.
+    pub marks: Vec<(u32, TreeMark)>,
+    /// To which backup, and what.
+    pub grafts: Vec<(u32, TreeMark)>,
+}
+
+impl ForwardingTables {
+    /// Is there a tree whose turns are due?
+    pub fn watches_trees(&self) -> bool {
+        self.silence.is_watching.load(Ordering::Acquire)
+    }
+
+    /// A turn, every [`TURN_NS`]: whom this node sends a tick, and where it grafts.
+    pub fn turn_trees(&self, now_ns: u64) -> Turn {
+        self.silence.turn(now_ns);
+        let mut turn = Turn::default();
+        let mut watched = lock(&self.silence.watched);
+        watched.retain_mut(|watched| self.turn_tree(watched, &mut turn, now_ns));
+        if watched.is_empty() {
+            self.silence.is_watching.store(false, Ordering::Release);
+        }
+        turn.ticks.sort_unstable();
+        turn.ticks.dedup();
+        turn
+    }
+
+    /// Whether it is watched any longer.
+    fn turn_tree(&self, watched: &mut Watched, turn: &mut Turn, now_ns: u64) -> bool {
+        let tree = watched.tree.clone();
+        let is_current = self.downstream_trees.get(&tree.name).is_some_and(|now| Arc::ptr_eq(&now, &tree));
+        if !is_current || now_ns.saturating_sub(tree.upstream.used_ns()) > WATCHED_NS + SECOND_NS {
+            tree.upstream.watched.store(false, Ordering::Relaxed);
+            if let (true, Some(history)) = (is_current, &tree.history) {
+                history.clear();
+            }
+            return false;
+        }
+        watched.count(now_ns);
+        let next_hops = tree.next_hops.load();
+        if !next_hops.is_empty() && watched.is_tick_due(now_ns) {
+            turn.ticks.extend(next_hops.iter());
+        }
+        let waiting = tree.backup_children.iter().filter(|child| !next_hops.contains(child));
+        if let Some(counter) = watched.mark_due(now_ns) {
+            turn.marks.extend(waiting.map(|child| (*child, TreeMark { tree: tree.name, counter })));
+        }
+        if tree.is_below_a_relay() {
+            self.turn_parent(watched, &tree, turn, now_ns);
+        }
+        true
+    }
+
+    /// Grafts, where the parent is silent or sends on less than the backup has.
+    fn turn_parent(&self, watched: &mut Watched, tree: &DownstreamTree, turn: &mut Turn, now_ns: u64) {
+        if self.silence.asleep_ns.load(Ordering::Relaxed) == now_ns {
+            watched.withheld = Withheld::default(); // what came meanwhile may be lost here
+        }
+        let withheld_since = watched.withheld_since(now_ns);
+        if watched.is_graft_due(self.alive_ns(tree), now_ns) {
+            let newest = tree.upstream.newest.load(Ordering::Relaxed);
+            self.graft(watched, newest, Failure::Silent, turn, now_ns);
+        } else if let Some(since) = withheld_since {
+            let has_sent = tree.upstream.parent_ns.load(Ordering::Relaxed) != 0;
+            if !has_sent && watched.is_report_due(now_ns) {
+                self.report_parent(tree, Failure::SendsNothing, now_ns);
+            } else if has_sent && watched.count_graft(now_ns) {
+                self.graft(watched, since, Failure::Withholds, turn, now_ns);
+            }
+        }
+    }
+
+    /// When something came last from the parent, of this tree or in its session; or this node ran again.
+    fn alive_ns(&self, tree: &DownstreamTree) -> u64 {
+        let session = self.sessions.peer(tree.parent).and_then(|peer| peer.current());
+        let session_ns = session.map_or(0, |session| session.received_ns());
+        let asleep_ns = self.silence.asleep_ns.load(Ordering::Relaxed);
+        tree.upstream.parent_ns.load(Ordering::Relaxed).max(session_ns).max(asleep_ns)
+    }
+
+    /// Grafts, by the trees of its stream that have this parent, the one in use and the one that is to be, for what follows a counter.
+    fn graft(&self, watched: &Watched, newest: u64, failure: Failure, turn: &mut Turn, now_ns: u64) {
+        let lost = &watched.tree;
+        let epochs = lock(&lost.stream.epochs).clone();
+        let names = epochs.into_iter().map(|epoch| lost.stream.name.in_epoch(epoch));
+        let trees = names.filter_map(|name| self.downstream_trees.get(&name));
+        for tree in trees.filter(|tree| tree.parent == lost.parent && tree.backup != 0) {
+            let newest = if tree.name == lost.name { newest } else { tree.upstream.newest.load(Ordering::Relaxed) };
+            let counter = newest.saturating_sub(OVERTAKEN);
+            turn.grafts.push((tree.backup, TreeMark { tree: tree.name, counter }));
+        }
+        if watched.grafts == 1 {
+            self.counters.add(Counter::Grafts, 1);
+            self.report_parent(lost, failure, now_ns);
+        }
+    }
+
+    fn report_parent(&self, tree: &DownstreamTree, failure: Failure, now_ns: u64) {
+        self.report(Event::ParentFailed { tree: tree.name, parent: tree.parent, failure }, now_ns);
+    }
+
+    /// An authentic datagram of a tree has come.
+    pub(crate) fn note_arrival(&self, tree: &Arc<DownstreamTree>, of_parent: bool, now_ns: u64) {
+        if tree.is_watched && tree.upstream.note(of_parent, now_ns) {
+            self.silence.watch(tree, now_ns);
+        }
+    }
+
+    /// A tick of a node that says how far it is in a tree: of the backup there, and on its own path.
+    pub(crate) fn receive_mark(&self, node: u32, mark: &TreeMark, now_ns: u64) -> Result<(), Reason> {
+        let tree = self.downstream_trees.get(&mark.tree).filter(|tree| tree.backup == node);
+        let tree = tree.ok_or(Reason::TickUnexpected)?;
+        if tree.upstream.note_backup(mark.counter, now_ns) {
+            self.silence.watch(&tree, now_ns);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! Arrivals by a tree, and when they were (docs/protocol.md section 6, Repair).
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Arrivals by one tree.
+#[derive(Debug, Default)]
+pub(crate) struct Upstream {
+    /// Datagrams, from whomever.
+    pub(crate) datagrams: AtomicU64,
+    /// When the last one came.
+    pub(crate) came_ns: AtomicU64,
+    /// When the last one came from the parent.
+    pub(crate) parent_ns: AtomicU64,
+    /// The highest counter that was taken.
+    pub(crate) newest: AtomicU64,
+    /// The highest counter that the backup says it has, and when it said so last.
+    pub(crate) of_backup: AtomicU64,
+    pub(crate) said_ns: AtomicU64,
+    pub(crate) watched: AtomicBool,
+}
+
+impl Upstream {
+    /// A datagram of the tree has come; whether the tree is to be watched from now on.
+    pub(crate) fn note(&self, of_parent: bool, now_ns: u64) -> bool {
+        self.datagrams.fetch_add(1, Ordering::Relaxed);
+        self.came_ns.store(now_ns, Ordering::Relaxed);
+        if of_parent {
+            self.parent_ns.store(now_ns, Ordering::Relaxed);
+        }
+        self.is_to_be_watched()
+    }
+
+    /// The backup has datagrams up to this counter; whether the tree is to be watched from now on.
+    pub(crate) fn note_backup(&self, counter: u64, now_ns: u64) -> bool {
+        self.of_backup.fetch_max(counter, Ordering::Relaxed);
+        self.said_ns.store(now_ns, Ordering::Relaxed);
+        self.is_to_be_watched()
+    }
+
+    /// When something was last known to come.
+    pub(crate) fn used_ns(&self) -> u64 {
+        self.came_ns.load(Ordering::Relaxed).max(self.said_ns.load(Ordering::Relaxed))
+    }
+
+    fn is_to_be_watched(&self) -> bool {
+        !self.watched.load(Ordering::Relaxed) && !self.watched.swap(true, Ordering::Relaxed)
+    }
+}

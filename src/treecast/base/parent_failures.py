@@ -1,0 +1,16 @@
+"""Why a node does without its parent on a tree (``docs/protocol.md`` section 6, Repair)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ParentFailure(IntEnum):
+    """Later versions may have others: then one is a number."""
+
+    SILENT = 1
+    """Nothing comes from it at all."""
+    WITHHOLDS = 2
+    """The parent sends on less than the backup has."""
+    SENDS_NOTHING = 3
+    """Nothing has come from it yet: the root knows whether it was to."""
