@@ -22,7 +22,7 @@ from tests.lab.overlay.asking import LIMIT_S, wait_members, wait_received
 GROUP, PORT = "239.63.0.1", 5063
 NODES, MOST_CHILDREN = 7, 2
 RATE_PPS = 1000
-BEFORE, AFTER = 3000, 4000
+BEFORE, AFTER = 3000, 10_000
 LONGEST_GAP_S = 1.0
 """By far longer than on a machine that does nothing else; a link is given up after seven times as long."""
 
@@ -66,7 +66,7 @@ def test_a_relay_that_is_killed_costs_nobody_a_datagram(overlay: Overlay) -> Non
     dead = max(members, key=lambda node: node.status().children)
     orphans = dead.status().children
     dead.kill()
-    sent = stream.wait(30.0)
+    sent = stream.wait(60.0)
     others = [node for node in members if node is not dead]
     for node in others:
         wait_received(receivers[node.name], 500 + count)
