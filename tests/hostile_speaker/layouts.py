@@ -91,7 +91,7 @@ class LinkSecret:
 
 FRAME, CONTROL, SENDER_KEY, PROBE, PROBE_REPLY, FRAGMENT, ANCHOR, HANDSHAKE = range(8)
 TREE_STATE = 9
-BROADCAST = 12
+BROADCAST, GRAFT, TICK = 12, 13, 14
 PROBE_LEN = 8 + 16
 SESSION_HEADER_LEN = 16
 TREE_HEADER_LEN = 28
@@ -146,17 +146,25 @@ class TreeState:
     largest: int
     tree_key: bytes
     children: tuple[int, ...] = ()
+    backup_children: tuple[int, ...] = ()
 
     @classmethod
     def parse(cls, root: int, body: bytes) -> TreeState:
         stream, epoch, key_id, anchor, parent, backup, largest, count = struct.unpack_from(">IIIQIIHH", body)
-        children = struct.unpack_from(f">{count}I", body, 48)
-        return cls(root, stream, epoch, key_id, anchor, parent, backup, largest, body[32:48], children)
+        children, end = struct.unpack_from(f">{count}I", body, 48), 48 + 4 * count
+        below = struct.unpack_from(f">{struct.unpack_from('>H', body, end)[0]}I", body, end + 2)
+        return cls(root, stream, epoch, key_id, anchor, parent, backup, largest, body[32:48], children, below)
 
     def emit(self) -> bytes:
         fixed = (self.stream, self.epoch, self.key_id, self.anchor, self.parent, self.backup, self.largest)
         head = struct.pack(">IIIQIIHH", *fixed, len(self.children))
-        return head + self.tree_key + struct.pack(f">{len(self.children)}I", *self.children)
+        below = struct.pack(f">H{len(self.backup_children)}I", len(self.backup_children), *self.backup_children)
+        return head + self.tree_key + struct.pack(f">{len(self.children)}I", *self.children) + below
+
+
+def mark(root: int, stream: int, epoch: int, counter: int) -> bytes:
+    """The body of a graft, and of a backup's tick."""
+    return struct.pack(">IIIQ", root, stream, epoch, counter)
 
 
 @dataclass(frozen=True, slots=True)

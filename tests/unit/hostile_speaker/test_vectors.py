@@ -92,6 +92,8 @@ def test_tree_datagrams_offers_steps_and_tags() -> None:
     state = wire.TreeState.parse(vector["root"], raw(vector["tree_state"]))
     assert state.emit() == raw(vector["tree_state"])
     assert (state.epoch, state.backup, list(state.children)) == (vector["epoch"], vector["backup"], vector["children"])
+    assert list(state.backup_children) == vector["backup_children"]
+    assert wire.mark(state.root, state.stream, state.epoch, 1) == raw(vector["graft"])
     keys = wire.TreeKeys.parse(vector["root"], raw(vector["offer"])).on(state)
     assert keys.emit() == raw(vector["offer"])
     assert (keys.tree_key, keys.secret) == (raw(vector["tree_key"]), raw(vector["sender_key"]))
