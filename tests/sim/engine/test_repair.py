@@ -10,8 +10,10 @@ import pytest
 
 from tests.sim.engine.test_bounded_trees import GROUP, Network
 from treecast.base.addresses import Endpoint
+from treecast.base.ids import StreamId, TreeEpoch
 from treecast.base.relaying import Relaying
-from treecast.sim.datagrams import TreeDatagram
+from treecast.sim.datagrams import Graft, SessionDatagram, TreeDatagram, TreeState
+from treecast.sim.repair import HISTORY, TreeName
 from treecast.sim.world import SimNode
 
 INTERVAL_S = 0.004
@@ -54,6 +56,16 @@ class Streaming(Network):
                     below.setdefault(parent, []).append(node)
         below.pop(self.root, None)
         return below
+
+    def places(self) -> dict[SimNode, tuple[StreamId, TreeEpoch, TreeState]]:
+        """Of the tree of the highest epoch: each node's own."""
+        found: dict[SimNode, tuple[StreamId, TreeEpoch, TreeState]] = {}
+        for node in self.others:
+            for (root, stream), downstream in node.forwarder.streams.items():
+                if root == self.root.index and stream and downstream.trees:
+                    epoch = max(downstream.trees)
+                    found[node] = stream, epoch, downstream.trees[epoch]
+        return found
 
     def longest_gap(self, node: SimNode, since_s: float, until_s: float) -> float:
         times = [at for at in self.came[node] if since_s <= at <= until_s]
@@ -161,3 +173,47 @@ def test_a_relay_that_has_sent_on_nothing_from_the_first_on_has_no_children_soon
         network.world.run(1.0)
         for node in network.others[1:]:
             assert set(sent) <= set(network.got(node))
+
+
+def send_graft(liar: SimNode, to: SimNode, tree: TreeName) -> None:
+    """Of a tree of the root's, for all that the receiver has kept."""
+    session = liar.forwarder.sessions.current(to.index)
+    assert session is not None
+    session.sealed += 1
+    graft = Graft(*tree, 0)
+    datagram = SessionDatagram(session.remote_index, session.sealed, graft, session.link_secret)
+    liar.forwarder.underlay.send(liar.endpoint, to.endpoint, datagram)
+
+
+def test_a_member_that_grafts_all_trees_everywhere_without_end_gets_one_of_its_own_and_costs_nobody_a_frame() -> None:
+    network = Streaming(3)
+    places = network.places()
+    liar = next(node for node, (_, _, state) in places.items() if state.backup)
+    stream, epoch, own = places[liar]
+    rounds = 500
+    for _ in range(rounds):
+        for to in network.nodes:
+            if to is not liar:
+                send_graft(liar, to, (network.root.index, stream, epoch))
+                send_graft(liar, to, (network.root.index, StreamId(stream + 100), epoch))
+        network.stream_for(INTERVAL_S)
+    sent = network.stream_for(0.5)
+    network.world.run(1.0)
+    assert {node: state for node, (_, _, state) in network.places().items()} == {
+        node: state for node, (_, _, state) in places.items()
+    }, "it is no reason to plan anew"
+    for node in network.others:
+        got = network.got(node)
+        assert set(range(sent[0] - rounds, sent[-1] + 1)) <= set(got)
+        assert len(got) == len(set(got))
+    backup = network.world.nodes[own.backup]
+    assert network.grafts() == {}
+    assert network.grafts("grafts_taken") == {backup: 1}
+    assert set(network.grafts("replays")) == {backup}
+    assert backup.forwarder.repairs["replays"] <= HISTORY / INTERVAL_S + 1
+    repeated = {node: node.forwarder.drops["graft_repeated"] for node in network.nodes}
+    assert repeated == {node: rounds - 1 if node is backup else 0 for node in network.nodes}
+    unexpected = {node: node.forwarder.drops["graft_unexpected"] for node in network.nodes if node is not liar}
+    assert unexpected == {node: rounds if node is backup else 2 * rounds for node in unexpected}
+    assert not any(named(node) for node in network.nodes)
+    assert sum(len(node.forwarder.grafted) for node in network.nodes) == 1, "nobody keeps anything of what it refuses"
