@@ -52,6 +52,8 @@ pub(crate) struct Watched {
     pub(crate) grafts: u32,
     grafted_ns: u64,
     next_graft_ns: u64,
+    /// The parent was silent, and has sent on nothing since.
+    is_silent: bool,
     /// When its children's root was told last that nothing has come.
     reported_ns: u64,
     /// How far the backup children know this node to be, and since when.
@@ -83,6 +85,7 @@ impl Silence {
             grafts: 0,
             grafted_ns: 0,
             next_graft_ns: 0,
+            is_silent: false,
             reported_ns: 0,
             marked: 0,
             marked_ns: 0,
@@ -180,7 +183,15 @@ impl Watched {
             self.grafted_ns = if self.grafts == 0 { now_ns } else { self.grafted_ns };
             self.next_graft_ns = now_ns + (REPEAT_NS << self.grafts);
             self.grafts += 1;
+            self.is_silent = true;
         }
         due
+    }
+
+    /// Does a parent send on again that was silent? Once.
+    pub(crate) fn has_returned(&mut self) -> bool {
+        let returned = self.is_silent && self.tree.upstream.parent_ns.load(Ordering::Relaxed) > self.grafted_ns;
+        self.is_silent &= !returned;
+        returned
     }
 }

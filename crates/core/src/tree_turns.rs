@@ -75,6 +75,9 @@ impl ForwardingTables {
         if self.silence.asleep_ns.load(Ordering::Relaxed) == now_ns {
             watched.withheld = Withheld::default(); // what came meanwhile may be lost here
         }
+        if watched.has_returned() {
+            self.report_parent(tree, Failure::Returned, now_ns);
+        }
         let withheld_since = watched.withheld_since(now_ns);
         if watched.is_graft_due(self.alive_ns(tree), now_ns) {
             let newest = tree.upstream.newest.load(Ordering::Relaxed);

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-/// Why a parent on a tree is given up, as ParentLost has it.
+/// Why a parent on a tree is given up, or that it should not have been, as ParentLost has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Nothing comes from it at all.
@@ -13,6 +13,8 @@ pub enum Failure {
     Withholds = 2,
     /// The parent has sent on nothing yet: the root knows whether it was to.
     SendsNothing = 3,
+    /// The parent was silent for a while, and sends on again.
+    Returned = 4,
 }
 
 /// So much later a datagram that the backup has may come by the parent.

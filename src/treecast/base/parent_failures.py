@@ -14,3 +14,5 @@ class ParentFailure(IntEnum):
     """The parent sends on less than the backup has."""
     SENDS_NOTHING = 3
     """Nothing has come from it yet: the root knows whether it was to."""
+    RETURNED = 4
+    """No failure any longer: it was silent for a moment, and sends on again."""

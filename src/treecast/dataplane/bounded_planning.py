@@ -104,6 +104,10 @@ class BoundedPlanning(TreePlanning):
     def parent_lost(self, now: Instant, tree: PlannedFor, place: LostPlace) -> bool:
         """A node does without its parent. Where most of the parent's children do, it has none for a while."""
         _, epoch, node, parent, reason = place
+        if reason == ParentFailure.RETURNED:
+            if self._lost_parents.names(now, node, parent):
+                self.withholding.returned(now, parent, self.me)
+            return False
         held = self._held.get(tree.stream)
         key = next((key for key in tree.keys if key.epoch == epoch), None)
         if held is None or key is None or key.plan.parents.get(node) != parent:

@@ -33,7 +33,7 @@ class LostParents:
         if named != parent and now < until:
             return False
         self._named[child] = (until if now < until else after(now, ONE_PARENT_IN), parent)
-        agreeing = sum(self._names(now, one, parent) for one in children)
+        agreeing = sum(self.names(now, one, parent) for one in children)
         return 2 * agreeing > len(children)
 
     def has_just_named(self, now: Instant, child: NodeIndex) -> bool:
@@ -49,7 +49,8 @@ class LostParents:
         self._doubts[child] = (since, parent)
         return now - since >= DOUBTED_AGAIN
 
-    def _names(self, now: Instant, child: NodeIndex, parent: NodeIndex) -> bool:
+    def names(self, now: Instant, child: NodeIndex, parent: NodeIndex) -> bool:
+        """Whether the child has named this parent, and that counts."""
         until, named = self._named.get(child, (now, child))
         return named == parent and now < until
 

@@ -103,7 +103,9 @@ class TreeStates:
 
     def parent_failed(self, now: Instant, event: ParentFailed) -> None:
         """The data plane has the datagrams of a tree from the backup; the root plans anew."""
-        if event.failure is not ParentFailure.SENDS_NOTHING:  # of that the root judges
+        if event.failure is ParentFailure.RETURNED:
+            self.withholding.returned(now, event.parent, event.root)
+        elif event.failure is not ParentFailure.SENDS_NOTHING:  # of that the root judges
             silent = event.failure is ParentFailure.SILENT
             self.withholding.found(now, event.parent, event.root, silent=silent)
         lost = ParentLost(event.stream, event.epoch, event.parent, event.failure)

@@ -30,6 +30,12 @@ class WithholdingRelays:
         known, _ = self._found.get((relay, root), (since, now))
         self._found[relay, root] = min(known, since), after(since, SHOWN_FOR)
 
+    def returned(self, now: Instant, relay: NodeIndex, root: NodeIndex) -> None:
+        """The relay was silent for a moment, and sends on again: it is not to be shown for that."""
+        since, _ = self._found.get((relay, root), (now, now))
+        if now < since:
+            del self._found[relay, root]
+
     def forget(self, relay: NodeIndex) -> None:
         """The link to the node has ended: that is what is wrong."""
         for key in [key for key in self._found if key[0] == relay]:

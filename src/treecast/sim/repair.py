@@ -53,6 +53,8 @@ class Watch:
     grafts: int = 0
     grafted_at: Instant = _LONG_AGO
     next_graft: Instant = _LONG_AGO
+    is_silent: bool = False
+    """The parent was, and has sent on nothing since."""
     of_backup: int = 0
     said_at: Instant = _LONG_AGO
     reported_at: Instant = _LONG_AGO
@@ -103,7 +105,14 @@ class Watch:
             self.grafted_at = self.grafted_at if self.grafts else now
             self.next_graft = after(now, REPEAT * 2**self.grafts)
             self.grafts += 1
+            self.is_silent = True
         return due
+
+    def has_returned(self) -> bool:
+        """Whether a parent sends on again that was silent. Once."""
+        returned = self.is_silent and self.parent_at > self.grafted_at
+        self.is_silent &= not returned
+        return returned
 
 
 @dataclass(slots=True, kw_only=True)
@@ -226,6 +235,8 @@ class Repair(Sending):
     def _turn_parent(self, name: TreeName, state: TreeState, watch: Watch) -> None:
         """Graft, where the parent is silent or sends on less than the backup has."""
         now = self.underlay.now
+        if watch.has_returned():
+            self.raise_event(e.ParentFailed(*name, state.parent, ParentFailure.RETURNED))
         watch.withheld.mark(watch.of_backup, now)
         looks = LOOKS if self.next_hops(name, state) else LOOKS_OF_LEAF
         withheld_since = watch.withheld.look(now, looks, lambda counter: self._has(name, state, counter))

@@ -10,7 +10,7 @@ All are in a full mesh on one switch, each with a bound of two children.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import pytest
@@ -34,7 +34,7 @@ MOST_LOST = 1000
 """Nothing is lost where all run as they should: a leaf finds after 0.9 s that half is missing, and its backup has what
 came in a second. On a machine that is busy it may find so later; this is half of what is sent in two seconds.
 """
-NAMED_LIMIT_S = 40.0
+NAMED_LIMIT_S, TRIES = 20.0, 3
 """One from which nothing came at all may be dead: it is named where its link lives on after 10 s."""
 
 
@@ -123,20 +123,13 @@ def test_a_relay_that_has_its_place_and_withholds_is_left_by_those_below_it_and_
     stream = Sender(source.machine, GROUP, PORT, interface=INTERFACE, rate_pps=RATE_PPS, size_bytes=1000)
     wait_until(lambda: any(node.status().children for node in members), LIMIT_S, "the tree is in use")
     wait_received(receivers["n1"], BEFORE)
-    relay = max(members, key=lambda node: node.status().children)
-    orphans, subject = relay.status().children, f"{relay.name} of {source.name}"
+    relay, orphans = found_withholding(source, members, chosen)
     others = [node for node in members if node is not relay]
-
-    with withholding(relay, chosen):
-        wait_until(lambda: not relay.status().children, LIMIT_S, "the tree is planned without it")
-        wait_until(lambda: subject in named(source), NAMED_LIMIT_S, "the root names it")
-        found = f"one of {orphans} that were below it names it"
-        wait_until(lambda: any(subject in named(node) for node in others), NAMED_LIMIT_S, found)
-        settled = receivers["n1"].snapshot().received
-        wait_received(receivers["n1"], settled + AFTER_ALL)
-        count = stream.stop().sent
-        for one in (receivers[node.name] for node in others):
-            wait_until(partial(has_come, one, count - 1), LIMIT_S, "the last datagram has come")
+    wait_until(lambda: named_by(relay, source, others), NAMED_LIMIT_S, f"one of {orphans} that were below it names it")
+    wait_received(receivers["n1"], receivers["n1"].snapshot().received + AFTER_ALL)
+    count = stream.stop().sent
+    for one in (receivers[node.name] for node in others):
+        wait_until(partial(has_come, one, count - 1), LIMIT_S, "the last datagram has come")
     after = {node.name: repairs(node) for node in others}
     got = {node.name: receivers[node.name].stop() for node in others}
     print(f"{relay.name} had {orphans} children; (grafts, taken, replays) {after}")
@@ -148,7 +141,33 @@ def test_a_relay_that_has_its_place_and_withholds_is_left_by_those_below_it_and_
     assert sum(grafts for grafts, *_ in after.values()) >= orphans > 0
     assert sum(replays for *_, replays in after.values()) > 0
     assert source.status().counters["replans"] >= 1
-    assert relay.status().children == 0
+    assert has_no_children(relay)
+
+
+def found_withholding(source: TreecastNode, members: list[TreecastNode], chosen: str) -> tuple[TreecastNode, int]:
+    """A relay that withholds until the root names it, and how many children it had.
+
+    One that on a busy machine did not run just then, too, is replaced as any that was silent for a moment, and not
+    named: then another one withholds.
+    """
+    for _ in range(TRIES):
+        relay = max(members, key=lambda node: node.status().children)
+        orphans = relay.status().children
+        with withholding(relay, chosen):
+            wait_until(partial(has_no_children, relay), LIMIT_S, "the tree is planned without it")
+            with suppress(TimeoutError):
+                wait_until(partial(named_by, relay, source, [source]), NAMED_LIMIT_S, "the root names it")
+                return relay, orphans
+    raise TimeoutError(f"none of {TRIES} is named")
+
+
+def has_no_children(node: TreecastNode) -> bool:
+    return node.status().children == 0
+
+
+def named_by(relay: TreecastNode, root: TreecastNode, nodes: list[TreecastNode]) -> bool:
+    subject = f"{relay.name} of {root.name}"
+    return any(subject in named(node) for node in nodes)
 
 
 def has_come(receiver: Receiver, number: int) -> bool:

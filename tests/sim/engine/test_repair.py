@@ -58,7 +58,7 @@ class Streaming(Network):
         return below
 
     def places(self) -> dict[SimNode, tuple[StreamId, TreeEpoch, TreeState]]:
-        """Of the tree of the highest epoch: each node's own."""
+        """Each node's own, on the tree of the highest epoch."""
         found: dict[SimNode, tuple[StreamId, TreeEpoch, TreeState]] = {}
         for node in self.others:
             for (root, stream), downstream in node.forwarder.streams.items():
@@ -137,6 +137,32 @@ def named(node: SimNode) -> set[str]:
     return {problem.subject for problem in node.engine.problems(node.now) if problem.kind == "relay_withholds"}
 
 
+def test_a_relay_that_does_not_run_for_a_moment_costs_nobody_a_frame_and_is_not_named() -> None:
+    network = Streaming(1)
+    relay, below = max(network.children().items(), key=lambda item: len(item[1]))
+    send, held = network.world.underlay.send, list[tuple[Endpoint, Endpoint, object]]()
+
+    def holding(source: Endpoint, destination: Endpoint, datagram: object) -> None:
+        if source == relay.endpoint:
+            held.append((source, destination, datagram))
+        else:
+            send(source, destination, datagram)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(network.world.underlay, "send", holding)
+        sent = network.stream_for(0.2)
+    for one in held:
+        send(*one)
+    sent += network.stream_for(2.0)
+    network.world.run(15.0)
+    assert set(network.grafts()) & set(below), "those below it did without it"
+    for node in network.others:
+        got = network.got(node)
+        assert set(sent) <= set(got)
+        assert len(got) == len(set(got))
+    assert not any(named(node) for node in network.nodes)
+
+
 @pytest.mark.parametrize("sent_on", [lambda _: False, lambda counter: counter % 2 == 0], ids=["nothing", "half"])
 def test_a_relay_that_withholds_costs_nobody_a_frame_and_is_named(sent_on: Callable[[int], bool]) -> None:
     network = Streaming(1)
@@ -176,7 +202,7 @@ def test_a_relay_that_has_sent_on_nothing_from_the_first_on_has_no_children_soon
 
 
 def send_graft(liar: SimNode, to: SimNode, tree: TreeName) -> None:
-    """Of a tree of the root's, for all that the receiver has kept."""
+    """The liar wants all that the receiver has kept of a tree."""
     session = liar.forwarder.sessions.current(to.index)
     assert session is not None
     session.sealed += 1

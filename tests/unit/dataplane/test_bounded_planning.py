@@ -282,6 +282,17 @@ def test_a_relay_that_its_children_do_without_has_none_for_a_minute(failure: Par
     assert root.children_later(60.0) != ()
 
 
+def test_a_relay_that_was_silent_for_a_moment_is_not_named_where_one_that_named_it_says_so() -> None:
+    for who, is_named in ((0, False), (None, True)):
+        root = Lost()
+        assert [root.say(node, ParentFailure.SILENT) for node in root.below] == [False, True]
+        stranger = next(node for node in root.nodes if node not in root.below)
+        assert not root.say(stranger if who is None else root.below[who], ParentFailure.RETURNED)
+        assert root.planning.replans == 1
+        root.now = Instant(root.now + 20.0)
+        assert bool(root.named()) == is_named
+
+
 def test_that_nothing_has_come_yet_counts_on_the_tree_in_use_and_when_it_is_said_again() -> None:
     root = Lost()
     nothing = ParentFailure.SENDS_NOTHING

@@ -41,6 +41,17 @@ def test_a_relay_that_was_silent_is_named_when_its_link_lives_on() -> None:
     assert texts(relays, SILENT_FOR) == []
 
 
+def test_a_relay_that_was_silent_for_a_moment_is_not_named_and_one_that_is_shown_stays() -> None:
+    relays = WithholdingRelays()
+    relays.returned(Instant(0.0), RELAY, ROOT)
+    relays.found(Instant(0.0), RELAY, ROOT, silent=True)
+    relays.returned(Instant(SILENT_FOR - 1), RELAY, ROOT)
+    assert texts(relays, SILENT_FOR) == []
+    relays.found(Instant(20.0), RELAY, ROOT)
+    relays.returned(Instant(20.0), RELAY, ROOT)
+    assert len(texts(relays, 20.0)) == 1
+
+
 def test_what_is_found_later_hides_nothing_that_is_shown() -> None:
     relays = WithholdingRelays()
     relays.found(Instant(0.0), RELAY, ROOT)

@@ -244,6 +244,26 @@ fn a_node_that_did_not_run_takes_nobody_for_dead() {
 }
 
 #[test]
+fn a_parent_that_was_silent_for_a_moment_and_sends_on_again_is_reported_as_that_once() {
+    let mut network = Network::new();
+    network.stream(150, 150);
+    network.turns(80 * MS);
+    let failures = |network: &Network| {
+        let of = |event| if let Event::ParentFailed { failure, .. } = event { Some(failure) } else { None };
+        network.child.drain(100, || {}).into_iter().filter_map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(failures(&network), [Failure::Silent]);
+    for datagram in network.stream(20, 0) {
+        network.pass(&network.child, 4, &datagram).unwrap();
+    }
+    network.turns(TURN_NS);
+    assert_eq!(failures(&network), [], "what the backup sends is not its parent's");
+    network.stream(40, 40);
+    network.turns(TURN_NS);
+    assert_eq!(failures(&network), [Failure::Returned]);
+}
+
+#[test]
 fn a_child_of_the_root_and_one_without_a_backup_graft_nowhere() {
     for place in [TreePlace { backup: 4, ..relaying(&[5]) }, TreePlace { backup: 0, ..child_place() }] {
         let mut network = Network::new();
