@@ -9,6 +9,9 @@ from msgspec import Struct
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
+ALL_GROUPS: tuple[IPNetwork, ...] = (IPv4Network("224.0.0.0/4"), IPv6Network("ff00::/8"))
+"""The prefixes of all groups of IP."""
+
 
 class MacAddress(Struct, frozen=True, order=True, array_like=True):
     """An IEEE 802 MAC address: 6 bytes."""
@@ -84,3 +87,13 @@ def packed_to_address(packed: bytes) -> IPAddress:
     if len(packed) not in (4, 16):
         raise ValueError(f"an IP address has 4 or 16 bytes, not {len(packed)}")
     return ip_address(packed)
+
+
+class HostPort(Struct, frozen=True):
+    """A node's address as the operator wrote it: a host name or an IP address, and a UDP port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

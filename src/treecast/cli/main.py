@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from treecast import __version__
 from treecast.adapters import standard_streams
 from treecast.adapters.signals import raise_at_interrupts
 from treecast.base.errors import OperatorError
@@ -100,9 +101,7 @@ def main() -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"treecast {version('treecast')}")
+        typer.echo(f"treecast {__version__}")
         raise typer.Exit
 
 

@@ -9,13 +9,12 @@ from typing import get_args
 
 from treecast.adapters.bridge_record import known_interfaces
 from treecast.adapters.netdevice import index_of
-from treecast.base.addresses import Endpoint
+from treecast.base.addresses import ALL_GROUPS, Endpoint, HostPort
 from treecast.base.errors import OperatorError
 from treecast.base.flows import is_routed_prefix
 from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
 from treecast.base.limits import MAX_GROUP_PREFIXES_PER_NODE, MAX_GROUPS_PER_ORIGIN, MAX_RECORDS_PER_ORIGIN
 from treecast.cli.arguments import LogLevel
-from treecast.daemon.options import ALL_GROUPS, HostPort
 from treecast.identity.rights import MAX_PREFIXES_PER_LIST, GivenLimits, Role, parse_roles
 
 DEFAULT_PORT = 7700

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from importlib.metadata import version
 
+from treecast import __version__
 from treecast.adapters import clock
 from treecast.adapters.native import DataPlane
 from treecast.api.records import GROUPS_SHOWN, Answer, Problem, Rows, Status, Verb
@@ -104,7 +104,7 @@ class Answers:
             ],
             valid_from=iso_date(certificate.not_before_s),
             valid_until=iso_date(certificate.not_after_s),
-            version=version("treecast"),
+            version=__version__,
             on=self._on(interface, self._bridging.bridge),
             revoked=[name for _, name in self._view.revoked()],
             log_level=logs.present_level(),

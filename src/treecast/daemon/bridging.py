@@ -10,7 +10,6 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 import msgspec
-from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock
 from treecast.adapters.bridge_record import BridgeRecord, load_record
@@ -34,6 +33,7 @@ from treecast.daemon.lan_faults import (
     taken_apart,
 )
 from treecast.daemon.lan_words import state_of, storms_of
+from treecast.daemon.log_lines import Log
 from treecast.daemon.node import RunningNode
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.identity.network import Network
@@ -52,7 +52,7 @@ class Bridging:
         network: Network,
         node: RunningNode,
         packet_ports: PacketPorts,
-        log: FilteringBoundLogger,
+        log: Log,
     ) -> None:
         self._directory = directory
         self._network = network

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from structlog.typing import FilteringBoundLogger
-
 from treecast.api.handover import DescriptorInbox
 from treecast.api.server import ControlServer
+from treecast.daemon.log_lines import Log
 from treecast.daemon.ticks import tick
 
 KEEP_INTERVAL_S = 5.0
 """How long clients may miss a socket that somebody removed."""
 
 
-async def keep_in_place(server: ControlServer, well: Callable[[], None], log: FilteringBoundLogger) -> None:
+async def keep_in_place(server: ControlServer, well: Callable[[], None], log: Log) -> None:
     """Make the socket again whenever somebody has removed it. OperatorError when that fails; ``well``: called whenever
     it is there.
     """
@@ -26,7 +25,7 @@ async def keep_in_place(server: ControlServer, well: Callable[[], None], log: Fi
         await tick(KEEP_INTERVAL_S)
 
 
-async def keep_inbox_in_place(inbox: DescriptorInbox, well: Callable[[], None], log: FilteringBoundLogger) -> None:
+async def keep_inbox_in_place(inbox: DescriptorInbox, well: Callable[[], None], log: Log) -> None:
     """The same for the socket by which interfaces are handed over. OperatorError when that fails."""
     while True:
         if not inbox.is_in_place():

@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from structlog.typing import FilteringBoundLogger
-
 from treecast.adapters import clock
 from treecast.base.counters import Drops
 from treecast.base.limits import MAX_FAULT_KINDS
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
+from treecast.daemon.log_lines import Log
 from treecast.engine.faults import Fault, Faults
 
 PRESENT_FOR: Duration = 600.0
@@ -23,7 +22,7 @@ PRESENT_FOR: Duration = 600.0
 class FaultLog:
     """Reports the faults of a node. ``take`` what the engine met, ``note`` what others meet."""
 
-    def __init__(self, drops: Drops, log: FilteringBoundLogger) -> None:
+    def __init__(self, drops: Drops, log: Log) -> None:
         self._drops = drops
         self._log = log
         self._kinds: Counter[tuple[str, str]] = Counter()

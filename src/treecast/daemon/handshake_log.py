@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from structlog.typing import FilteringBoundLogger
-
+from treecast.daemon.log_lines import Log
 from treecast.daemon.logs import present_level
 from treecast.links.trace import Trace
 
 
-def log_handshakes(log: FilteringBoundLogger, trace: Trace) -> None:
+def log_handshakes(log: Log, trace: Trace) -> None:
     """One line for each step since the last call; without debug level they are only taken away."""
     steps, left_out = trace.take()
     if not steps or present_level() != "debug":

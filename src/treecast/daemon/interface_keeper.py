@@ -14,8 +14,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from structlog.typing import FilteringBoundLogger
-
 from treecast.adapters import clock
 from treecast.adapters.account import Account
 from treecast.adapters.bridge import put_back_on_bridge
@@ -29,6 +27,7 @@ from treecast.adapters.sysfs import ipv6_is_off, master_of
 from treecast.base.errors import OperatorError
 from treecast.base.time import Duration, Instant
 from treecast.daemon import logs
+from treecast.daemon.log_lines import Log
 
 SETTLE_TIME: Duration = 0.2
 """Others may be in the middle of a change: a bridge takes addresses over, a script replaces them."""
@@ -49,7 +48,7 @@ class InterfaceKeeper:
         settings: Settings,
         directory: Path,
         account: Account | None,
-        log: FilteringBoundLogger,
+        log: Log,
     ) -> None:
         """``directory``: the node's, whose ``bridge.json`` has what a bridge has of the interface's; ``account``: whose
         process it is to be, or None: the same as now.
@@ -78,7 +77,7 @@ class InterfaceKeeper:
             self._pid = 0
 
 
-def _keep_in_child(reader: int, account: Account | None, work: Callable[[], None], log: FilteringBoundLogger) -> None:
+def _keep_in_child(reader: int, account: Account | None, work: Callable[[], None], log: Log) -> None:
     """Never returns: what the daemon has open or would do at its end is not this process's."""
     status = 1
     gc.disable()  # to look at all that the daemon has made would make all of it this process's own memory
@@ -102,7 +101,7 @@ def _keep_in_child(reader: int, account: Account | None, work: Callable[[], None
         os._exit(status)
 
 
-def keep(interface: str, settings: Settings, directory: Path, until: int, log: FilteringBoundLogger) -> None:
+def keep(interface: str, settings: Settings, directory: Path, until: int, log: Log) -> None:
     """Until the descriptor ``until`` is readable, or the interface is gone."""
     index = index_of(interface)
     events = InterfaceEvents(index)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from structlog.typing import FilteringBoundLogger
-
 from treecast.base.addresses import IPAddress
 from treecast.base.time import Duration, Instant
+from treecast.daemon.log_lines import Log
 from treecast.engine.changes import LinkChange, PathMove
 from treecast.engine.view import View
 from treecast.links.link_events import LinkEnd
@@ -28,7 +27,7 @@ class Moves:
 class Linked:
     """Follows one engine's links; reads the changes, and all links only when sessions have changed."""
 
-    def __init__(self, view: View, log: FilteringBoundLogger) -> None:
+    def __init__(self, view: View, log: Log) -> None:
         self._view = view
         self._log = log
         self._position = view.position

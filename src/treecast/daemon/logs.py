@@ -5,13 +5,10 @@ Nobody waits for a line to be written, and none that cannot be written is an err
 
 from __future__ import annotations
 
-import logging
 import os
+import sys
 from collections.abc import Iterator
-from typing import Any
-
-import structlog
-from structlog.typing import FilteringBoundLogger
+from datetime import UTC, datetime
 
 from treecast.adapters.account import Account
 from treecast.adapters.standard_streams import STDERR, STDOUT, are_one, lead_nowhere
@@ -19,9 +16,9 @@ from treecast.base.counters import Drops
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.daemon.line_writer import LineWriter
+from treecast.daemon.log_lines import Log, line
 
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-
+LEVELS = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 
 LAST_LINES_WAIT: Duration = 2.0
 
@@ -30,68 +27,57 @@ os.register_at_fork(after_in_child=_writer.begin_anew)
 
 
 class _Lines:
-    """A structlog logger: a method per level."""
-
-    def msg(self, line: str) -> None:
-        _writer.write(line)
-
-    debug = info = warning = error = critical = exception = log = msg
-
-
-class Threshold:
-    """A processor that drops the lines below a level, a key of LEVELS."""
+    """The log: lines from a level on, a key of LEVELS."""
 
     def __init__(self, level: str) -> None:
         self.level = level
 
-    def __call__(self, _: Any, method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        if LEVELS.get(method, logging.CRITICAL) < LEVELS[self.level]:
-            raise structlog.DropEvent
-        return line
+    def debug(self, event: str, **values: object) -> None:
+        self._write("debug", event, values)
+
+    def info(self, event: str, **values: object) -> None:
+        self._write("info", event, values)
+
+    def warning(self, event: str, **values: object) -> None:
+        self._write("warning", event, values)
+
+    def error(self, event: str, **values: object) -> None:
+        self._write("error", event, values)
+
+    def exception(self, event: str, **values: object) -> None:
+        self._write("error", event, values | {"exc_info": sys.exception()})
+
+    def _write(self, level: str, event: str, values: dict[str, object]) -> None:
+        if LEVELS[level] >= LEVELS[self.level]:
+            _writer.write(line(datetime.now(UTC), level, event, values))
 
 
-_threshold = Threshold("info")
+_log = _Lines("info")
 
 
-def configure(level: str, account: Account | None = None) -> FilteringBoundLogger:
-    """``level`` is a key of LEVELS, ``account`` that of the thread that writes.
-
-    The lines are logfmt: ``timestamp=... level=info event=... key=value``.
-    """
+def configure(level: str, account: Account | None = None) -> Log:
+    """``level`` is a key of LEVELS, ``account`` that of the thread that writes."""
     set_level(level)
     _writer.account = account
-    structlog.configure(
-        processors=[
-            _threshold,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-        logger_factory=_Lines,
-        cache_logger_on_first_use=True,
-    )
-    logger: FilteringBoundLogger = structlog.get_logger()
-    return logger
+    return _log
 
 
 def set_level(level: str) -> None:
     """Log from this level on, a key of LEVELS."""
-    _threshold.level = level
+    _log.level = level
 
 
 def change_level(level: str) -> None:
     """Log from this level on, and a line about that, which the lower of both levels lets through."""
     before = present_level()
     set_level(min(before, level, key=LEVELS.__getitem__))
-    structlog.get_logger().warning("log level changed", level_before=before, level_now=level)
+    _log.warning("log level changed", level_before=before, level_now=level)
     set_level(level)
 
 
 def present_level() -> str:
     """The level in force: it is logged, and all above it."""
-    return _threshold.level
+    return _log.level
 
 
 def problems(drops: Drops, now: Instant) -> Iterator[Problem]:

@@ -14,8 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from structlog.typing import FilteringBoundLogger
-
 from treecast.adapters import clock
 from treecast.adapters.files import why_unwritable
 from treecast.adapters.node_directory import CERTIFICATE_FILE
@@ -28,6 +26,7 @@ from treecast.base.errors import OperatorError
 from treecast.base.ids import NetworkId
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after
+from treecast.daemon.log_lines import Log
 from treecast.daemon.supervision import Supervision
 from treecast.daemon.ticks import tick
 from treecast.identity.network import Network
@@ -97,7 +96,7 @@ class Kind(Generic[T]):
         self._written: tuple[T, ...] = ()
         self._next_write: Instant = clock.monotonic()
 
-    def recall(self, log: FilteringBoundLogger) -> None:
+    def recall(self, log: Log) -> None:
         """The node learns what an earlier run knew. A file that cannot be read is one warning."""
         try:
             self._written = self._load()
@@ -143,7 +142,7 @@ class Memory:
     without. ``problems`` is a source of ``daemon.problems``.
     """
 
-    def __init__(self, directory: Path, kinds: Sequence[Kind[Any]], log: FilteringBoundLogger) -> None:
+    def __init__(self, directory: Path, kinds: Sequence[Kind[Any]], log: Log) -> None:
         """Each kind is recalled by itself, when the node is ready for it; the memory follows all of them."""
         self._directory = directory
         self._kinds = kinds

@@ -16,7 +16,7 @@ from treecast.adapters.interface import lan_addresses, machine_addresses, source
 from treecast.adapters.native import DataPlane
 from treecast.adapters.netdevice import mac_of
 from treecast.adapters.network_news import News
-from treecast.base.addresses import Endpoint
+from treecast.base.addresses import Endpoint, HostPort
 from treecast.base.commands import Command
 from treecast.base.errors import OperatorError
 from treecast.base.events import CommandRefused
@@ -27,7 +27,6 @@ from treecast.base.storm_control import StormLimits
 from treecast.base.time import Duration, Instant, iso_date
 from treecast.daemon.handshake_log import log_handshakes
 from treecast.daemon.linked import Linked
-from treecast.daemon.options import HostPort
 from treecast.daemon.peer_addresses import why_no_peer
 from treecast.daemon.peer_names import PeerNames
 from treecast.daemon.ticks import until_tick

@@ -7,23 +7,10 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from treecast.adapters.account import Account
-from treecast.base.addresses import Endpoint
+from treecast.base.addresses import Endpoint, HostPort
 from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.base.tree_planner import TreePlanner, star
 from treecast.multicast import MembershipConfig
-
-ALL_GROUPS: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("224.0.0.0/4"), IPv6Network("ff00::/8"))
-
-
-@dataclass(frozen=True, slots=True)
-class HostPort:
-    """A node's address as the operator wrote it: a host name or an IP address, and a UDP port."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

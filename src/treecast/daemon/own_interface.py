@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from structlog.typing import FilteringBoundLogger
-
 from treecast.adapters.interface import Interface, Settings, opens_ipv6_sockets
 from treecast.adapters.multicast_routes import (
     IPNetwork,
@@ -20,6 +18,7 @@ from treecast.adapters.sysfs import NEW_INTERFACES, ipv6_is_off, ipv6_switch
 from treecast.adapters.tap import KEPT_ALIAS, FoundTap
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
+from treecast.daemon.log_lines import Log
 from treecast.identity.node import NodeIdentity
 
 SHOWN_GROUPS = 8
@@ -56,9 +55,7 @@ def set_up(plane: DataPlane, settings: Settings, found: FoundTap | None, *, keep
     return refused
 
 
-def report_groups(
-    interfaces: Sequence[str], settings: Settings, refused: Sequence[IPNetwork], log: FilteringBoundLogger
-) -> None:
+def report_groups(interfaces: Sequence[str], settings: Settings, refused: Sequence[IPNetwork], log: Log) -> None:
     """One line: which groups programs now reach by the interface, and which others had joined elsewhere."""
     possible = [prefix for prefix in settings.usable_groups if prefix not in refused]
     groups = [prefix for prefix in possible if needs_interface(prefix) or interface_to(prefix) in interfaces]
@@ -87,7 +84,7 @@ class OwnIPv6:
         self._stays = stays
         self.is_on = system and not _is_switched_off(interface)
 
-    def report(self, log: FilteringBoundLogger) -> None:
+    def report(self, log: Log) -> None:
         """Log once that the interface goes without, and by which switch."""
         name = name_of(self._index)
         reach = "programs here reach the overlay by IPv4 only"

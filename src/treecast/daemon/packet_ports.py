@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from structlog.typing import FilteringBoundLogger
-
 from treecast.adapters.bridge_record import PacketPortRecord, load_packet_ports
 from treecast.adapters.interface import addresses_of
 from treecast.adapters.native import bind_packet_socket
@@ -27,6 +25,7 @@ from treecast.base.time import Instant
 from treecast.daemon.control_socket import keep_inbox_in_place
 from treecast.daemon.lan_faults import lan_down, renamed
 from treecast.daemon.lan_words import state_of, storms_of
+from treecast.daemon.log_lines import Log
 from treecast.daemon.node import RunningNode
 from treecast.daemon.refused import Refused
 from treecast.designated_forwarder.designated_forwarder import PortState
@@ -53,7 +52,7 @@ class PacketPorts:
         node: RunningNode,
         descriptors: dict[str, int],
         changed: asyncio.Event,
-        log: FilteringBoundLogger,
+        log: Log,
     ) -> None:
         """``descriptors``: sockets by interface, opened at the start; closed here. ``changed``: set when interfaces or
         addresses may have changed.

@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Address, ip_address
 
 from treecast.adapters.netdevice import index_of, name_of
-from treecast.base.addresses import IPAddress
+from treecast.base.addresses import HostPort, IPAddress
 from treecast.base.errors import OperatorError
-from treecast.daemon.options import HostPort
 from treecast.identity.network import Network
 
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")  # RFC 1122 section 3.2.1.3

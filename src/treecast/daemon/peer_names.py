@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 
 from treecast.adapters import clock
 from treecast.adapters.resolver import addresses_of
-from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.addresses import Endpoint, HostPort, IPAddress
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
-from treecast.daemon.options import HostPort
 
 NO_ANSWER = "the resolver has not answered yet"
 CHECK = "check its spelling and this machine's resolver, or name it by its address"

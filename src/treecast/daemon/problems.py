@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from structlog.typing import FilteringBoundLogger
-
 from treecast.base.limits import MAX_PROBLEMS
 from treecast.base.problems import Problem
 from treecast.base.time import Instant, in_time
 from treecast.daemon.faults import FaultLog
+from treecast.daemon.log_lines import Log
 
 ProblemSource = Callable[[Instant], Iterable[Problem]]
 
@@ -33,7 +32,7 @@ class PresentProblem:
 class Problems:
     """Call ``review`` about once a second."""
 
-    def __init__(self, log: FilteringBoundLogger, faults: FaultLog) -> None:
+    def __init__(self, log: Log, faults: FaultLog) -> None:
         self._log = log
         self._faults = faults
         self._sources: list[ProblemSource] = []

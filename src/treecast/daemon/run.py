@@ -8,8 +8,6 @@ from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
-from structlog.typing import FilteringBoundLogger
-
 from treecast.adapters import clock, storage
 from treecast.adapters.account import require_owner
 from treecast.adapters.bridge import bridge_again, clear_leftovers
@@ -26,6 +24,7 @@ from treecast.base.errors import IdentityTakenError, OperatorError
 from treecast.daemon import logs
 from treecast.daemon.interface_keeper import InterfaceKeeper
 from treecast.daemon.interface_watch import InterfaceWatch
+from treecast.daemon.log_lines import Log
 from treecast.daemon.node import reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.daemon.own_interface import OwnIPv6, report_groups, set_up, settings_of, stays
@@ -46,7 +45,7 @@ def run(options: UpOptions) -> None:
         logs.finish()
 
 
-def _open_and_run(options: UpOptions, log: FilteringBoundLogger) -> None:
+def _open_and_run(options: UpOptions, log: Log) -> None:
     ignore_meaningless_signals()
     keep_secrets()
     identity = storage.load_node(options.directory, clock.unix_s())
@@ -119,7 +118,7 @@ def overlay_mtu(underlay_mtu_bytes: int) -> int:
     return max(underlay_mtu_bytes - OVERLAY_OVERHEAD_BYTES, SMALLEST_MTU)
 
 
-def _packet_sockets(directory: Path, log: FilteringBoundLogger) -> dict[str, int]:
+def _packet_sockets(directory: Path, log: Log) -> dict[str, int]:
     """Sockets for the packet ports that ``bridge.json`` has, by interface."""
     try:
         descriptors, notes = open_remembered(directory)

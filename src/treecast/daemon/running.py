@@ -6,12 +6,10 @@ import asyncio
 import signal
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from random import SystemRandom
 
-from structlog.typing import FilteringBoundLogger
-
+from treecast import __version__
 from treecast.adapters import clock, systemd
 from treecast.adapters.bridge_record import load_record
 from treecast.adapters.interface import own_addresses
@@ -32,6 +30,7 @@ from treecast.daemon.bridging import Bridging
 from treecast.daemon.control_socket import keep_in_place
 from treecast.daemon.group_followers import GroupFollowers
 from treecast.daemon.interface_watch import InterfaceWatch
+from treecast.daemon.log_lines import Log
 from treecast.daemon.memory import (
     Kind,
     Memory,
@@ -73,7 +72,7 @@ class Opened:
     packet_sockets: dict[str, int]
     interface_watch: InterfaceWatch
     ipv6: OwnIPv6
-    log: FilteringBoundLogger
+    log: Log
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +188,7 @@ def _engine_of(options: UpOptions, identity: NodeIdentity, plane: DataPlane, now
         aead=preferred_aead(),
         instance=SystemRandom().randbytes(8),
         underlay_mtu=plane.underlay_mtu,
-        version=version("treecast"),
+        version=__version__,
         route_type=route_type,
         loopback=loopback_of(plane.listening),
         relaying=options.relaying,

@@ -10,10 +10,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from structlog.typing import FilteringBoundLogger
-
 from treecast.adapters import clock, systemd
 from treecast.base.time import Duration, Instant, after
+from treecast.daemon.log_lines import Log
 from treecast.daemon.problems import Problems
 
 STATUS_INTERVAL: Duration = 1.0
@@ -36,7 +35,7 @@ class Workers(Protocol):
 class ServiceReports:
     """``follow`` in a task."""
 
-    def __init__(self, plane: Workers, peers: Callable[[], int], problems: Problems, log: FilteringBoundLogger) -> None:
+    def __init__(self, plane: Workers, peers: Callable[[], int], problems: Problems, log: Log) -> None:
         self._plane = plane
         self._peers = peers
         self._problems = problems

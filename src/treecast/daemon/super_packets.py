@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 
-from structlog.typing import FilteringBoundLogger
-
 from treecast.adapters.multicast_routing import routes_multicast
 from treecast.adapters.native import DataPlane
+from treecast.daemon.log_lines import Log
 
 
 class SuperPackets:
@@ -19,7 +18,7 @@ class SuperPackets:
     come, gone or changed.
     """
 
-    def __init__(self, plane: DataPlane, changed: asyncio.Event, log: FilteringBoundLogger) -> None:
+    def __init__(self, plane: DataPlane, changed: asyncio.Event, log: Log) -> None:
         self._plane = plane
         self._changed = changed
         self._log = log

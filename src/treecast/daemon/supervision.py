@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
-from structlog.typing import FilteringBoundLogger
-
 from treecast.adapters import clock
 from treecast.base.errors import OperatorError
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.daemon.faults import FaultLog
+from treecast.daemon.log_lines import Log
 
 FIRST_PAUSE: Duration = 1.0
 LAST_PAUSE: Duration = 60.0
@@ -38,7 +37,7 @@ class _Failing:
 class Supervision:
     """One node's tasks, each under a name that people read."""
 
-    def __init__(self, faults: FaultLog, log: FilteringBoundLogger) -> None:
+    def __init__(self, faults: FaultLog, log: Log) -> None:
         self._faults = faults
         self._log = log
         self._tasks: list[asyncio.Task[None]] = []

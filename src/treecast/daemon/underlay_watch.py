@@ -11,17 +11,15 @@ from ipaddress import ip_address
 from itertools import islice
 from typing import Protocol
 
-from structlog.typing import FilteringBoundLogger
-
 from treecast.adapters import clock
 from treecast.adapters.native import DataPlane
 from treecast.adapters.netdevice import IFF_RUNNING, IFF_UP, flags_of, index_of
 from treecast.adapters.underlay import Way, smallest_mtu, ways_to
-from treecast.base.addresses import IPAddress
+from treecast.base.addresses import HostPort, IPAddress
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.daemon.lan_faults import GRACE
-from treecast.daemon.options import HostPort
+from treecast.daemon.log_lines import Log
 from treecast.daemon.path_mtus import PathMtus
 from treecast.daemon.refused import Refused
 from treecast.daemon.routes_lost import RoutesLost
@@ -67,7 +65,7 @@ class UnderlayWatch:
         linked_nodes: LinkedNodes,
         advertise: Callable[[int], None],
         changed: asyncio.Event,
-        log: FilteringBoundLogger,
+        log: Log,
     ) -> None:
         self._plane = plane
         self._configured = configured

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from structlog.typing import FilteringBoundLogger
-
 from treecast.daemon import logs
 from treecast.daemon.ending import Ending
 from treecast.daemon.faults import FaultLog
+from treecast.daemon.log_lines import Log
 from treecast.daemon.network_changes import NetworkChanges
 from treecast.daemon.problems import Problems
 from treecast.daemon.supervision import Supervision
@@ -20,7 +19,7 @@ from treecast.engine.engine import Engine
 class Upkeep:
     """Shared by the parts of the daemon."""
 
-    log: FilteringBoundLogger
+    log: Log
     faults: FaultLog
     problems: Problems
     supervision: Supervision
@@ -28,7 +27,7 @@ class Upkeep:
     network: NetworkChanges
 
     @classmethod
-    def of(cls, engine: Engine, log: FilteringBoundLogger) -> Upkeep:
+    def of(cls, engine: Engine, log: Log) -> Upkeep:
         """The upkeep of a node with this engine."""
         faults = FaultLog(engine.drops, log)
         problems = Problems(log, faults)

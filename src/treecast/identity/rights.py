@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from enum import IntFlag
 from ipaddress import ip_network
 
-from treecast.base.addresses import IPNetwork
+from treecast.base.addresses import ALL_GROUPS, IPNetwork
 from treecast.base.errors import OperatorError
 
 MAX_PREFIXES_PER_LIST = 16
-_ALL_GROUPS = frozenset({ip_network("224.0.0.0/4"), ip_network("ff00::/8")})
+
 DEFAULT_HOSTS = 4096  # four ports, full (MAX_HOSTS_PER_PORT)
 DEFAULT_GROUPS = 16_384  # MAX_GROUPS_PER_ORIGIN
 
@@ -75,7 +75,7 @@ NO_LIMITS = GivenLimits()
 
 
 def _limiting(prefixes: tuple[IPNetwork, ...]) -> tuple[IPNetwork, ...] | None:
-    return None if _ALL_GROUPS.issubset(prefixes) else prefixes
+    return None if set(ALL_GROUPS).issubset(prefixes) else prefixes
 
 
 def role_names(roles: Role) -> list[str]:

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from treecast.base.addresses import ALL_GROUPS
 from treecast.base.ids import NodeIndex
-from treecast.daemon.options import ALL_GROUPS, UpOptions
+from treecast.daemon.options import UpOptions
 from treecast.daemon.run import run
 
 

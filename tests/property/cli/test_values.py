@@ -5,10 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from treecast.base.addresses import Endpoint
+from treecast.base.addresses import Endpoint, HostPort
 from treecast.base.errors import OperatorError
 from treecast.cli import values
-from treecast.daemon.options import HostPort
 
 _PORTS = st.integers(1, 65_535)
 _UNICAST = st.ip_addresses().filter(lambda address: not address.is_multicast and str(address) != "255.255.255.255")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+from treecast import __version__
 from treecast.adapters import storage
 
 _TREECAST = Path(sys.executable).parent / "treecast"
@@ -95,6 +97,39 @@ def test_closed_standard_streams_are_no_files_of_the_command() -> None:
     for words in (f'"{sys.executable}" -c "$PROGRAM" <&- >&- 2>&-', f'"{_TREECAST}" network create lab >&- 2>&-'):
         subprocess.run(["sh", "-c", words], env=os.environ | {"PROGRAM": program}, check=True, timeout=30)
     assert storage.load_network(Path("lab")).name == "lab"
+
+
+def test_verbs_of_the_ca_load_nothing_of_a_running_node() -> None:
+    assert _command("network", "create", "lab").returncode == 0
+    program = (
+        "import sys; from treecast.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'asyncio', 'pyroute2', 'treecast._native', 'treecast.daemon', 'treecast.multicast'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "node", "add", "alice", "--network", "lab"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_node_loads_nothing_that_colours_terminals() -> None:
+    program = (
+        "import sys, treecast.cli.main, treecast.daemon.run\n"
+        "heavy = {'rich', 'pygments', 'structlog', 'importlib.metadata'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert __version__ == metadata.version("treecast")
 
 
 @pytest.mark.parametrize("verb", [("--version",), ("status", "nowhere"), ("up", "nowhere")])

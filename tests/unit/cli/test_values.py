@@ -6,10 +6,9 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from treecast.base.addresses import Endpoint
+from treecast.base.addresses import Endpoint, HostPort
 from treecast.base.errors import OperatorError
 from treecast.cli import values
-from treecast.daemon.options import HostPort
 
 
 def test_listen_endpoints_are_each_taken_once_in_their_order() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
+from treecast.base.addresses import ALL_GROUPS
 from treecast.base.relaying import Relaying
-from treecast.daemon.options import ALL_GROUPS, UpOptions
+from treecast.daemon.options import UpOptions
 from treecast.multicast import MembershipConfig
 
 

@@ -7,10 +7,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 
 import pytest
 
-from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.addresses import Endpoint, HostPort, IPAddress
 from treecast.base.errors import OperatorError
 from treecast.base.time import Instant
-from treecast.daemon.options import HostPort
 from treecast.daemon.peer_addresses import require_underlay_peers, why_no_peer
 from treecast.daemon.peer_names import PeerNames
 from treecast.identity.network import Network

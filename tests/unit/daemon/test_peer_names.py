@@ -8,10 +8,9 @@ from ipaddress import IPv4Address
 import pytest
 
 from treecast.adapters import clock
-from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.addresses import Endpoint, HostPort, IPAddress
 from treecast.base.time import Instant
 from treecast.daemon.node import REVIEW_INTERVAL
-from treecast.daemon.options import HostPort
 from treecast.daemon.peer_names import PATIENCE, PeerNames
 
 

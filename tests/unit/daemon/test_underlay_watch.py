@@ -16,10 +16,9 @@ import structlog.testing
 from tests.unit.counting import steps_of, times_the_work
 from treecast.adapters.netdevice import index_of
 from treecast.adapters.underlay import Way
-from treecast.base.addresses import IPAddress
+from treecast.base.addresses import HostPort, IPAddress
 from treecast.base.time import Instant
 from treecast.daemon.lan_faults import GRACE
-from treecast.daemon.options import HostPort
 from treecast.daemon.refused import TOO_BIG_TIME
 from treecast.daemon.underlay_watch import MOST_LOOKUPS, UnderlayWatch, first_guess
 
