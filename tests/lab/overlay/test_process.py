@@ -73,6 +73,7 @@ def is_kept_to_itself(node: TreecastNode, account: str) -> None:
         assert threads(pid, "Seccomp") == {"2"}, name
         capabilities = NET_ADMIN if name == "keeper" else 0
         assert threads(pid, "CapEff") == threads(pid, "CapPrm") == {f"{capabilities:016x}"}, name
+        assert threads(pid, "CapBnd") == {f"{0:016x}"}, name
         assert threads(pid, "CapInh") == threads(pid, "CapAmb") == {f"{0:016x}"}, name
         limits = Path(f"/proc/{pid}/limits").read_text(encoding="ascii").splitlines()
         assert [line.split()[4:6] for line in limits if line.startswith("Max core file size")] == [["0", "0"]]
