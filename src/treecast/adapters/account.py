@@ -12,6 +12,8 @@ from pathlib import Path
 from treecast.adapters.files import account_name
 from treecast.base.errors import OperatorError
 
+ROOT = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -46,6 +48,28 @@ def require_owner(account: Account, directory: Path, paths: Iterable[Path]) -> N
     for parent in (parent for place in (directory, *programs) for parent in Path(place).resolve().parents):
         if not _lets_in(parent, account):
             raise OperatorError(f"{parent} is closed to {account.name}, who is to run the node: chmod o+x {parent}")
+
+
+def require_own(directory: Path, paths: Iterable[Path]) -> None:
+    """OperatorError where root, without ``--user``, would run a node in the directory of somebody else.
+
+    Who owns it may change what the node reads; and the node, which gives up its capabilities, could not write there.
+    """
+    for path in (directory, *paths):
+        owner = path.stat().st_uid
+        if os.geteuid() == ROOT != owner:
+            chown = f"chown -R root: {directory}"
+            name = account_name(owner)
+            advice = f"treecast up {directory} --user {name}, or {chown}" if _has_name(owner) else chown
+            raise OperatorError(f"{path} belongs to {name}, and the node is to run as root: {advice}")
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def _lets_in(directory: Path, account: Account) -> bool:

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from treecast.adapters import clock, storage
-from treecast.adapters.account import require_owner
+from treecast.adapters.account import require_own, require_owner
 from treecast.adapters.bridge import bridge_again, clear_leftovers
 from treecast.adapters.bridge_record import carries_lans
 from treecast.adapters.interface import opens_ipv6_sockets
@@ -51,6 +51,8 @@ def _open_and_run(options: UpOptions, log: Log) -> None:
     identity = storage.load_node(options.directory, clock.unix_s())
     if options.account is not None:
         require_owner(options.account, options.directory, storage.node_files(options.directory))
+    else:
+        require_own(options.directory, storage.node_files(options.directory))
     if carries_lans(options.directory):
         storage.require_bridge_role(options.directory)
     require_no_twin(options.directory, identity.certificate.name, clock.unix_s())

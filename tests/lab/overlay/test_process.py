@@ -120,6 +120,10 @@ def test_a_node_under_an_account_of_its_own_does_all_that_a_node_does(lab: Lab) 
     assert (refused.returncode, refused.stderr) == (1, f"treecast: {sentence}\n")
     for path in (own.directory, *own.directory.iterdir()):
         shutil.chown(path, ACCOUNT)
+    refused = machines[1].run([PROGRAM, "up", own.directory], check=False)
+    advice = f"treecast up {own.directory} --user {ACCOUNT}, or chown -R root: {own.directory}"
+    sentence = f"{own.directory} belongs to {ACCOUNT}, and the node is to run as root: {advice}"
+    assert (refused.returncode, refused.stderr) == (1, f"treecast: {sentence}\n")
     refused = machines[1].run([PROGRAM, "up", own.directory, "--user", ACCOUNT], check=False)
     assert (refused.returncode, f"{lab.directory} is closed to {ACCOUNT}" in refused.stderr) == (1, True)
     lab.directory.chmod(0o711)

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from treecast.adapters.account import Account, account_of, require_owner
+from treecast.adapters.account import Account, account_of, require_own, require_owner
 from treecast.base.errors import OperatorError
+
+NOBODY = pwd.getpwnam("nobody").pw_uid
+WITHOUT_NAME = 54_321
 
 
 def own() -> Account:
@@ -35,6 +38,27 @@ def test_what_is_another_s_and_what_is_closed_are_sentences_with_the_command_tha
     assert str(refused.value) == (
         f"{tmp_path} belongs to {own().name}, and the node is to run as treecast: chown -R treecast: {tmp_path}"
     )
+
+
+def test_root_runs_no_node_in_the_directory_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory, files = tmp_path / "alice", [tmp_path / "alice" / "node.key"]
+    directory.mkdir()
+    files[0].touch()
+    owners = {directory: 0, files[0]: 0}
+    monkeypatch.setattr(Path, "stat", lambda path: os.stat_result((0o755, 0, 0, 1, owners[path], 0, 0, 0, 0, 0)))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    require_own(directory, files)
+    for path in (files[0], directory):
+        owners[path] = NOBODY
+        with pytest.raises(OperatorError) as refused:
+            require_own(directory, files)
+        said = f"{path} belongs to nobody, and the node is to run as root: treecast up {directory} --user nobody, or "
+        assert str(refused.value) == f"{said}chown -R root: {directory}"
+    owners[directory] = WITHOUT_NAME
+    with pytest.raises(OperatorError, match=f"account {WITHOUT_NAME}, and the node is to run as root: chown -R root"):
+        require_own(directory, files)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    require_own(directory, files)
 
 
 def test_a_directory_whose_parent_lets_nobody_in_is_refused(tmp_path: Path) -> None:

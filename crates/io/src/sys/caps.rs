@@ -6,7 +6,7 @@ use rustix::thread::{
     clear_ambient_capability_set, remove_capability_from_bounding_set, set_capabilities, CapabilitySet, CapabilitySets,
 };
 
-/// What the calling thread, or one that it starts, executes gains no capability from now on. Takes CAP_SETPCAP, which goes
+/// No program that the calling thread, or one that it starts, executes gains a capability from now on. Takes CAP_SETPCAP, which goes
 /// with root: without it the set stays as whoever started the process left it.
 pub fn empty_bounding_set() {
     for number in 0..u64::BITS {
