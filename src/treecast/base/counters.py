@@ -8,6 +8,11 @@ from collections.abc import Mapping
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_NAMED_REFUSED
 
+SESSION_BEGUN = "session_begun"
+"""Noted of a node, no drop: it has begun a session here, or would have."""
+KEYS_MADE_ANEW = "keys_made_anew"
+"""Noted of a node, no drop: it has left one tree of this node more often than is usual."""
+
 
 class Drops:
     """Counts discarded frames and messages by reason. Reasons are code constants, so the table is bounded."""

@@ -112,6 +112,8 @@ MAX_REMEMBERED_PIM_ENTRIES = 4096
 MAX_INIT_BUDGETS = 4096
 MAX_SESSION_BUDGETS = 4096
 """Addresses that handshakes were sent to lately, each with a budget."""
+MAX_RESTLESS_MEMBERS = 1024
+"""Pairs of a tree and a member that has left it, whose times are counted."""
 MAX_NOTICED_ENDPOINTS = 256
 """Addresses at which one kind of thing was noticed."""
 MAX_FALLEN_WAYS = 1024

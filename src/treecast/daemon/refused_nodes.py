@@ -7,10 +7,11 @@ problem.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from treecast.base.bounded_table import BoundedTable
+from treecast.base.counters import KEYS_MADE_ANEW, SESSION_BEGUN
 from treecast.base.ids import NodeIndex
 from treecast.base.last_minute import LastMinute
 from treecast.base.limits import MAX_NAMED_REFUSED
@@ -21,6 +22,8 @@ from treecast.identity.rights import NO_ROLES, Role, advice_to_bridge
 
 FEWEST = 10
 """Fewer in a minute are no problem."""
+FEWEST_SESSIONS = 20
+"""Fewer sessions in a minute are no problem: a network that fails for moments, a node that is started a few times."""
 FEWEST_SECONDS = 3
 """Nor are those of fewer seconds: a change somewhere refuses many at once, and then no more."""
 
@@ -51,17 +54,18 @@ class Refusals(Protocol):
 class _Refused:
     """Refusals of a node for one reason."""
 
-    __slots__ = ("counts", "is_named")
+    __slots__ = ("counts", "fewest", "is_named")
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str) -> None:
         self.counts = LastMinute()
+        self.fewest = FEWEST_SESSIONS if reason == SESSION_BEGUN else FEWEST
         self.is_named = False
         """Named until nothing was refused for a minute."""
 
     def look(self, now: Instant) -> bool:
         """Whether anything is left of the last minute."""
         self.counts.expire(now)
-        many = self.counts.total >= FEWEST and self.counts.seconds >= FEWEST_SECONDS
+        many = self.counts.total >= self.fewest and self.counts.seconds >= FEWEST_SECONDS
         self.is_named = self.is_named or many
         return self.counts.total > 0
 
@@ -72,7 +76,7 @@ class RefusedNodes:
     def __init__(self, view: View, *sources: Refusals) -> None:
         self._view = view
         self._sources = sources
-        self._refused: OrderedDict[tuple[NodeIndex, str], _Refused] = OrderedDict()
+        self._refused: BoundedTable[tuple[NodeIndex, str], _Refused] = BoundedTable(MAX_NAMED_REFUSED)
         """The one to which something was added last is last."""
 
     def problems(self, now: Instant) -> Iterator[Problem]:
@@ -119,13 +123,9 @@ class RefusedNodes:
         return f"; {self._view.name_and_address(node)} wants most: {groups} groups: {_find_out(self._view.name(node))}"
 
     def _add(self, now: Instant, key: tuple[NodeIndex, str], count: int) -> None:
-        refused = self._refused.get(key)
-        if refused is None:
-            refused = self._refused[key] = _Refused()
+        refused = self._refused.get(key) or _Refused(key[1])
         refused.counts.add(now, count)
-        self._refused.move_to_end(key)
-        if len(self._refused) > MAX_NAMED_REFUSED:
-            self._refused.popitem(last=False)
+        self._refused.put(key, refused)
 
     def _problem(self, node: NodeIndex, reason: str, count: int) -> Problem:
         name, who = self._view.name(node), self._view.name_and_address(node)
@@ -143,6 +143,14 @@ class RefusedNodes:
                 f"dropped: install one release of Treecast on both, or {_find_out(name)}"
             )
             return Problem("control_malformed", name, text)
+        if reason == SESSION_BEGUN:
+            return Problem("sessions_over_and_over", name, _sessions(name, who, count))
+        if reason == KEYS_MADE_ANEW:
+            text = (
+                f"{who} left trees of this node, and came back, {count} times in the last minute, and keys were made "
+                f"anew for it: look there for a program that joins and leaves all the time, or {_find_out(name)}"
+            )
+            return Problem("keys_made_anew", name, text)
         if reason != "broadcast_signature_rate":
             return Problem("broadcast_refused", f"{name} {reason}", _broadcast(name, who, reason, count))
         if node == self._view.me:
@@ -176,6 +184,14 @@ class RefusedNodes:
 
 def _find_out(name: str) -> str:
     return f"find out what runs there, and where it is a member that lies, run treecast node revoke {name}"
+
+
+def _sessions(name: str, who: str, count: int) -> str:
+    return (
+        f"{who} began {count} sessions with this node in the last minute, where one in two minutes is usual, and this "
+        "node refuses more than one in two seconds (handshake_too_often): if it starts again and again, its log says "
+        f"why; if not, {_find_out(name)}"
+    )
 
 
 def _broadcast(name: str, who: str, reason: str, count: int) -> str:

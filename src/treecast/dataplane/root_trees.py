@@ -23,6 +23,7 @@ from treecast.base.tree_planner import TreePlanner, star
 from treecast.dataplane.key_times import KEY_LIFETIME, KEY_REST, ROTATION_INTERVAL, ROTATION_LIMIT
 from treecast.dataplane.refused_trees import RefusedTrees
 from treecast.dataplane.remade_links import RemadeLinks, nth_offer
+from treecast.dataplane.restless_members import RestlessMembers
 from treecast.dataplane.root_tree import RootTree
 from treecast.dataplane.routes import TreeCommand, remove_route, set_route
 from treecast.dataplane.sender_key import SENDER_KEY, TREE_STATE, Records, RootEvent, SenderKey
@@ -60,6 +61,7 @@ class RootTrees:
         self._renewals: Timers[StreamId] = Timers()
         """When something is next for each tree's key."""
         self._unused = UnusedTrees()
+        self._restless = RestlessMembers(drops)
         self.refused_trees = RefusedTrees()
         self.remade_links = RemadeLinks()
         self._last_stream, self._last_epoch = BROADCAST_STREAM, epoch - 1
@@ -88,6 +90,8 @@ class RootTrees:
             return
         if members is None:
             if tree is not None:
+                for node in sorted(tree.members):
+                    self._restless.left(now, flow, node)
                 self._remove(tree)
             return
         if tree is None and len(self._trees) >= MAX_ROOT_TREES and not self._makes_room(now, members):
@@ -103,6 +107,7 @@ class RootTrees:
             tree.silence.pause(now, node)
             tree.leave(node)
             self.offers.end(tree.stream, node)
+            self._restless.left(now, flow, node)
         for node in sorted(staying - tree.members):
             tree.join(node)
             if tree.hands_out_keys:

@@ -6,11 +6,11 @@ that makes sessions over and over, as if it had forgotten the one before, has wo
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 
 from treecast.base.addresses import Endpoint, IPAddress
-from treecast.base.counters import Drops
+from treecast.base.bounded_table import BoundedTable
+from treecast.base.counters import SESSION_BEGUN, Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_INIT_BUDGETS, MAX_SESSION_BUDGETS
 from treecast.base.time import Instant
@@ -29,15 +29,18 @@ SESSIONS_BURST = 8.0
 class SessionBudgets:
     """Sessions that nodes have made outside of the one before. Of too many nodes the one of longest ago makes room."""
 
-    def __init__(self) -> None:
-        self._of: OrderedDict[NodeIndex, TokenBucket] = OrderedDict()
+    def __init__(self, drops: Drops) -> None:
+        """``drops``: where each session is noted as its node's, for ``daemon.refused_nodes``."""
+        self._drops = drops
+        self._of: BoundedTable[NodeIndex, TokenBucket] = BoundedTable(MAX_SESSION_BUDGETS)
 
-    def permit(self, now: Instant, node: NodeIndex) -> bool:
-        """Whether the node makes one more now."""
-        budget = self._of.pop(node, None) or TokenBucket.full(SESSIONS_PER_S, SESSIONS_BURST, now)
-        self._of[node] = budget
-        if len(self._of) > MAX_SESSION_BUDGETS:
-            self._of.popitem(last=False)
+    def permit(self, now: Instant, node: NodeIndex, *, in_session: bool) -> bool:
+        """Whether the node makes one more now; inside of the one before it always does."""
+        self._drops.note_of(node, SESSION_BEGUN)
+        if in_session:
+            return True
+        budget = self._of.get(node) or TokenBucket.full(SESSIONS_PER_S, SESSIONS_BURST, now)
+        self._of.put(node, budget)
         return budget.take(now)
 
 
@@ -48,7 +51,7 @@ class Budgets:
         """``families``: the IP version of each of the data plane's sockets, in their order."""
         self._families = tuple(families)
         self._drops = drops
-        self._of: OrderedDict[IPAddress, TokenBucket] = OrderedDict()
+        self._of: BoundedTable[IPAddress, TokenBucket] = BoundedTable(MAX_INIT_BUDGETS)
 
     def __len__(self) -> int:
         return len(self._of)
@@ -63,10 +66,8 @@ class Budgets:
 
     def _permit(self, now: Instant, address: IPAddress) -> bool:
         """Whether one more INIT may go there now; it is counted where not, and goes with the next repetition."""
-        budget = self._of.pop(address, None) or TokenBucket.full(INITS_PER_S, INITS_BURST, now)
-        self._of[address] = budget
-        if len(self._of) > MAX_INIT_BUDGETS:
-            self._of.popitem(last=False)
+        budget = self._of.get(address) or TokenBucket.full(INITS_PER_S, INITS_BURST, now)
+        self._of.put(address, budget)
         permitted = budget.take(now)
         if not permitted:
             self._drops.count("init_budget")

@@ -14,6 +14,7 @@ from random import Random
 from msgspec.structs import replace
 
 from treecast.base.addresses import Endpoint
+from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_PENDING_HANDSHAKES
@@ -75,6 +76,7 @@ class Handshakes:
         ended: Callable[[Target], None],
         rng: Random,
         init_ways: InitWays,
+        drops: Drops,
     ) -> None:
         """``ended``: called with the target of each attempt that is over."""
         self._me = me
@@ -92,7 +94,7 @@ class Handshakes:
         own = Certificate.decode(me.certificate)
         self.refused = Refusals(own, wall_clock_ms)
         self._members = MemberAuthentication(own, me.epoch_ms, verify_certificate, self.refused)
-        self._init_ways, self._budgets = init_ways, SessionBudgets()
+        self._init_ways, self._budgets = init_ways, SessionBudgets(drops)
         self._timers: Timers[tuple[HandshakeTimer, int]] = Timers()
         self.inits = Noticed()
         """Where INITs came from."""
@@ -276,7 +278,8 @@ class Handshakes:
             if reason is not None:
                 self._refuse(now, pending.handshake, reason, way)
             raise
-        if way.peer is None and not payload.refused and not self._budgets.permit(now, certificate.node_index):
+        node, in_session = certificate.node_index, way.peer is not None
+        if not payload.refused and not self._budgets.permit(now, node, in_session=in_session):
             self._end_pending(index, SessionEvent.REFUSED)
             raise MalformedError("handshake_too_often")
         self._end_pending(index, SessionEvent.REFUSED if payload.refused else SessionEvent.FINAL)

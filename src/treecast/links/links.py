@@ -91,6 +91,7 @@ class Links:
             ended=self._targets.plan,
             rng=rng,
             init_ways=InitWays(Budgets(families, drops), self._peers, self.neighbour_ways),
+            drops=drops,
         )
         obstacles = Obstacles(families, loopback, route_type)
         self._reachability = Reachability(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from lab import wait_until
 from lab.node import PROGRAM, TreecastNode
 from tests.hostile_speaker import layouts as wire
-from tests.lab.hostile.hostility import LIMIT_S, Hostility
+from tests.lab.hostile.hostility import GROUP, LIMIT_S, Hostility
 from tests.lab.hostile.test_forged_broadcast import N0_MAC, frame, listen, of_its_own, tap
 
 AT_ONCE = 100
@@ -100,3 +100,26 @@ def test_a_neighbour_that_sends_on_what_it_may_not_is_named(hostility: Hostility
 
         text = wait_named(n1, "broadcast_refused", "carrier tree_rpf", carry)
         assert text.startswith("carrier (10.77.0.") and "treecast node revoke carrier" in text
+
+
+def test_who_begins_sessions_over_and_over_or_leaves_and_comes_back_is_named(hostility: Hostility) -> None:
+    n0 = hostility.net[0]
+    with (
+        hostility.speaker(hostility.admit("restless", "eve")) as speaker,
+        hostility.undisturbed(2.0),
+        hostility.linked(speaker, n0) as (session,),
+    ):
+
+        def begin_sessions() -> None:
+            for _ in range(3):
+                speaker.rekey(session)
+
+        def leave_and_come_back() -> None:
+            for _ in range(3):
+                speaker.join(session, GROUP)
+                speaker.leave(session)
+
+        text = wait_named(n0, "sessions_over_and_over", "restless", begin_sessions)
+        assert text.startswith("restless (10.77.0.") and "treecast node revoke restless" in text
+        text = wait_named(n0, "keys_made_anew", "restless", leave_and_come_back)
+        assert text.startswith("restless (10.77.0.") and "treecast node revoke restless" in text

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.sim.engine.test_permitted_groups import two
-from treecast.base.counters import Drops
+from treecast.base.counters import KEYS_MADE_ANEW, SESSION_BEGUN, Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.last_minute import MINUTE
 from treecast.base.limits import MAX_NAMED_REFUSED
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
 from treecast.daemon.overruns import Overruns
-from treecast.daemon.refused_nodes import FEWEST, FEWEST_SECONDS, FULL, RefusedNodes
+from treecast.daemon.refused_nodes import FEWEST, FEWEST_SECONDS, FEWEST_SESSIONS, FULL, RefusedNodes
 from treecast.identity.rights import Rights
 from treecast.sim.world import MAY_BRIDGE
 
@@ -185,3 +185,24 @@ def test_no_more_nodes_are_remembered_than_there_is_room_for_and_those_that_go_o
     assert len(found) == MAX_NAMED_REFUSED
     found = node.second(SOURCE, 1, *range(101, 100 + MAX_NAMED_REFUSED), 99)
     assert [problem.subject for problem in found] == [f"#{other}" for other in range(101, 100 + MAX_NAMED_REFUSED)]
+
+
+def test_who_begins_sessions_over_and_over_is_named_and_who_does_a_few_times_is_not() -> None:
+    node = Node()
+    assert node.seconds(SESSION_BEGUN, FEWEST_SESSIONS // FEWEST_SECONDS) == []
+    (problem,) = node.second(SESSION_BEGUN, FEWEST_SESSIONS)
+    assert (problem.kind, problem.subject) == ("sessions_over_and_over", node.name)
+    count = FEWEST_SESSIONS // FEWEST_SECONDS * FEWEST_SECONDS + FEWEST_SESSIONS
+    assert problem.text.startswith(f"{node.name} ({node.address}) began {count} sessions with this node in the last ")
+    assert f"treecast node revoke {node.name}" in problem.text
+    for _ in range(int(MINUTE) - 1):
+        assert [one.kind for one in node.second()] == ["sessions_over_and_over"], "one problem, without a break"
+    assert node.second() == []
+
+
+def test_for_whom_keys_are_made_anew_is_named() -> None:
+    node = Node()
+    (problem,) = node.seconds(KEYS_MADE_ANEW, FEWEST)
+    assert (problem.kind, problem.subject) == ("keys_made_anew", node.name)
+    assert problem.text.startswith(f"{node.name} ({node.address}) left trees of this node, and came back, ")
+    assert f"treecast node revoke {node.name}" in problem.text

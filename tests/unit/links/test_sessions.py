@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.links.shaking import Node, answer, begin, certificate_of, confirm, report, shake
 from treecast.base.addresses import Endpoint
+from treecast.base.counters import SESSION_BEGUN
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.links.budgets import SESSIONS_BURST
@@ -80,6 +81,7 @@ def test_a_node_that_makes_sessions_over_and_over_has_one_in_two_seconds() -> No
         for number, epoch in enumerate(epochs):
             made_anew(Node(2, epoch=epoch), one, 0.1 * number)
         assert one.drops.snapshot()["handshake_too_often"] == pytest.approx(100 - SESSIONS_BURST - 5, abs=1)
+        assert one.drops.take_refusals() == [(NodeIndex(2), SESSION_BEGUN, 100)]
         taken = one.events()
         assert len(taken) <= 2 * (SESSIONS_BURST + 6)
 
@@ -104,3 +106,4 @@ def test_rekeys_in_its_session_are_not_counted_so() -> None:
         two.sent()
         confirm(one, two, now)
     assert two.drops.snapshot() == {}
+    assert two.drops.take_refusals() == [(NodeIndex(1), SESSION_BEGUN, 30)]
