@@ -20,6 +20,7 @@ from treecast.api.records import (
     Sender,
     Status,
 )
+from treecast.base.rates import in_rate
 from treecast.base.time import in_time
 from treecast.cli.layout import Column
 from treecast.cli.tables import console, in_brackets, in_bytes, rows_table, with_vlan
@@ -159,18 +160,6 @@ def _rate(sender: Sender) -> str:
     if sender.silent_s >= SENDER_SILENCE_S:
         return f"silent {in_time(sender.silent_s)}"
     return "-" if sender.rate_bps is None else in_rate(sender.rate_bps)
-
-
-def in_rate(bits_per_second: float) -> str:
-    """Three or four digits and a decimal unit."""
-    if bits_per_second < 1000:
-        return f"{bits_per_second:.0f} b/s"
-    value, unit = bits_per_second / 1000, "kb/s"
-    for larger in ("Mb/s", "Gb/s", "Tb/s"):
-        if value < 999.95:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.1f} {unit}"
 
 
 def _longest(times_s: Iterable[float | None]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from treecast.adapters.account import Account
 from treecast.base.addresses import Endpoint, HostPort
+from treecast.base.rates import in_rate
 from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.base.tree_planner import TreePlanner, star
 from treecast.multicast import MembershipConfig
@@ -70,7 +71,7 @@ def _relaying(relaying: Relaying) -> tuple[tuple[object, str], ...]:
     uplink, children = relaying.uplink_bps, relaying.max_children
     return (
         (not relaying.relays, "no relay of other nodes' streams"),
-        (uplink is not None, f"uplink of {(uplink or 0) / 1e6:g} Mbit/s"),
+        (uplink is not None, f"uplink of {in_rate(uplink or 0)}"),
         (children is not None, f"at most {children} children over all trees"),
     )
 

@@ -6,20 +6,25 @@ The data plane says who was refused of late (``crates/core/src/fair_budget.rs``)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from treecast.base.ids import NodeIndex
+from treecast.base.last_minute import LastMinute
 from treecast.base.limits import MAX_OVERUSED_ROUTES
 from treecast.base.problems import Problem
-from treecast.base.time import Duration, Instant
+from treecast.base.rates import in_rate
+from treecast.base.time import Instant
 
-PRESENT_FOR: Duration = 60.0
-"""The problem goes on for so long after the last refusal."""
 FEWEST = 50
-"""Refusals in one go that are a problem: a burst may lose some."""
+"""Refusals within a minute that are a problem, until none came for a minute: a burst may lose some."""
 _NAMED = 3
 """So many nodes are named, those that lost most; the others are counted."""
+
+OWN_BPS = 48_000 * 8
+BROUGHT_BPS = 64_000 * 8
+ONWARD_BPS = 56_000 * 8
+"""Budgets of what this node sends by a neighbour, of what a neighbour sends by this node, and of what others send by
+this node and a neighbour (``crates/core/src/forward_budgets.rs``)."""
 
 _DIRECT = "let UDP through between them, so that they are linked directly (docs/operations.md), or send less"
 
@@ -37,13 +42,34 @@ class ForwardCut(Protocol):
     def refused(self) -> int: ...
 
 
-@dataclass(slots=True)
-class _Episode:
-    """Refusals of one budget without a minute's pause, by the node; None: all that were not told apart."""
+class _Overuse:
+    """Refusals of one budget, by the node; None: all that were not told apart."""
 
-    rose_at: Instant
-    refused: dict[int | None, int] = field(default_factory=dict)
-    last: dict[int | None, int] = field(default_factory=dict)
+    __slots__ = ("counts", "is_named", "totals")
+
+    def __init__(self) -> None:
+        self.counts: dict[int | None, LastMinute] = {}
+        self.is_named = False
+        """Named until nothing was refused for a minute."""
+        self.totals: dict[int | None, int] = {}
+        """As they were at the last look."""
+
+    def follow(self, now: Instant, totals: dict[int | None, int]) -> None:
+        for node, total in totals.items():
+            before = self.totals.get(node, 0)
+            more = total - before if total >= before else total
+            if more and (node in self.counts or len(self.counts) < MAX_OVERUSED_ROUTES):
+                self.counts.setdefault(node, LastMinute()).add(now, more)
+        self.totals = totals
+
+    def look(self, now: Instant) -> bool:
+        """Whether anything is left of the last minute."""
+        for counts in self.counts.values():
+            counts.expire(now)
+        self.counts = {node: counts for node, counts in self.counts.items() if counts.total}
+        many = sum(counts.total for counts in self.counts.values()) >= FEWEST
+        self.is_named = self.is_named or many
+        return bool(self.counts)
 
 
 class OverusedRoutes:
@@ -52,7 +78,7 @@ class OverusedRoutes:
     def __init__(self, name: Callable[[NodeIndex], str], cuts: Callable[[], Iterable[ForwardCut]]) -> None:
         self._name = name
         self._cuts = cuts
-        self._episodes: dict[tuple[int, str], _Episode] = {}
+        self._overused: dict[tuple[int, str], _Overuse] = {}
 
     def problems(self, now: Instant) -> Iterator[Problem]:
         """Called about once a second."""
@@ -60,40 +86,31 @@ class OverusedRoutes:
         for cut in self._cuts():
             seen.setdefault((cut.neighbour, cut.budget), {})[cut.node] = cut.refused
         for key, totals in sorted(seen.items()):
-            self._follow(now, key, totals)
-        for key in [key for key, episode in self._episodes.items() if now - episode.rose_at >= PRESENT_FOR]:
-            del self._episodes[key]
-        for (neighbour, budget), episode in sorted(self._episodes.items()):
-            if sum(episode.refused.values()) >= FEWEST:
-                subject, text = self._words(budget, self._name(NodeIndex(neighbour)), self._names(episode))
+            if key in self._overused or len(self._overused) < MAX_OVERUSED_ROUTES:
+                self._overused.setdefault(key, _Overuse()).follow(now, totals)
+        self._overused = {key: overuse for key, overuse in self._overused.items() if overuse.look(now)}
+        for (neighbour, budget), overuse in sorted(self._overused.items()):
+            if overuse.is_named:
+                subject, text = self._words(budget, self._name(NodeIndex(neighbour)), self._names(overuse))
                 yield Problem("route_overused", subject, text)
 
-    def _follow(self, now: Instant, key: tuple[int, str], totals: dict[int | None, int]) -> None:
-        episode = self._episodes.get(key)
-        if episode is None:
-            if len(self._episodes) >= MAX_OVERUSED_ROUTES:
-                return
-            episode = self._episodes[key] = _Episode(now)
-        for node, total in totals.items():
-            before = episode.last.get(node, 0)
-            more = total - before if total >= before else total
-            if more and (node in episode.refused or len(episode.refused) < MAX_OVERUSED_ROUTES):
-                episode.refused[node] = episode.refused.get(node, 0) + more
-                episode.rose_at = now
-        episode.last = totals
-
-    def _names(self, episode: _Episode) -> str:
-        most = sorted(episode.refused, key=lambda node: (-episode.refused[node], node is None, node or 0))
+    def _names(self, overuse: _Overuse) -> str:
+        counts = overuse.counts
+        most = sorted(counts, key=lambda node: (-counts[node].total, node is None, node or 0))
         names = ["others" if node is None else self._name(NodeIndex(node)) for node in most[:_NAMED]]
         more = f" and {len(most) - _NAMED} more" if len(most) > _NAMED else ""
         return ", ".join(names) + more
 
     def _words(self, budget: str, neighbour: str, names: str) -> tuple[str, str]:
+        lost = f"and the rest of it is lost: {_DIRECT}"
         if budget == "own":
-            said = f"what this node sends to {names} by way of {neighbour} is more than its share of the 48 kB/s there"
-            return f"by {neighbour}", f"{said}, and the rest of it is lost: {_DIRECT}"
+            share = f"its share of the {in_rate(OWN_BPS)} there"
+            said = f"what this node sends to {names} by way of {neighbour} is more than {share}"
+            return f"by {neighbour}", f"{said}, {lost}"
         if budget == "brought":
-            said = f"what {names} sends to others by way of {neighbour} and this node is more than the 64 kB/s of it"
-            return f"from {neighbour}", f"{said}, and the rest of it is lost: {_DIRECT}"
-        said = f"what {names} sends to others by way of this node and {neighbour} is more than its share of the 56 kB/s"
-        return f"beyond {neighbour}", f"{said} there, and the rest of it is lost: {_DIRECT}"
+            share = f"the {in_rate(BROUGHT_BPS)} of it"
+            said = f"what {names} sends to others by way of {neighbour} and this node is more than {share}"
+            return f"from {neighbour}", f"{said}, {lost}"
+        share = f"its share of the {in_rate(ONWARD_BPS)} there"
+        said = f"what {names} sends to others by way of this node and {neighbour} is more than {share}"
+        return f"beyond {neighbour}", f"{said}, {lost}"

@@ -46,7 +46,7 @@ def test_everything_that_was_asked_for_is_a_line_with_the_name_that_the_interfac
         "underlay MTU of at most 1400 bytes",
         "datagrams for groups one by one",
         "no relay of other nodes' streams",
-        "uplink of 20 Mbit/s",
+        "uplink of 20.0 Mb/s",
         "at most 4 children over all trees",
         "membership: query-interval=60, fast-leave=off",
     ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from treecast.base.ids import NodeIndex
+from treecast.base.last_minute import MINUTE
 from treecast.base.limits import MAX_OVERUSED_ROUTES
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
-from treecast.daemon.overused_routes import FEWEST, PRESENT_FOR, OverusedRoutes
+from treecast.daemon.overused_routes import BROUGHT_BPS, FEWEST, ONWARD_BPS, OWN_BPS, OverusedRoutes
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,10 @@ def test_who_takes_more_than_its_share_is_named_until_a_minute_after_the_last_lo
     (problem,) = node.second(Cut(2, "own", 4, FEWEST))
     assert (problem.kind, problem.subject) == ("route_overused", "by n2")
     assert problem.text == (
-        "what this node sends to n4 by way of n2 is more than its share of the 48 kB/s there, and the rest of it is "
+        "what this node sends to n4 by way of n2 is more than its share of the 384.0 kb/s there, and the rest of it is "
         "lost: let UDP through between them, so that they are linked directly (docs/operations.md), or send less"
     )
-    for _ in range(int(PRESENT_FOR) - 1):
+    for _ in range(int(MINUTE) - 1):
         assert node.second(Cut(2, "own", 4, FEWEST)) == [problem], "as many as before: none is lost now"
     assert node.second() == []
     assert node.second(Cut(2, "own", 4, 5)) == [], "another episode, and few"
@@ -64,3 +67,10 @@ def test_so_many_routes_and_nodes_are_followed_and_no_more() -> None:
     assert len(found) == MAX_OVERUSED_ROUTES
     (problem,) = Node().second(*(Cut(2, "own", peer, 90) for peer in range(3, MAX_OVERUSED_ROUTES + 9)))
     assert f"and {MAX_OVERUSED_ROUTES - 3} more" in problem.text
+
+
+def test_the_budgets_are_those_of_the_data_plane() -> None:
+    source = (Path(__file__).parents[3] / "crates/core/src/forward_budgets.rs").read_text()
+    for name, rate_bps in (("OWN", OWN_BPS), ("BROUGHT", BROUGHT_BPS), ("ONWARD", ONWARD_BPS)):
+        (per_second,) = re.findall(rf"const {name}: Rate = Rate {{ per_second: ([\d_]+),", source)
+        assert int(per_second) * 8 == rate_bps
