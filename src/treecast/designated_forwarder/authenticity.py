@@ -9,10 +9,10 @@ are lost too.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from treecast.base.bounded_table import BoundedTable
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_BEACON_SEQUENCES, MAX_CANDIDATES
@@ -58,9 +58,9 @@ class Authenticity:
         self._verify = verify
         self._drops = drops
         self.without_role = WithoutRole(now, verify)
-        self._latest: OrderedDict[Rank, _Latest] = OrderedDict()
+        self._latest: BoundedTable[Rank, _Latest] = BoundedTable(MAX_BEACON_SEQUENCES)
         """The last beacon of each port of a node, also of those that are gone."""
-        self._waiting: OrderedDict[Rank, tuple[SignedBeacon, Instant]] = OrderedDict()
+        self._waiting: BoundedTable[Rank, tuple[SignedBeacon, Instant]] = BoundedTable(MAX_CANDIDATES)
         """The last beacon of each that no advertisement is known of yet, and when it came."""
         self._checks = float(CHECKS_PER_S)
         self._checks_at = now
@@ -92,10 +92,7 @@ class Authenticity:
         if not self._verify(signer[0], BEACON_CONTEXT, signed.body, signed.signature):
             self._drops.count("beacon_bad_signature")
             return None
-        self._latest[rank] = _Latest(signed)
-        self._latest.move_to_end(rank)
-        if len(self._latest) > MAX_BEACON_SEQUENCES:
-            self._latest.popitem(last=False)
+        self._latest.put(rank, _Latest(signed))
         return beacon
 
     def take_known(self, now: Instant) -> Iterator[SignedBeacon]:
@@ -127,10 +124,7 @@ class Authenticity:
         return rank[0] == own[0] and not own[1] - OWN_WINDOW < beacon.sequence <= own[1]
 
     def _wait(self, now: Instant, rank: Rank, signed: SignedBeacon) -> None:
-        self._waiting[rank] = (signed, now)
-        self._waiting.move_to_end(rank)
-        if len(self._waiting) > MAX_CANDIDATES:
-            self._waiting.popitem(last=False)
+        self._waiting.put(rank, (signed, now))
 
     def _may_check(self, now: Instant) -> bool:
         passed: Duration = now - self._checks_at

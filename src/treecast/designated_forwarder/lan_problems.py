@@ -5,9 +5,9 @@ Remembers what was seen of that, and for how long it counts. Decides nothing.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
+from treecast.base.bounded_table import BoundedTable
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_LAN_STRANGERS
 from treecast.base.problems import Problem
@@ -34,26 +34,21 @@ class LanProblems:
     """Reports what is wrong on the LAN of a port."""
 
     def __init__(self) -> None:
-        self._strangers: OrderedDict[bytes, Instant] = OrderedDict()
+        self._strangers: BoundedTable[bytes, Instant] = BoundedTable(MAX_LAN_STRANGERS)
         """Other networks, and when a beacon of each last came."""
-        self._unseen: OrderedDict[NodeIndex, tuple[Instant, Instant]] = OrderedDict()
+        self._unseen: BoundedTable[NodeIndex, tuple[Instant, Instant]] = BoundedTable(MAX_LAN_STRANGERS)
         """Nodes that sent here without a beacon: first and last time."""
         self._lost: tuple[NodeIndex, Instant] | None = None
         """The forwarder that fell silent, and when this node took over."""
 
     def stranger(self, now: Instant, network_id: bytes) -> None:
         """A beacon of another network."""
-        self._strangers[network_id] = now
-        self._strangers.move_to_end(network_id)
-        if len(self._strangers) > MAX_LAN_STRANGERS:
-            self._strangers.popitem(last=False)
+        self._strangers.put(network_id, now)
 
     def received(self, now: Instant, node: NodeIndex) -> None:
         """A query or report of another node, of which no beacon comes."""
-        first, last = self._unseen.pop(node, (now, now))
-        self._unseen[node] = (first if now < after(last, UNSEEN_FOR) else now, now)
-        if len(self._unseen) > MAX_LAN_STRANGERS:
-            self._unseen.popitem(last=False)
+        first, last = self._unseen.get(node, (now, now))
+        self._unseen.put(node, (first if now < after(last, UNSEEN_FOR) else now, now))
 
     def beacon(self, node: NodeIndex) -> None:
         """A node's beacon came."""

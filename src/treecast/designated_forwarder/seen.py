@@ -6,9 +6,8 @@ through its forwarder; the engine knows which, for it has what other nodes claim
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from treecast.base.addresses import MacAddress
+from treecast.base.bounded_table import BoundedTable
 from treecast.base.limits import MAX_SEEN_HOSTS
 from treecast.base.time import Duration, Instant, after
 
@@ -23,16 +22,13 @@ class SeenHosts:
     """Notes the hosts seen on a port that is blocked."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[SeenHost, Instant] = OrderedDict()
+        self._seen: BoundedTable[SeenHost, Instant] = BoundedTable(MAX_SEEN_HOSTS)
 
     def saw(self, now: Instant, vlan: int, mac: MacAddress) -> None:
         """A frame of this host came; a group's address is nobody's."""
         if mac.is_group:
             return
-        self._seen[vlan, mac] = now
-        self._seen.move_to_end((vlan, mac))
-        if len(self._seen) > MAX_SEEN_HOSTS:
-            self._seen.popitem(last=False)
+        self._seen.put((vlan, mac), now)
 
     def take(self, now: Instant) -> tuple[SeenHost, ...]:
         """The hosts that are not long silent, sorted; they are forgotten here."""

@@ -6,10 +6,10 @@ that are new. Few signatures are looked at: those that an election needs have a 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from treecast.base.bounded_table import BoundedTable
 from treecast.base.ids import NodeIndex
 from treecast.base.last_minute import LastMinute
 from treecast.base.limits import MAX_LAN_STRANGERS
@@ -40,7 +40,7 @@ class WithoutRole:
     def __init__(self, now: Instant, verify: VerifySignature) -> None:
         self._verify = verify
         self._checks = TokenBucket.full(CHECKS_PER_S, CHECKS_PER_S, now)
-        self._nodes: OrderedDict[NodeIndex, _Sent] = OrderedDict()
+        self._nodes: BoundedTable[NodeIndex, _Sent] = BoundedTable(MAX_LAN_STRANGERS)
 
     def note(self, now: Instant, signed: SignedBeacon, public_key: bytes) -> None:
         """One came that names a living node in its epoch."""
@@ -51,12 +51,10 @@ class WithoutRole:
             return
         if not self._verify(public_key, BEACON_CONTEXT, signed.body, signed.signature):
             return
-        sent = self._nodes.setdefault(node, _Sent())
-        self._nodes.move_to_end(node)
+        sent = self._nodes.get(node) or _Sent()
+        self._nodes.put(node, sent)
         sent.latest = latest
         sent.counts.add(now, 1)
-        if len(self._nodes) > MAX_LAN_STRANGERS:
-            self._nodes.popitem(last=False)
 
     def problems(
         self,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from treecast.base.addresses import MacAddress
+from treecast.base.bounded_table import BoundedTable
 from treecast.base.limits import MAX_ADDRESS_CONFLICTS
 from treecast.base.time import Duration, Instant, after
 from treecast.discovery.local_hosts import AddressKey
@@ -26,15 +26,12 @@ class AddressConflicts:
     """The conflicts of the last minutes. Bounded: the oldest is forgotten for a new one."""
 
     def __init__(self) -> None:
-        self._conflicts: OrderedDict[AddressKey, AddressConflict] = OrderedDict()
+        self._conflicts: BoundedTable[AddressKey, AddressConflict] = BoundedTable(MAX_ADDRESS_CONFLICTS)
 
     def note(self, now: Instant, address: AddressKey, holder: MacAddress, claimant: MacAddress) -> bool:
         """Whether this conflict is new."""
         is_new = address not in self._conflicts
-        self._conflicts[address] = AddressConflict(holder, claimant, now)
-        self._conflicts.move_to_end(address)
-        if len(self._conflicts) > MAX_ADDRESS_CONFLICTS:
-            self._conflicts.popitem(last=False)
+        self._conflicts.put(address, AddressConflict(holder, claimant, now))
         return is_new
 
     def forget(self, address: AddressKey) -> None:

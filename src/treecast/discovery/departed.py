@@ -5,11 +5,11 @@ A node that makes way for another on its LAN withdraws its hosts, before the oth
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from treecast.base.addresses import IPAddress
+from treecast.base.bounded_table import BoundedTable
 from treecast.base.limits import MAX_DEPARTED_HOSTS
 from treecast.base.time import Instant, after
 from treecast.discovery.limits import HOST_LIFETIME
@@ -28,14 +28,11 @@ class DepartedHosts:
     """Hosts that departed within the last HOST_LIFETIME. Bounded: the first to go is forgotten for a new one."""
 
     def __init__(self) -> None:
-        self._departed: OrderedDict[HostKey, tuple[Instant, Belongings]] = OrderedDict()
+        self._departed: BoundedTable[HostKey, tuple[Instant, Belongings]] = BoundedTable(MAX_DEPARTED_HOSTS)
 
     def put(self, now: Instant, key: HostKey, addresses: Iterable[IPAddress], *, is_router: bool) -> None:
         """The host is at no node from now on."""
-        self._departed[key] = (now, Belongings(tuple(addresses), is_router))
-        self._departed.move_to_end(key)
-        if len(self._departed) > MAX_DEPARTED_HOSTS:
-            self._departed.popitem(last=False)
+        self._departed.put(key, (now, Belongings(tuple(addresses), is_router)))
 
     def take(self, now: Instant, key: HostKey) -> Belongings | None:
         """The host is at a node again."""

@@ -5,8 +5,7 @@ The newest claim of each claimant, of so many claimants: whose LAN is taken over
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
+from treecast.base.bounded_table import BoundedTable
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_DISPUTANTS
 from treecast.discovery.local_hosts import HostKey
@@ -16,15 +15,11 @@ class Disputed:
     """Keeps them by the node that has the address. Bounded by the nodes that are known, and for each in claimants."""
 
     def __init__(self) -> None:
-        self._claims: dict[NodeIndex, OrderedDict[NodeIndex, HostKey]] = {}
+        self._claims: dict[NodeIndex, BoundedTable[NodeIndex, HostKey]] = {}
 
     def note(self, owner: NodeIndex, claimant: NodeIndex, key: HostKey) -> None:
         """A node claims a host with an address of the owner's."""
-        claims = self._claims.setdefault(owner, OrderedDict())
-        claims[claimant] = key
-        claims.move_to_end(claimant)
-        if len(claims) > MAX_DISPUTANTS:
-            claims.popitem(last=False)
+        self._claims.setdefault(owner, BoundedTable(MAX_DISPUTANTS)).put(claimant, key)
 
     def of(self, owner: NodeIndex) -> list[tuple[NodeIndex, HostKey]]:
         """Claimants and hosts, the newest last; some may have ended."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
+from treecast.base.bounded_table import BoundedTable
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_FALLEN_WAYS
 from treecast.base.problems import Problem
@@ -52,7 +53,7 @@ class NeighbourWays:
     def __init__(self, peers: Peers, next_hop: NextHop) -> None:
         self._peers = peers
         self._next_hop = next_hop
-        self._falls: dict[tuple[NodeIndex, NodeIndex], _Fall] = {}
+        self._falls: BoundedTable[tuple[NodeIndex, NodeIndex], _Fall] = BoundedTable(MAX_FALLEN_WAYS)
         """By neighbour and node, the one that was noted first of all first."""
         self._by: dict[NodeIndex, set[NodeIndex]] = {}
         """The neighbours by which a node fell silent."""
@@ -84,17 +85,19 @@ class NeighbourWays:
     def fell(self, now: Instant, neighbour: Peer, node: NodeIndex, by: NodeIndex, why: str) -> None:
         """A node does not answer by a neighbour, and is tried by another one. ``why``: for people."""
         key = neighbour.node, node
-        before = self._falls.pop(key, None)
+        before = self._falls.get(key)
         again = before is not None and now < after(before.until, LONGEST_PAUSE)
         pause = min(2 * before.pause, LONGEST_PAUSE) if before is not None and again else FIRST_PAUSE
-        if len(self._falls) >= MAX_FALLEN_WAYS:
-            self._forget(next(iter(self._falls)))
-        self._falls[key] = _Fall(why, by, neighbour.epoch_ms, pause, after(now, pause))
+        first = self._falls.put(key, _Fall(why, by, neighbour.epoch_ms, pause, after(now, pause)))
+        if first is not None:
+            self._unlist(*first[0])
         self._by.setdefault(node, set()).add(neighbour.node)
 
     def _forget(self, key: tuple[NodeIndex, NodeIndex]) -> None:
-        neighbour, node = key
         del self._falls[key]
+        self._unlist(*key)
+
+    def _unlist(self, neighbour: NodeIndex, node: NodeIndex) -> None:
         self._by[node].discard(neighbour)
         if not self._by[node]:
             del self._by[node]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint
+from treecast.base.bounded_table import BoundedTable
 from treecast.base.limits import MAX_NOTICED_ENDPOINTS
 from treecast.base.time import Duration, Instant
 
@@ -31,19 +32,17 @@ class Noticed:
 
     def __init__(self, lifetime: Duration = NOTICED_LIFETIME) -> None:
         self._lifetime = lifetime
-        self._places: dict[Endpoint, _Place] = {}
+        self._places: BoundedTable[Endpoint, _Place] = BoundedTable(MAX_NOTICED_ENDPOINTS)
 
     def note(self, now: Instant, endpoint: Endpoint) -> None:
-        place = self._places.pop(endpoint, None)
+        place = self._places.get(endpoint)
         if place is None or now - place.last >= self._lifetime:
             place = _Place(now, now)
         elif now - place.last >= BREAK:
             place.since = now
         place.last = now
         place.lasting = place.lasting or now - place.since >= LASTING_AFTER
-        self._places[endpoint] = place
-        if len(self._places) > MAX_NOTICED_ENDPOINTS:
-            del self._places[next(iter(self._places))]
+        self._places.put(endpoint, place)
 
     def last(self, now: Instant, endpoint: Endpoint) -> Instant | None:
         """When it was last noticed there; None when that is long ago."""

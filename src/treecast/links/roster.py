@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.bounded_table import BoundedTable
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_GONE_NODES
 from treecast.base.time import Instant
@@ -66,7 +67,7 @@ class Roster:
         self._peers = peers
         self._targets = targets
         self._reachability = reachability
-        self._gone: dict[NodeIndex, Gone] = {}
+        self._gone: BoundedTable[NodeIndex, Gone] = BoundedTable(MAX_GONE_NODES)
         self._untaken: set[NodeIndex] = set()
         """Nodes of ``_gone`` that ``take_gone`` has not returned."""
 
@@ -75,13 +76,11 @@ class Roster:
         self._untaken.discard(node)
 
     def link_down(self, peer: Peer, last_received: Instant) -> None:
-        self._gone.pop(peer.node, None)
         self._untaken.add(peer.node)
-        self._gone[peer.node] = Gone(peer.certificate, peer.endpoint, peer.version, last_received)
-        if len(self._gone) > MAX_GONE_NODES:
-            first = next(iter(self._gone))
-            del self._gone[first]
-            self._untaken.discard(first)
+        gone = Gone(peer.certificate, peer.endpoint, peer.version, last_received)
+        first = self._gone.put(peer.node, gone)
+        if first is not None:
+            self._untaken.discard(first[0])
 
     def take_gone(self) -> list[Gone]:
         """The nodes whose link has ended since the last call, and has not come back."""
