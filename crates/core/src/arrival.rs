@@ -23,7 +23,6 @@ use crate::fingerprints::Probe;
 use crate::forward::NO_PATH;
 use crate::forwarding_tables::ForwardingTables;
 use crate::fragment::Arrived;
-use crate::frame::never_crosses;
 use crate::frame_source::KnownSource;
 use crate::headers::{Frame, Headers};
 use crate::history::Replay;
@@ -338,8 +337,7 @@ impl ForwardingTables {
             }
             self.authenticated.check(frame)?;
         }
-        let crosses = if never_crosses(frame) { Err(Reason::FrameNeverCrosses) } else { Ok(()) };
-        let checked = crosses.and_then(|()| self.certified.check_frame(frame, origin.root, &mut recent.source));
+        let checked = self.certified.check_frame(frame, origin.root, &mut recent.source);
         checked.inspect_err(|reason| self.refusals.note(origin.root, *reason))
     }
 

@@ -31,6 +31,7 @@ const BROADCAST: Mac = [0xFF; 6];
 const BEACON_GROUP: Mac = [0x03, 0x54, 0x43, 0x00, 0x00, 0x01];
 /// The group of their copies in IPv4: that of experiments on a link (RFC 4727 section 2.4.2).
 const BEACON_GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 254);
+const BEACON_MAC_V4: Mac = [0x01, 0x00, 0x5E, 0, 0, 254];
 
 /// The way of a frame, before any table is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,9 +100,11 @@ impl FrameFacts {
 /// IGMP, MLD, Multicast Router Discovery and beacons stay on their LAN: no node sends one to another.
 #[inline(always)]
 pub(crate) fn never_crosses(frame: &Frame<'_>) -> bool {
+    let Some(to) = frame.destination() else { return false };
     match frame.ip() {
-        Some(ip) => ip.is_membership() || ip.is_router_discovery() || ip.is_beacon(),
-        None => frame.headers.ethertype == ETHERTYPE_BEACON && frame.destination() == Some(BEACON_GROUP),
+        Some(ip) if to[0] & 1 == 0 => ip.is_membership(),
+        Some(ip) => ip.is_membership() || ip.is_router_discovery() || (to == BEACON_MAC_V4 && ip.is_beacon()),
+        None => frame.headers.ethertype == ETHERTYPE_BEACON && to == BEACON_GROUP,
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::broadcast_signature::PublicKey;
 use crate::datagram::{array_at, u16_at};
+use crate::frame::never_crosses;
 use crate::headers::{ipv6, Fragmentation, Frame, Mac};
 use crate::iana::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_SERVICE_VLAN, ETHERTYPE_VLAN};
 use crate::iana::{NEIGHBOR_ADVERTISEMENT, NEIGHBOR_SOLICITATION, ROUTER_SOLICITATION};
@@ -178,7 +179,7 @@ impl CertifiedNodes {
 }
 
 impl CertifiedNodes {
-    /// Refuses a frame that cannot be of this node, or that it may not send. `last`: the source that was found right last in the
+    /// Refuses a frame that cannot be of this node, or that it may not send, or that never leaves its LAN. `last`: the source that was found right last in the
     /// same batch.
     #[inline(always)]
     pub(crate) fn check_frame(
@@ -188,6 +189,9 @@ impl CertifiedNodes {
         last: &mut Option<KnownSource>,
     ) -> Result<(), Reason> {
         let Some(mac) = frame.source() else { return Err(Reason::FrameShort) };
+        if never_crosses(frame) {
+            return Err(Reason::FrameNeverCrosses);
+        }
         let (ethertype, network) = behind_tags(frame);
         let source = FrameSource { node, mac, sender: Sender::of(frame.bytes, ethertype, network) };
         if last.as_ref().is_none_or(|known| known.source != source) {

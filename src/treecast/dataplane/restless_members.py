@@ -25,10 +25,11 @@ class RestlessMembers:
         self._drops = drops
         self._left: BoundedTable[tuple[Flow | None, NodeIndex], LastMinute] = BoundedTable(MAX_RESTLESS_MEMBERS)
 
-    def left(self, now: Instant, flow: Flow | None, node: NodeIndex) -> None:
-        """A member left the flow's tree."""
-        times = self._left.get((flow, node)) or LastMinute()
-        self._left.put((flow, node), times)
-        times.add(now, 1)
-        if times.total > USUAL:
-            self._drops.note_of(node, KEYS_MADE_ANEW, times.total if times.total == USUAL + 1 else 1)
+    def left(self, now: Instant, flow: Flow | None, *nodes: NodeIndex) -> None:
+        """Members left the flow's tree."""
+        for node in sorted(nodes):
+            times = self._left.get((flow, node)) or LastMinute()
+            self._left.put((flow, node), times)
+            times.add(now, 1)
+            if times.total > USUAL:
+                self._drops.note_of(node, KEYS_MADE_ANEW, times.total if times.total == USUAL + 1 else 1)

@@ -90,8 +90,7 @@ class RootTrees:
             return
         if members is None:
             if tree is not None:
-                for node in sorted(tree.members):
-                    self._restless.left(now, flow, node)
+                self._restless.left(now, flow, *tree.members)
                 self._remove(tree)
             return
         if tree is None and len(self._trees) >= MAX_ROOT_TREES and not self._makes_room(now, members):
@@ -103,11 +102,12 @@ class RootTrees:
         if tree is None:
             tree = self._create(now, flow)
         staying = set(members)
-        for node in sorted(tree.members - staying):
+        leaving = tree.members - staying
+        self._restless.left(now, flow, *leaving)
+        for node in sorted(leaving):
             tree.silence.pause(now, node)
             tree.leave(node)
             self.offers.end(tree.stream, node)
-            self._restless.left(now, flow, node)
         for node in sorted(staying - tree.members):
             tree.join(node)
             if tree.hands_out_keys:
@@ -130,10 +130,7 @@ class RootTrees:
         return flow is not None
 
     def refused(self, now: Instant, command: TreeCommand) -> None:
-        """The data plane has not done it: the tree is taken back whole, and made anew when the table has space.
-
-        Until then its frames are dropped there, and counted (``no_subscriber``, ``no_broadcast_tree``).
-        """
+        """The data plane has not done it: the tree is taken back whole, and made anew when the table has space."""
         tree = self._by_id.get(command.stream)
         if tree is not None:  # else it was taken back already
             self._take_back(now, tree)
@@ -279,9 +276,8 @@ class RootTrees:
         return earliest(self._renewals.next(), self.offers.next_deadline(), waiting, self._planning.next_deadline())
 
     def _create(self, now: Instant, flow: Flow | None) -> RootTree:
-        if flow is BROADCAST:
-            stream = BROADCAST_STREAM
-        else:
+        stream = BROADCAST_STREAM
+        if flow is not BROADCAST:
             self._last_stream = stream = StreamId(self._last_stream + 1)
         key = SenderKey(*self._new_key(), RootEvent.TREE_CREATED)
         authenticated = flow is not None and is_of_any(flow, self._authenticated)
@@ -303,9 +299,8 @@ class RootTrees:
         self.commands.append(RemoveTree(tree.stream))
 
     def _replace_key_if_due(self, now: Instant, tree: RootTree) -> None:
-        """Begin with the next key: somebody who left was offered this one, or it is old.
-
-        Never while a key is pending: members that have taken that one need not keep the one in use beside a third.
+        """Begin with the next key: somebody who left was offered this one, or it is old. Never while a key is pending:
+        members that have taken that one need not keep the one in use beside a third.
         """
         if tree.next_key is None and tree.renewal is not None and now >= tree.renewal:
             self._begin_next_key(now, tree, after(now, ROTATION_LIMIT))

@@ -59,12 +59,11 @@ class Exchange:
     """State of one peer's. ``next_begin``: when this node may begin the next one; None before the link was reviewed.
 
     ``ended``: the number of the one whose secret this is, where this node has begun it. ``can``: both nodes know
-    exchanges; ``is_mine``: they are this node's to begin. ``plain_since``: since when the link goes without, though.
+    exchanges; ``is_mine``: they are this node's to begin.
     """
 
     can: bool = False
     is_mine: bool = False
-    plain_since: Instant | None = None
     secret: LinkSecret | None = None
     begun: Begun | None = None
     answered: Answered | None = None

@@ -22,7 +22,6 @@ from treecast.base.time import Instant, earliest
 from treecast.identity.certificate import CERTIFICATE_EXPIRED, Certificate
 from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys, is_renewal
 from treecast.identity.revocation import CERTIFICATE_REVOKED
-from treecast.links import plain_links
 from treecast.links.authentication import MetTwin
 from treecast.links.budgets import Budgets
 from treecast.links.clocks import clock_doubt, differing
@@ -189,7 +188,7 @@ class Links:
         yield from self._reachability.problems(now)
         yield from self._handshakes.refused.problems(now, self.where, self._targets.is_up, self._newest_name)
         yield from differing(now, self._wall_clock_ms(now), self._peers)
-        yield from plain_links.problems(now, self._peers)
+        yield from self._sessions.plain_links.problems(now)
 
     def cut(self, now: Instant, node: NodeIndex, reason: LinkEnd) -> list[LinkEvent]:
         """End the link."""

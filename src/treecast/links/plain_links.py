@@ -6,36 +6,43 @@ network, but people can. Read docs/protocol.md section 3 first: Hybrid sessions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, in_time
-from treecast.links.exchange import Exchange
 from treecast.links.peers import Peer
 
 NAMED_AFTER: Duration = 120.0
 """Two spells of ten repetitions, and the pause between: where half of all is lost an exchange succeeds by then."""
 
 
-def follow(now: Instant, exchange: Exchange, *, is_hybrid: bool) -> None:
-    """A session was confirmed: it is in use."""
-    if is_hybrid or not exchange.can:
-        exchange.plain_since = None
-    elif exchange.plain_since is None:
-        exchange.plain_since = now
+class PlainLinks:
+    """Since when each of them is one, and its peer's name. Bounded as peers are."""
 
+    def __init__(self) -> None:
+        self._since: dict[NodeIndex, tuple[Instant, str]] = {}
 
-def problems(now: Instant, peers: Iterable[Peer]) -> Iterator[Problem]:
-    """One for each link."""
-    for peer in peers:
-        since = peer.exchange.plain_since
-        if peer.up and since is not None and now - since >= NAMED_AFTER:
-            name = peer.certificate.name
-            yield Problem(
-                "link_not_hybrid",
-                name,
-                f"the link with {name} has been without an ML-KEM session for {in_time(now - since)}, though both "
-                f"nodes can have one: it works, but what they send each other for that is lost on the way, or somebody "
-                f"drops it to record what a quantum computer could read one day: see what is between the two; if "
-                f"nothing is, look for kem_ reasons in treecast status here and on {name}",
-            )
+    def follow(self, now: Instant, peer: Peer, *, is_hybrid: bool) -> None:
+        """A session with the peer was confirmed: it is in use."""
+        if is_hybrid or not peer.exchange.can:
+            self._since.pop(peer.node, None)
+        else:
+            self._since.setdefault(peer.node, (now, peer.certificate.name))
+
+    def forget(self, node: NodeIndex) -> None:
+        """The link has ended."""
+        self._since.pop(node, None)
+
+    def problems(self, now: Instant) -> Iterator[Problem]:
+        """One for each link."""
+        for since, name in self._since.values():
+            if now - since >= NAMED_AFTER:
+                yield Problem(
+                    "link_not_hybrid",
+                    name,
+                    f"the link with {name} has been without an ML-KEM session for {in_time(now - since)}, though both "
+                    f"nodes can have one: it works, but what they send each other for that is lost on the way, or "
+                    f"somebody drops it to record what a quantum computer could read one day: see what is between the "
+                    f"two; if nothing is, look for kem_ reasons in treecast status here and on {name}",
+                )

@@ -43,7 +43,7 @@ from treecast.links.peers import (
     is_silent,
     wants_handshake,
 )
-from treecast.links.plain_links import follow
+from treecast.links.plain_links import PlainLinks
 from treecast.links.reachability import Reachability
 from treecast.links.refusals import REVOKED_PAUSE
 from treecast.links.roster import Roster
@@ -102,6 +102,7 @@ class Sessions:
         self._finals: Timers[tuple[NodeIndex, int]] = Timers()
         """When FINAL of each session, of a node and an index, is repeated until the session is confirmed."""
         self.commands: list[Command] = exchanges.commands
+        self.plain_links = PlainLinks()
         self.paths = Paths(peers, self.commands, rng)
         self._events: list[LinkEvent] = []
         """Not returned yet: what a method has changed before it raised is returned by the next one."""
@@ -295,7 +296,7 @@ class Sessions:
     def _up(self, now: Instant, peer: Peer, session: Session) -> None:
         """A session with the peer was confirmed."""
         self._handshakes.refused.forget(peer.node)
-        follow(now, peer.exchange, is_hybrid=session.hybrid)
+        self.plain_links.follow(now, peer, is_hybrid=session.hybrid)
         if peer.up and not isinstance(session.way, InSession):
             self._events.append(LinkRemade(peer.node))
         if peer.take(PeerEvent.CONFIRMED):
@@ -306,6 +307,7 @@ class Sessions:
 
     def _down(self, now: Instant, peer: Peer, reason: LinkEnd, pause: Duration) -> None:
         self._peers.remove(peer.node)
+        self.plain_links.forget(peer.node)
         for session in peer.sessions:
             session.take(SessionEvent.DROPPED)
             self._finals.cancel((peer.node, session.index))

@@ -12,13 +12,15 @@ from ipaddress import ip_address
 from treecast.base.addresses import IPAddress
 from treecast.base.commands import CertifyNode
 from treecast.base.ids import NodeIndex
-from treecast.sim.frames import MAX_EXTENSION_HEADERS
+from treecast.sim.frames import MAX_EXTENSION_HEADERS, never_crosses
 
 TAGS = (b"\x81\x00", b"\x88\xa8")
 
 
 def why_refused(node: NodeIndex, frame: bytes, certified: Mapping[NodeIndex, CertifyNode]) -> str | None:
     """The reason for which a frame of this node is dropped, None for a right one."""
+    if never_crosses(frame):
+        return "frame_never_crosses"
     if not _may_be_of(node, frame, certified):
         return "source_of_another_node"
     group = routed_group(frame)

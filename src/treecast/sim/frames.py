@@ -104,6 +104,15 @@ def frame_kind(frame: bytes) -> FrameKind:
     return _to_many(destination, ethertype, packet, vlan)
 
 
+def never_crosses(frame: bytes) -> bool:
+    """Whether no node sends it to another: of what Python alone has, ARP and ND may go on."""
+    start = 18 if frame[12:14] == b"\x81\x00" else 14
+    ethertype, kind = int.from_bytes(frame[start - 2 : start], "big"), frame_kind(frame)
+    packet = _packet(ethertype, frame[start:])
+    is_of_neighbours = ethertype == 0x0806 or (packet is not None and 133 <= packet.icmpv6_type <= 137)
+    return kind.way is Way.NOWHERE and kind.shown and not is_of_neighbours
+
+
 def _to_one(ethertype: int, packet: _Packet | None, vlan: int) -> FrameKind:
     if packet is not None and (packet.is_membership or packet.icmpv6_type in {130, 131, 132, 143}):
         return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)

@@ -52,3 +52,13 @@ def test_a_link_whose_exchanges_are_dropped_is_named_at_both_ends_until_it_is_hy
     world.run_until(lambda: all_hybrid(nodes), EXCHANGES_PAUSE_S + WITHIN_S)
     world.run(2.0)
     assert [kinds(node) for node in nodes] == [[], []]
+
+
+def test_a_link_that_has_ended_is_not_named() -> None:
+    world = World(6)
+    nodes = mesh(world, 2)
+    drop(world, nodes, is_exchange)
+    world.run(NAMED_AFTER + 3.0)
+    nodes[1].stop()
+    world.run_until(lambda: not nodes[0].is_linked(nodes[1]), 20.0)
+    assert "link_not_hybrid" not in dict(kinds(nodes[0]))
