@@ -9,7 +9,7 @@ pub const ANCHOR_INTERVAL: u64 = 2048;
 /// The anchor of a key that came into use is not repeated any more when so many datagrams have followed: they say the same.
 pub const ANCHOR_DATAGRAMS: u64 = 64;
 
-const ANCHOR_LEN: usize = 4 + 4 + 4 + 4 + 8 + 2;
+const ANCHOR_LEN: usize = 4 + 4 + 4 + 4 + 8 + 2 + 8;
 
 /// The news, on a session, that a root has used a key's counters up to this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,9 @@ pub struct Anchor {
     pub counter: u64,
     /// For how long its root has used the key, in ms; 0 where it does not say.
     pub in_use_ms: u16,
+    /// The first counter of the key that the receiver gets by the tree: what is lower it had as copies; 0 where its root does not
+    /// say.
+    pub first_counter: u64,
 }
 
 impl Anchor {
@@ -33,7 +36,8 @@ impl Anchor {
             chunk.copy_from_slice(&word.to_be_bytes());
         }
         out[16..24].copy_from_slice(&self.counter.to_be_bytes());
-        out[24..].copy_from_slice(&self.in_use_ms.to_be_bytes());
+        out[24..26].copy_from_slice(&self.in_use_ms.to_be_bytes());
+        out[26..].copy_from_slice(&self.first_counter.to_be_bytes());
         out
     }
 
@@ -42,6 +46,7 @@ impl Anchor {
         let word = |offset| u32_at(body, offset).ok_or(Reason::InnerMalformed);
         let counter = u64_at(body, 16).ok_or(Reason::InnerMalformed)?;
         let tree = TreeName { root: word(0)?, stream: word(4)?, epoch: word(8)? };
-        Ok(Self { tree, key_id: word(12)?, counter, in_use_ms: u16_at(body, 24).unwrap_or(0) })
+        let (in_use_ms, first_counter) = (u16_at(body, 24).unwrap_or(0), u64_at(body, 26).unwrap_or(0));
+        Ok(Self { tree, key_id: word(12)?, counter, in_use_ms, first_counter })
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::anchor::Anchor;
 use crate::cookie::COOKIE_DATAGRAM_LEN;
 use crate::counters::Counter;
-use crate::datagram::{exact_u64, Inner, SessionHeader, TreeHeader, TreeName};
+use crate::datagram::{exact_u64, Inner, SessionHeader, TreeHeader};
 use crate::datagram::{COOKIE, INIT, INNER_LEN, KIND_TREE_STATE, MAX_CONTROL_LEN};
 use crate::datagram::{
     KIND_ANCHOR, KIND_BROADCAST, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME, KIND_HANDSHAKE,
@@ -30,6 +30,7 @@ use crate::opened::{opened_tree, session_frame, session_part};
 pub use crate::opened::{Opened, OpenedFrame, OpenedPart, Origin, Proof};
 use crate::path::Endpoint;
 use crate::reason::Reason;
+use crate::reverse_path::KnownPath;
 use crate::session::Session;
 use crate::tree_mark::{TreeMark, KIND_GRAFT, KIND_TICK};
 use crate::tree_state::TreeState;
@@ -64,8 +65,7 @@ pub type Relay = (Arc<DownstreamTree>, NextHops);
 pub struct Recent {
     pub(crate) session: Option<Arc<Session>>,
     tree: Option<Arc<DownstreamTree>>,
-    /// An address that datagrams of this tree may come from, and whether it is the parent's.
-    path: Option<(TreeName, SocketAddr, bool)>,
+    path: KnownPath,
     /// A source that frames of a node may have.
     pub(crate) source: Option<KnownSource>,
 }
@@ -136,9 +136,11 @@ impl ForwardingTables {
             }
             KIND_ANCHOR => {
                 let anchor = Anchor::parse(body)?;
-                let tree = self.downstream_trees.raise_anchor(session.peer, &anchor, now_ns);
+                let route_moves = session.path.route_moves();
+                let tree = self.downstream_trees.raise_anchor(session.peer, &anchor, route_moves, now_ns);
                 let next_hops = tree.map(|tree| tree.next_hops.load_full()).filter(|hops| !hops.is_empty());
-                Ok(next_hops.map_or(Received::Done, |hops| Received::Anchor(anchor, hops)))
+                let onwards = Anchor { first_counter: 0, ..anchor }; // that is a word to this node
+                Ok(next_hops.map_or(Received::Done, |hops| Received::Anchor(onwards, hops)))
             }
             KIND_TREE_STATE => self.add_state(TreeState::parse(session.peer, body)?, now_ns).map(|()| Received::Done),
             KIND_HANDSHAKE => self.receive_rekey(session, body, now_ns).map(|()| Received::Done),
@@ -235,23 +237,6 @@ impl ForwardingTables {
             *recent = self.downstream_trees.get(&header.tree);
         }
         recent.as_ref().ok_or(Reason::TreeUnknown)
-    }
-
-    /// Reverse path forwarding: a tree's datagrams come from parent or backup, by the address of its path. Whether from the parent.
-    fn check_path(
-        &self,
-        tree: &DownstreamTree,
-        source: SocketAddr,
-        known: &mut Option<(TreeName, SocketAddr, bool)>,
-    ) -> Result<bool, Reason> {
-        if let Some((_, _, of_parent)) = known.filter(|(name, from, _)| (*name, *from) == (tree.name, source)) {
-            return Ok(of_parent);
-        }
-        let is_at = |node: &&u32| self.sessions.peer(**node).is_some_and(|peer| peer.is_at(&source));
-        let from = tree.parents.iter().find(is_at).ok_or(Reason::TreeRpf)?;
-        let of_parent = *from == tree.parent;
-        *known = Some((tree.name, source, of_parent));
-        Ok(of_parent)
     }
 
     /// Is this node a relay of any tree?

@@ -1,6 +1,7 @@
 //! A stream of another root at a node of its trees: its keys, and which counters came, by whichever tree (docs/protocol.md
 //! sections 5 and 6). A subscriber has its sender keys, a relay the counters of what went on.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwapOption;
@@ -63,6 +64,8 @@ pub struct DownstreamStream {
     keys: ArcSwapOption<NewestKeys<MemberKey>>,
     /// The counters of datagrams that went on: who holds the tree key alone can mark these only.
     relayed: ArcSwapOption<NewestKeys<KeyCounters>>,
+    /// How often the route to the root had changed when that said last that the tree serves this node.
+    served_since: AtomicU32,
     /// Checks of broadcast's signatures.
     pub(crate) signatures: Option<Box<SignatureChecks>>,
     /// The epochs of the trees by which it comes here, the lower one first.
@@ -77,6 +80,7 @@ impl DownstreamStream {
             flow: OnceLock::new(),
             keys: ArcSwapOption::empty(),
             relayed: ArcSwapOption::empty(),
+            served_since: AtomicU32::new(u32::MAX),
             signatures: name.is_broadcast().then(Box::default),
             epochs: Mutex::default(),
         }
@@ -127,6 +131,22 @@ impl DownstreamStream {
         if let Some(known) = self.relayed.load().as_ref().and_then(|keys| keys.get(anchor.key_id)) {
             raise(known);
         }
+    }
+
+    /// Takes the root's word that the tree serves this node from a counter of a key on. `route_moves`: of the path to it.
+    pub(crate) fn serve(&self, anchor: &Anchor, route_moves: u32) {
+        self.served_since.store(route_moves, Ordering::Relaxed);
+        if let Some(key) = self.keys.load().as_ref().and_then(|keys| keys.get(anchor.key_id)) {
+            key.counters.raise_first(anchor.first_counter);
+        }
+        if let Some(known) = self.relayed.load().as_ref().and_then(|keys| keys.get(anchor.key_id)) {
+            known.raise_first(anchor.first_counter);
+        }
+    }
+
+    /// Has the root said so since its route changed last?
+    pub(crate) fn is_served_since(&self, route_moves: u32) -> bool {
+        self.served_since.load(Ordering::Relaxed) == route_moves
     }
 
     /// Marks a datagram that goes on as it came.

@@ -1,6 +1,6 @@
 //! Keys of a stream at a node of its trees: which counters are taken, and for how long (docs/protocol.md section 5).
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::key_steps::{MemberSteps, StepSecret};
@@ -22,7 +22,8 @@ pub const UNUSED_KEY_NS: u64 = 10_000_000_000;
 #[derive(Debug)]
 pub(crate) struct KeyCounters {
     key_id: u32,
-    first_counter: u64,
+    first_counter: AtomicU64,
+    had_copies: AtomicBool,
     anchor: AtomicU64,
     /// When it was taken; 0 at a relay.
     taken_ns: u64,
@@ -37,7 +38,8 @@ impl KeyCounters {
     pub(crate) fn new(key_id: u32, first_counter: u64, anchor: u64, taken_ns: u64) -> Self {
         Self {
             key_id,
-            first_counter,
+            first_counter: AtomicU64::new(first_counter),
+            had_copies: AtomicBool::new(false),
             anchor: AtomicU64::new(anchor),
             taken_ns,
             first_used_ns: AtomicU64::new(0),
@@ -50,9 +52,18 @@ impl KeyCounters {
         self.anchor.fetch_max(counter, Ordering::Relaxed);
     }
 
+    /// Takes the root's word that lower counters came as copies. Where some did under this key, the tree has not served this node
+    /// since it came into use, nor then under the one before, which is over.
+    pub(crate) fn raise_first(&self, counter: u64) {
+        self.first_counter.fetch_max(counter, Ordering::Relaxed);
+        if counter > 1 {
+            self.had_copies.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// May a datagram have this counter?
     pub(crate) fn admit(&self, counter: u64) -> Result<(), Reason> {
-        if counter < self.first_counter {
+        if counter < self.first_counter.load(Ordering::Relaxed) {
             return Err(Reason::TreeReplay);
         }
         if counter.saturating_sub(self.anchor.load(Ordering::Relaxed)) > AHEAD_OF_ANCHOR {
@@ -75,7 +86,8 @@ impl KeyCounters {
     pub(crate) fn seen(&self, low: u64, high: u64) -> u64 {
         let window = lock(&self.window);
         let is_fresh = |counter: u64| window.as_ref().is_none_or(|window| window.is_fresh(counter));
-        (low + 1..=high).filter(|counter| *counter < self.first_counter || !is_fresh(*counter)).count() as u64
+        let first_counter = self.first_counter.load(Ordering::Relaxed);
+        (low + 1..=high).filter(|counter| *counter < first_counter || !is_fresh(*counter)).count() as u64
     }
 
     /// Marks the counter of an authentic datagram.
@@ -103,7 +115,9 @@ impl KeyCounters {
     /// Is the key before this one over?
     fn has_ended_the_one_before(&self, now_ns: u64) -> bool {
         let since = |start_ns: u64, lasting_ns| start_ns != 0 && now_ns.saturating_sub(start_ns) >= lasting_ns;
-        since(self.first_used_ns.load(Ordering::Relaxed), PREVIOUS_KEY_NS) || since(self.taken_ns, UNUSED_KEY_NS)
+        self.had_copies.load(Ordering::Relaxed)
+            || since(self.first_used_ns.load(Ordering::Relaxed), PREVIOUS_KEY_NS)
+            || since(self.taken_ns, UNUSED_KEY_NS)
     }
 
     fn is_used(&self) -> bool {

@@ -126,9 +126,14 @@ impl Path {
         ProbedWay::Path(self.moves.load(Ordering::Acquire))
     }
 
+    /// How often its route has become another one, or none.
+    pub fn route_moves(&self) -> u32 {
+        self.route_moves.load(Ordering::Acquire)
+    }
+
     /// The way of a probe that is sent by the route next.
     pub fn probed_by_route(&self) -> ProbedWay {
-        ProbedWay::Route(self.route_moves.load(Ordering::Acquire))
+        ProbedWay::Route(self.route_moves())
     }
 
     /// A probe that went this way was answered.

@@ -1,6 +1,7 @@
 //! Trees rooted here: they seal for their members and offer them their keys (docs/protocol.md sections 5 and 6).
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -12,6 +13,7 @@ use crate::datagram::{tree_associated, DatagramLimit, Inner, StreamName, TreeHea
 use crate::datagram::{INNER_LEN, LARGEST_UNDERLAY_MTU, MAX_DATAGRAM_LEN, TREE_HEADER_LEN, TREE_OVERHEAD};
 pub use crate::hops::Hops;
 use crate::key_steps::StepSecret;
+use crate::newly_served::NewlyServed;
 use crate::reason::Reason;
 pub use crate::sender_key::{Generation, SenderKey};
 use crate::session::lock;
@@ -40,15 +42,13 @@ pub struct Members {
     /// The smallest MTU of the underlays of those that the tree serves.
     pub underlay_mtu: usize,
     generation: Arc<Generation>,
-    /// Next hops that were none before: they get an anchor first.
-    new_hops: Box<[u32]>,
-    has_new_hops: AtomicBool,
+    /// Nodes that the tree did not serve before get an anchor first.
+    pub newly_served: NewlyServed,
 }
 
 impl Members {
     fn new(hops: Hops, underlay_mtu: usize, generation: Arc<Generation>) -> Self {
-        let (new_hops, has_new_hops) = (Box::default(), AtomicBool::new(false));
-        Self { hops, underlay_mtu, generation, new_hops, has_new_hops }
+        Self { hops, underlay_mtu, generation, newly_served: NewlyServed::nobody() }
     }
 
     /// All that get a copy.
@@ -64,16 +64,6 @@ impl Members {
     /// The tree by which it goes.
     pub fn tree(&self) -> TreeName {
         self.generation.tree
-    }
-
-    /// The next hops that were none before.
-    pub fn new_hops(&self) -> &[u32] {
-        &self.new_hops
-    }
-
-    /// Do new next hops wait for their anchor?
-    fn is_expecting(&self) -> bool {
-        self.has_new_hops.load(Ordering::Relaxed)
     }
 }
 
@@ -139,29 +129,24 @@ impl RootTree {
     /// Other members, or others of them who hold the key. One writer at a time.
     pub(crate) fn set_members(&self, hops: Hops, underlay_mtu: usize) {
         let before = self.members.load();
-        // Those whose anchor did not go yet are new still.
-        let had = |hop: &u32| {
-            before.hops.next_hops.contains(hop) && !(before.is_expecting() && before.new_hops.contains(hop))
-        };
-        let new_hops: Box<[u32]> = hops.next_hops.iter().copied().filter(|hop| !had(hop)).collect();
-        let has_new_hops = AtomicBool::new(!new_hops.is_empty());
+        let served: HashSet<&u32> = before.hops.next_hops.iter().chain(&before.hops.beyond).collect();
+        let sealed = before.generation.key.sealed.load(Ordering::Relaxed);
+        let is_served = |node| served.contains(&node);
+        let newly_served = NewlyServed::new(&hops.next_hops, &hops.beyond, is_served, &before.newly_served, sealed);
         let members = Members::new(hops, underlay_mtu, before.generation.clone());
-        self.members.store(Arc::new(Members { new_hops, has_new_hops, ..members }));
+        self.members.store(Arc::new(Members { newly_served, ..members }));
     }
 
-    /// The anchor that is due before these members get more, and who gets it: now and then all next hops, else new ones.
-    pub fn anchor<'m>(&self, members: &'m Members) -> Option<(Anchor, &'m [u32])> {
+    /// The anchor that is due before these members get more, and who gets it, each with its first counter: now and then all next
+    /// hops, and who is served anew.
+    pub fn anchor<'m>(&self, members: &'m Members) -> (Anchor, impl Iterator<Item = (u32, u64)> + 'm) {
         let Generation { tree, key, .. } = &*members.generation;
         let (counter, last) = (key.sealed.load(Ordering::Relaxed), key.anchored.load(Ordering::Relaxed));
         let due = counter >= last + ANCHOR_INTERVAL
             && key.anchored.compare_exchange(last, counter, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        let new = members.is_expecting() && members.has_new_hops.swap(false, Ordering::Relaxed);
-        let hops = match (due, new) {
-            (true, _) => &members.hops.next_hops,
-            (_, true) => &members.new_hops,
-            _ => return None,
-        };
-        Some((Anchor { tree: *tree, key_id: key.key_id, counter, in_use_ms: 0 }, hops))
+        let all = if due { &*members.hops.next_hops } else { &[] };
+        let anchor = Anchor { tree: *tree, key_id: key.key_id, counter, in_use_ms: 0, first_counter: 0 };
+        (anchor, all.iter().map(|node| (*node, 0)).chain(members.newly_served.due(counter)))
     }
 
     /// How far the key is that came into use just now, and whom it serves: they learn from it that the one before is over, also
@@ -178,6 +163,14 @@ impl RootTree {
         let anchor = members.generation.anchor(now_ns);
         let is_of_next = members.generation.key.used_ns.load(Ordering::Relaxed) != 0;
         (is_of_next && anchor.counter < ANCHOR_DATAGRAMS).then_some((anchor, members))
+    }
+
+    /// The same for those that the tree serves anew, also where no datagram follows; None while the key in use is the first one, and
+    /// has sealed nothing.
+    pub fn anchor_anew(&self, now_ns: u64) -> Option<(Anchor, Arc<Members>)> {
+        let members = self.members.load_full();
+        let anchor = members.generation.anchor(now_ns);
+        (anchor.counter != 0).then_some((anchor, members)).or_else(|| self.anchor_again(now_ns))
     }
 
     /// Bytes of a datagram around its body.

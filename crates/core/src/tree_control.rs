@@ -74,6 +74,11 @@ impl ForwardingTables {
         tree.set_members(Hops { next_hops: next_hops.into(), routed: routed.into(), ..hops }, underlay_mtu);
     }
 
+    /// Our trees.
+    pub fn trees(&self) -> Vec<Arc<RootTree>> {
+        self.trees.values()
+    }
+
     /// The path of a node is another one, or it has none any more.
     pub(crate) fn set_members_anew(&self, node: u32) {
         for tree in self.trees.values() {

@@ -157,7 +157,7 @@ impl Forwarder {
             Command::RemoveSession { session } => tables.remove_session(session),
             Command::ForgetPeer { peer } => tables.forget_peer(peer),
             Command::SetNodeRoute { node, next_hop } => tables.set_node_route(node, next_hop)?,
-            Command::RemoveNodeRoute { node } => tables.remove_node_route(node),
+            Command::RemoveNodeRoute { node } => self.remove_node_route(node),
             Command::SetPath { peer, socket, endpoint } => {
                 tables.set_path(peer, self.endpoint(socket, endpoint)?, monotonic_ns());
             }

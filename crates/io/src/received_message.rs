@@ -80,7 +80,7 @@ impl<'s> ReceivedMessage<'s> {
                     Ok(None)
                 }
                 Received::Anchor(anchor, next_hops) => {
-                    self.underlay.send_anchor(self.tables, &anchor, &next_hops);
+                    self.underlay.send_anchor(self.tables, &anchor, next_hops.iter().map(|node| (*node, 0)));
                     Ok(None)
                 }
                 Received::Broadcast(header, tree, neighbour) => {

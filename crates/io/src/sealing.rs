@@ -93,9 +93,8 @@ impl Sealing<'_> {
 
     /// Members learn how far the key's counter is, where they must, before it goes on.
     fn send_anchor(&self, tree: &RootTree, members: &Members) {
-        if let Some((anchor, next_hops)) = tree.anchor(members) {
-            self.underlay.send_anchor(self.tables, &anchor, next_hops);
-        }
+        let (anchor, firsts) = tree.anchor(members);
+        self.underlay.send_anchor(self.tables, &anchor, firsts);
     }
 
     /// Each frame straight into the tx buffer, then sealed there, in datagrams that the others' underlays carry, too.

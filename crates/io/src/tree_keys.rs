@@ -3,7 +3,7 @@
 use std::io;
 
 use treecast_core::datagram::{KIND_SENDER_KEY, KIND_TREE_STATE};
-use treecast_core::root_tree::Hops;
+use treecast_core::root_tree::{Hops, Members};
 use treecast_core::table::Refused;
 use treecast_core::tree_control::TreeSecrets;
 use treecast_core::tree_state::TreePlace;
@@ -28,7 +28,7 @@ impl Forwarder {
         self.tables.use_key(stream, key_id)?;
         if let Some((tree, open)) = self.tables.tree(stream).zip(self.open_now()) {
             let (anchor, members) = tree.anchor_now(monotonic_ns());
-            open.underlay.send_anchor(&self.tables, &anchor, &members.hops.next_hops);
+            open.underlay.send_anchor(&self.tables, &anchor, all(&members));
         }
         Ok(())
     }
@@ -37,20 +37,30 @@ impl Forwarder {
     pub fn announce_key(&self, stream: u32) {
         if let Some((tree, open)) = self.tables.tree(stream).zip(self.open_now()) {
             if let Some((anchor, members)) = tree.anchor_again(monotonic_ns()) {
-                open.underlay.send_anchor(&self.tables, &anchor, &members.hops.next_hops);
+                open.underlay.send_anchor(&self.tables, &anchor, all(&members));
             }
         }
     }
 
-    /// Sets who gets what; who is served by it anew learns that the key is in use.
+    /// Sets who gets what; who is served by it anew learns from which counter on, and that the key is in use.
     pub fn set_tree_members(&self, stream: u32, hops: Hops) -> Result<(), Refused> {
         self.tables.set_tree_members(stream, hops)?;
         if let Some((tree, open)) = self.tables.tree(stream).zip(self.open_now()) {
-            if let Some((anchor, members)) = tree.anchor_again(monotonic_ns()) {
-                open.underlay.send_anchor(&self.tables, &anchor, members.new_hops());
+            if let Some((anchor, members)) = tree.anchor_anew(monotonic_ns()) {
+                open.underlay.send_anchor(&self.tables, &anchor, members.newly_served.known(anchor.counter));
             }
         }
         Ok(())
+    }
+
+    /// A node has its path again: it learns at once from which counters on trees serve it.
+    pub fn remove_node_route(&self, node: u32) {
+        self.tables.remove_node_route(node);
+        let Some(open) = self.open_now() else { return };
+        for (anchor, members) in self.tables.trees().iter().filter_map(|tree| tree.anchor_anew(monotonic_ns())) {
+            let firsts = members.newly_served.known(anchor.counter).filter(|(newly, _)| *newly == node);
+            open.underlay.send_anchor(&self.tables, &anchor, firsts);
+        }
     }
 
     /// Sends a sender key.
@@ -64,6 +74,11 @@ impl Forwarder {
         let body = self.tables.tree_state(stream, epoch, place)?;
         Ok(self.send_on(self.tables.session_to(peer), KIND_TREE_STATE, &body))
     }
+}
+
+/// The next hops; none of them is new.
+fn all(members: &Members) -> impl Iterator<Item = (u32, u64)> + '_ {
+    members.hops.next_hops.iter().map(|node| (*node, 0))
 }
 
 fn fresh_secrets() -> io::Result<TreeSecrets> {

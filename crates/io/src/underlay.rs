@@ -196,10 +196,17 @@ impl Underlay {
         }
     }
 
-    /// Sends an anchor to nodes; those without a session get nothing of its tree either.
-    pub fn send_anchor(&self, tables: &ForwardingTables, anchor: &Anchor, next_hops: &[u32]) {
-        for session in next_hops.iter().filter_map(|peer| tables.session_to(*peer).ok()) {
-            self.send_on(tables, &session, KIND_ANCHOR, &anchor.emit());
+    /// Sends an anchor to nodes, each with its first counter; those without a session get nothing of its tree either.
+    pub fn send_anchor(
+        &self,
+        tables: &ForwardingTables,
+        anchor: &Anchor,
+        firsts: impl IntoIterator<Item = (u32, u64)>,
+    ) {
+        for (peer, first_counter) in firsts {
+            if let Ok(session) = tables.session_to(peer) {
+                self.send_on(tables, &session, KIND_ANCHOR, &Anchor { first_counter, ..*anchor }.emit());
+            }
         }
     }
 

@@ -104,6 +104,15 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedFrom:
+    """The sender's word that its tree serves the receiver from this counter of a key on. Lower ones came as copies."""
+
+    stream: StreamId
+    key_id: KeyId
+    first_counter: int
+
+
+@dataclass(frozen=True, slots=True)
 class TreeDatagram:
     root: NodeIndex
     stream: StreamId
@@ -128,6 +137,7 @@ KEY_BYTES = 52
 """A sender key; its context is beside it."""
 STATE_BYTES = 50
 """A tree key and the rest; its children are beside it."""
+ANCHOR_BYTES = 34
 MARK_BYTES = 4 + 4 + 4 + 8
 """A graft, or a backup's tick."""
 CHILD_BYTES = 4
@@ -151,6 +161,8 @@ def kind_and_bytes(datagram: object) -> tuple[str, int]:
             return "key", SESSION_BYTES + KEY_BYTES + len(context)
         case SessionDatagram(body=TreeState() as state):
             return "tree", SESSION_BYTES + STATE_BYTES + CHILD_BYTES * len(state.below)
+        case SessionDatagram(body=ServedFrom()):
+            return "tree", SESSION_BYTES + ANCHOR_BYTES
         case SessionDatagram(body=Graft()):
             return "graft", SESSION_BYTES + MARK_BYTES
         case SessionDatagram(body=Tick()):

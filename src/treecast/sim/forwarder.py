@@ -24,6 +24,7 @@ from treecast.sim.datagrams import (
     PathChallenge,
     Probe,
     Rekey,
+    ServedFrom,
     SessionDatagram,
     Tick,
     TreeDatagram,
@@ -35,10 +36,11 @@ from treecast.sim.frame_sources import permits
 from treecast.sim.frames import Way, frame_kind
 from treecast.sim.handshake import ModelHandshake
 from treecast.sim.own_source import under_own_mac
+from treecast.sim.root_tree import RootTree
 from treecast.sim.sending import HOP_LIMIT
 from treecast.sim.sessions import ModelSession
 from treecast.sim.signatures import MADE_PER_S
-from treecast.sim.tables import DownstreamStream, RootTree
+from treecast.sim.tables import DownstreamStream
 from treecast.sim.tree_reception import TreeReception
 
 KEY_DATAGRAMS = 2**25
@@ -131,6 +133,8 @@ class ModelForwarder(TreeReception):
         if is_signed and not self.made.take(self.underlay.now):
             self._refuse(self.me, "broadcast_signature_rate")
             return
+        for peer, first_counter in tree.newly_served(next_hops):
+            self._seal(peer, ServedFrom(stream, tree.key_id, first_counter))
         tree.sealed += 1
         datagram = TreeDatagram(self.me, stream, tree.epoch, tree.key_id, tree.sealed, frame)
         self._send_to_children(next_hops, replace(datagram, signed_by=self.signing_key) if is_signed else datagram)
@@ -180,11 +184,12 @@ class ModelForwarder(TreeReception):
                 self._seal_back(session, source, brought_by, PathChallenge(value, response=True))
             case PathChallenge(value):
                 self._path_answered(session.peer, datagram.receiver_index, value)
-            case Key(stream, key_id, context):
-                self.pending_offers.add((session.peer, stream, key_id))
-                self.raise_event(e.KeyOffered(session.peer, stream, key_id, context))
+            case Key() as key:
+                self._receive_offer(session.peer, key)
             case TreeState() as state:
                 self._receive_state(session.peer, state)
+            case ServedFrom() as served:
+                self._receive_served(session.peer, served)
             case Graft() as graft:
                 self.receive_graft(session.peer, graft, is_direct=source is not None)
             case Tick():
@@ -227,6 +232,10 @@ class ModelForwarder(TreeReception):
             return "forward_hop_limit"
         next_hop = self._next_hop(forward.destination)
         return "forward_no_route" if next_hop == neighbour or self._neighbour(next_hop) is None else None
+
+    def _receive_offer(self, root: NodeIndex, key: Key) -> None:
+        self.pending_offers.add((root, key.stream, key.key_id))
+        self.raise_event(e.KeyOffered(root, key.stream, key.key_id, key.context))
 
     def _receive_state(self, root: NodeIndex, state: TreeState) -> None:
         if self.me in (state.parent, state.backup, *state.below):

@@ -25,42 +25,13 @@ from treecast.base.path_commands import SetPeerUnderlayMtu
 from treecast.sim.datagrams import ReplayWindow, TreeState
 from treecast.sim.frame_sources import routed_group, why_refused
 from treecast.sim.frames import Way, frame_kind
+from treecast.sim.root_tree import RootTree
 
 StreamName = tuple[NodeIndex, StreamId]
 """Root and stream: what a stream is called on other nodes than its root."""
 
 KEPT = 2
 """A stream's two highest keys and the trees of its two highest epochs are kept."""
-
-
-@dataclass(slots=True)
-class RootTree:
-    """A tree that begins at this node."""
-
-    epoch: TreeEpoch
-    key_id: KeyId
-    waiting: tuple[KeyId, TreeEpoch] | None = None
-    """The key that is to follow, and its tree's epoch."""
-    next_hops: tuple[NodeIndex, ...] = ()
-    replicate: tuple[NodeIndex, ...] = ()
-    used: bool = False
-    taken: int = 0
-    sealed: int = 0
-    """Datagrams under the key in use."""
-    wear_reports: int = 0
-    """Reports of the wear of the key in use."""
-
-    @property
-    def key_ids(self) -> set[KeyId]:
-        """The key in use, and the one that waits."""
-        return {self.key_id} if self.waiting is None else {self.key_id, self.waiting[0]}
-
-    def key_of(self, epoch: TreeEpoch) -> KeyId:
-        """The key of that tree's datagrams; KeyError where there is none."""
-        of = {self.epoch: self.key_id}
-        if self.waiting is not None:
-            of[self.waiting[1]] = self.waiting[0]
-        return of[epoch]
 
 
 @dataclass(slots=True)
@@ -73,6 +44,17 @@ class DownstreamStream:
     trees: dict[TreeEpoch, TreeState] = field(default_factory=dict)
     opened: dict[KeyId, ReplayWindow] = field(default_factory=dict)
     relayed: dict[KeyId, ReplayWindow] = field(default_factory=dict)
+    firsts: dict[KeyId, int] = field(default_factory=dict)
+    """The first counter that came by the tree, where the root has said it."""
+    served_since: int = -1
+    """How often the route to the root had changed when it said so last."""
+
+    def serve(self, key_id: KeyId, first_counter: int, route_moves: int) -> None:
+        """Take the root's word: copies under a key end those before it."""
+        self.served_since = route_moves
+        self.firsts[key_id] = max(first_counter, self.firsts.get(key_id, 0))
+        if first_counter > 1:
+            self.keys[:] = [key for key in self.keys if key >= key_id]
 
     def accept_key(self, key_id: KeyId, flow: KeyFlow | None) -> None:
         self.flow = self.flow or flow
@@ -273,7 +255,7 @@ def _(command: c.UseKey, tables: ForwardingTables) -> None:
         if tree.waiting is None or tree.waiting[0] != command.key_id:
             raise KeyError(command.key_id)
         (tree.key_id, tree.epoch), tree.waiting = tree.waiting, None
-        tree.sealed, tree.wear_reports = 0, 0
+        tree.sealed, tree.wear_reports, tree.firsts = 0, 0, {}
 
 
 @_write.register

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from treecast.base.addresses import Endpoint
 from treecast.base.flows import KeyFlow
 from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex
-from treecast.sim.datagrams import ReplayWindow, TreeDatagram
+from treecast.sim.datagrams import ReplayWindow, ServedFrom, TreeDatagram
 from treecast.sim.repair import Repair
 from treecast.sim.signatures import SignatureChecks
 from treecast.sim.tables import DownstreamStream
@@ -65,6 +65,17 @@ class TreeReception(Repair):
     def _has_sent(self, parent: NodeIndex, sender: Endpoint | NodeIndex) -> bool:
         return self.sessions.is_at(parent, sender) if isinstance(sender, Endpoint) else parent == sender
 
+    def _is_in_use(self, root: NodeIndex, stream: DownstreamStream, parent: NodeIndex) -> bool:
+        """The path to a parent; the root may know before this node that it is again."""
+        if parent not in self.node_routes:
+            return True
+        return parent == root and stream.served_since == self.sessions.path(parent).route_moves
+
+    def _receive_served(self, root: NodeIndex, served: ServedFrom) -> None:
+        stream = self.streams.get((root, served.stream))
+        if stream is not None:
+            stream.serve(served.key_id, served.first_counter, self.sessions.path(root).route_moves)
+
     def _receive_tree(self, datagram: TreeDatagram, sender: Endpoint | NodeIndex) -> None:
         """``sender``: the neighbour whose session it came in, else the address."""
         neighbour = None if isinstance(sender, Endpoint) else sender
@@ -73,7 +84,10 @@ class TreeReception(Repair):
         if state is None:
             self.drops["tree_unknown"] += 1
             return
-        if not any(self._has_sent(parent, sender) for parent in (state.parent, state.backup)):
+        above = [node for node in (state.parent, state.backup) if self._has_sent(node, sender)]
+        if neighbour is None:
+            above = [node for node in above if self._is_in_use(datagram.root, stream, node)]
+        if not above:
             self._refuse(neighbour, "tree_rpf")
             return
         if datagram.key_id != state.key_id:
@@ -84,8 +98,10 @@ class TreeReception(Repair):
             return
         name = (datagram.root, datagram.stream, datagram.epoch)
         if neighbour is None:
-            of_parent = self._has_sent(state.parent, sender)
-            self.note_arrival(name, state, of_parent=of_parent)
+            self.note_arrival(name, state, of_parent=state.parent in above)
+        if datagram.counter < stream.firsts.get(datagram.key_id, 0):
+            self.drops["tree_replay"] += 1
+            return
         if state.relays:
             if not self._is_fresh(stream.relayed, datagram.key_id, datagram.counter):
                 return

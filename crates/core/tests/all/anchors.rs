@@ -7,24 +7,25 @@ use treecast_core::anchor::{Anchor, ANCHOR_DATAGRAMS, ANCHOR_INTERVAL};
 use treecast_core::arrival::{Received, Recent};
 use treecast_core::datagram::{TreeName, KIND_ANCHOR};
 use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::newly_served::LAST_WORD;
 use treecast_core::reason::Reason;
-use treecast_core::root_tree::{Hops, SenderKey};
+use treecast_core::root_tree::{Hops, RootTree, SenderKey};
 use treecast_core::tree_state::TreePlace;
 use zeroize::Zeroizing;
 
-const NAME: TreeName = TreeName { root: 1, stream: 5, epoch: EPOCH };
-const FRAME: &[u8] = &[7; 60];
+pub(crate) const NAME: TreeName = TreeName { root: 1, stream: 5, epoch: EPOCH };
+pub(crate) const FRAME: &[u8] = &[7; 60];
 /// Half a window, as in docs/protocol.md.
 const AHEAD: u64 = 16_384;
 
 /// Node 2 is a member of a tree of node 1; node 3 has its keys too: `forge` seals with them.
-struct Members {
-    root: ForwardingTables,
-    member: ForwardingTables,
+pub(crate) struct Members {
+    pub(crate) root: ForwardingTables,
+    pub(crate) member: ForwardingTables,
 }
 
 impl Members {
-    fn new(place: TreePlace) -> Self {
+    pub(crate) fn new(place: TreePlace) -> Self {
         let (root, member) = (tables(1), tables(2));
         join(&root, &member, 10, Aead::Aes256Gcm);
         tree(&root, &member, 5, place);
@@ -32,21 +33,28 @@ impl Members {
     }
 
     /// A datagram of the root.
-    fn genuine(&self) -> Vec<u8> {
+    pub(crate) fn genuine(&self) -> Vec<u8> {
         seal_tree(&self.root.tree(5).unwrap(), FRAME)
     }
 
     /// As the member takes it.
-    fn take(&self, datagram: &[u8]) -> Result<Vec<u8>, Reason> {
+    pub(crate) fn take(&self, datagram: &[u8]) -> Result<Vec<u8>, Reason> {
         receive_tree(&self.member, datagram)
     }
 
     /// The root's anchor, on its session.
     fn anchor(&self, counter: u64) {
         let session = self.root.session_to(2).unwrap();
-        let anchor = Anchor { tree: NAME, key_id: KEY_ID, counter, in_use_ms: 0 };
+        let anchor = Anchor { tree: NAME, key_id: KEY_ID, counter, in_use_ms: 0, first_counter: 0 };
         assert_eq!(receive(&self.member, &seal(&session, KIND_ANCHOR, &anchor.emit()), endpoint(1)), Ok(None));
     }
+}
+
+/// The counter of the anchor that is due at a root before its next datagram, and who gets it, each with its first counter.
+pub(crate) fn due(root: &RootTree) -> Option<(u64, Vec<(u32, u64)>)> {
+    let members = root.members.load_full();
+    let (anchor, firsts) = root.anchor(&members);
+    Some((anchor.counter, firsts.collect::<Vec<_>>())).filter(|(_, firsts)| !firsts.is_empty())
 }
 
 /// A datagram of who holds the tree's keys, with any counter.
@@ -104,9 +112,9 @@ fn a_stream_goes_on_behind_its_anchors_and_waits_for_one_that_is_lost() {
     let root = members.root.tree(5).unwrap();
     let mut anchors = 0;
     for _ in 0..3 * AHEAD {
-        if let Some((anchor, next_hops)) = root.anchor(&root.members.load()) {
-            assert_eq!((anchor.counter % ANCHOR_INTERVAL, next_hops), (0, &[2][..]));
-            members.anchor(anchor.counter);
+        if let Some((counter, firsts)) = due(&root) {
+            assert_eq!((counter % ANCHOR_INTERVAL, firsts), (0, vec![(2, u64::from(counter == 0))]));
+            members.anchor(counter);
             anchors += 1;
         }
         assert_eq!(members.take(&members.genuine()), Ok(FRAME.to_vec()));
@@ -127,16 +135,18 @@ fn a_stream_goes_on_behind_its_anchors_and_waits_for_one_that_is_lost() {
 fn a_new_next_hop_and_no_other_gets_an_anchor_at_once() {
     let members = Members::new(leaf());
     let (tables, root) = (&members.root, members.root.tree(5).unwrap());
-    let anchor = || root.anchor(&root.members.load()).map(|(anchor, hops)| (anchor.counter, hops.to_vec()));
-    assert_eq!(anchor(), Some((0, vec![2])));
+    assert_eq!(due(&root), Some((0, vec![(2, 1)])));
     members.genuine();
-    assert_eq!(anchor(), None);
+    assert_eq!(due(&root), None);
+    for _ in 1..LAST_WORD {
+        assert_eq!(due(&root), None, "it had no copies");
+        members.genuine();
+    }
     tables.set_tree_members(5, Hops::new(&[2, 3], &[])).unwrap();
     tables.set_tree_members(5, Hops::new(&[2, 3, 4], &[])).unwrap();
-    assert_eq!(anchor(), Some((1, vec![3, 4])), "also who came before the anchor went");
-    assert_eq!(anchor(), None);
-    tables.set_tree_members(5, Hops::new(&[2, 3], &[])).unwrap();
-    assert_eq!(anchor(), None);
+    let first = LAST_WORD + 1;
+    assert_eq!(due(&root), Some((LAST_WORD, vec![(3, first), (4, first)])), "also who came before the anchor went");
+    assert_eq!(due(&root), None);
 }
 
 #[test]
@@ -144,7 +154,7 @@ fn an_anchor_is_taken_from_a_parent_only_and_sent_on_by_a_relay() {
     let members = Members::new(leaf());
     let other = tables(3);
     let (session, _) = join(&other, &members.member, 30, Aead::Aes256Gcm);
-    let anchor = Anchor { tree: NAME, key_id: KEY_ID, counter: 1 << 29, in_use_ms: 7 };
+    let anchor = Anchor { tree: NAME, key_id: KEY_ID, counter: 1 << 29, in_use_ms: 7, first_counter: 9 };
     receive(&members.member, &seal(&session, KIND_ANCHOR, &anchor.emit()), endpoint(3)).unwrap();
     assert_eq!(members.take(&forge(1 << 29)), Err(Reason::TreeAhead));
     let short = seal(&session, KIND_ANCHOR, &anchor.emit()[..23]);
@@ -153,14 +163,16 @@ fn an_anchor_is_taken_from_a_parent_only_and_sent_on_by_a_relay() {
     take_place(&members.root, &members.member, NAME, &place);
     let mut again = seal(&session, KIND_ANCHOR, &anchor.emit());
     match members.member.receive_session(&mut again, endpoint(3), NOW_NS, &mut Recent::default()) {
-        Ok(Received::Anchor(sent, next_hops)) => assert_eq!((sent, &**next_hops), (anchor, &[4][..])),
+        Ok(Received::Anchor(sent, next_hops)) => {
+            assert_eq!((sent, &**next_hops), (Anchor { first_counter: 0, ..anchor }, &[4][..]))
+        }
         other => panic!("an anchor for the next hops: {other:?}"),
     }
     assert!(members.take(&forge(1 << 29)).is_ok());
 }
 
 /// A further key, and the tree that is made with it, that the member holds and the root uses.
-fn rotate(members: &Members, key_id: u32) {
+pub(crate) fn rotate(members: &Members, key_id: u32) {
     let name = make_next(members, key_id);
     take_key(&members.root, &members.member, name, key_id);
     members.root.use_key(5, key_id).unwrap();
@@ -226,7 +238,7 @@ fn an_anchor_of_another_parent_ends_no_key_before_three_seconds_after_the_next_o
     let name = TreeName { epoch: EPOCH + KEY_ID + 1, ..NAME };
     take_place(&members.root, &members.member, name, &TreePlace { backup: 3, ..leaf() });
     let (session, _) = join(&tables(3), &members.member, 30, Aead::Aes256Gcm);
-    let anchor = Anchor { tree: name, key_id: KEY_ID + 1, counter: 0, in_use_ms: u16::MAX };
+    let anchor = Anchor { tree: name, key_id: KEY_ID + 1, counter: 0, in_use_ms: u16::MAX, first_counter: 0 };
     let sealed = seal(&session, KIND_ANCHOR, &anchor.emit());
     receive_at(&members.member, &sealed, endpoint(3), NOW_NS + 1_000_000_000).unwrap();
     let take = |datagram: &[u8], after_ns| receive_tree_at(&members.member, datagram, NOW_NS + after_ns);
@@ -245,7 +257,8 @@ fn an_anchor_is_repeated_of_a_next_key_only_and_until_datagrams_say_the_same() {
     members.root.set_tree_members(5, Hops::new(&[2, 3], &[])).unwrap();
     for counter in 0..ANCHOR_DATAGRAMS {
         let (anchor, of) = tree.anchor_again(NOW_NS + 70_000_000_000).unwrap();
-        assert_eq!((anchor.counter, anchor.in_use_ms, of.new_hops()), (counter, u16::MAX, &[3][..]));
+        assert_eq!((anchor.counter, anchor.in_use_ms), (counter, u16::MAX));
+        assert_eq!(of.newly_served.known(anchor.counter).collect::<Vec<_>>(), [(3, counter + 1)]);
         members.genuine();
     }
     assert_eq!(tree.anchor_again(NOW_NS).map(|(anchor, _)| anchor), None);
@@ -315,8 +328,8 @@ proptest! {
                     used.insert(*made_up);
                 }
             }
-            if let Some((anchor, _)) = root.anchor(&root.members.load()) {
-                members.anchor(anchor.counter);
+            if let Some((anchor, _)) = due(&root) {
+                members.anchor(anchor);
             }
             prop_assert_eq!(members.take(&members.genuine()).is_ok(), !used.contains(&counter));
         }

@@ -7,6 +7,7 @@ mod classify;
 mod codecs;
 mod common;
 mod cookies;
+mod copies;
 mod destinations;
 mod fairness;
 mod fingerprints;

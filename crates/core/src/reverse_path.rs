@@ -1,0 +1,42 @@
+//! Reverse path forwarding: whose datagrams of a tree are taken, by the address of its path (docs/protocol.md section 5).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::datagram::TreeName;
+use crate::downstream_tree::DownstreamTree;
+use crate::forwarding_tables::ForwardingTables;
+use crate::reason::Reason;
+use crate::session::Peer;
+
+/// An address that datagrams of this tree may come from, and whether it is the parent's.
+pub(crate) type KnownPath = Option<(TreeName, SocketAddr, bool)>;
+
+impl ForwardingTables {
+    /// A tree's datagrams come from parent or backup, by the address of its path. Whether from the parent.
+    pub(crate) fn check_path(
+        &self,
+        tree: &DownstreamTree,
+        source: SocketAddr,
+        known: &mut KnownPath,
+    ) -> Result<bool, Reason> {
+        if let Some((_, _, of_parent)) = known.filter(|(name, from, _)| (*name, *from) == (tree.name, source)) {
+            return Ok(of_parent);
+        }
+        let is_at = |node: &&u32| {
+            let peer = self.sessions.peer(**node).filter(|peer| peer.is_at(&source));
+            peer.is_some_and(|peer| self.is_in_use(tree, &peer))
+        };
+        let from = tree.parents.iter().find(is_at).ok_or(Reason::TreeRpf)?;
+        let of_parent = *from == tree.parent;
+        *known = Some((tree.name, source, of_parent));
+        Ok(of_parent)
+    }
+
+    /// Is the path to a parent in use? Where it is not, copies come by a neighbour, and anybody can write its address. The root may
+    /// know before this node that it is again, and say so.
+    fn is_in_use(&self, tree: &DownstreamTree, parent: &Arc<Peer>) -> bool {
+        let has_route = self.node_routes.get(parent.index).is_some();
+        !has_route || (parent.index == tree.name.root && tree.stream.is_served_since(parent.path.route_moves()))
+    }
+}
