@@ -123,6 +123,9 @@ impl ForwardingTables {
         let body = opened.plaintext.get(INNER_LEN..).unwrap_or_default();
         session.carried.add_came(inner.kind);
         let peer = session.peer;
+        if from == NO_PATH && [KIND_FRAME, KIND_FRAGMENT].contains(&inner.kind) {
+            session.path.note_frame_by_route();
+        }
         let received = match inner.kind {
             KIND_FRAME => session_frame(inner, body.len(), session.peer).map(Received::Opened),
             KIND_FRAGMENT => session_part(inner, body, session.index, session.peer).map(Received::Opened),
@@ -136,8 +139,8 @@ impl ForwardingTables {
             }
             KIND_ANCHOR => {
                 let anchor = Anchor::parse(body)?;
-                let route_moves = session.path.route_moves();
-                let tree = self.downstream_trees.raise_anchor(session.peer, &anchor, route_moves, now_ns);
+                let routes_set = session.path.routes_set();
+                let tree = self.downstream_trees.raise_anchor(session.peer, &anchor, routes_set, now_ns);
                 let next_hops = tree.map(|tree| tree.next_hops.load_full()).filter(|hops| !hops.is_empty());
                 let onwards = Anchor { first_counter: 0, ..anchor }; // that is a word to this node
                 Ok(next_hops.map_or(Received::Done, |hops| Received::Anchor(onwards, hops)))
@@ -218,7 +221,7 @@ impl ForwardingTables {
             return Err(Reason::TreeUnwrapped);
         }
         let tree = self.downstream_tree(&header, &mut recent.tree)?;
-        let of_parent = self.check_path(tree, source, &mut recent.path)?;
+        let of_parent = self.check_path(tree, source, now_ns, &mut recent.path)?;
         tree.verify(&header, datagram)?;
         self.note_arrival(tree, of_parent, now_ns);
         Ok((header, tree))
@@ -259,7 +262,7 @@ impl ForwardingTables {
         if !tree.relays() || header.tree.root == self.node_index {
             return None;
         }
-        let expected = self.check_path(&tree, source, &mut recent.path);
+        let expected = self.check_path(&tree, source, now_ns, &mut recent.path);
         let authentic = expected.and_then(|of_parent| tree.verify(&header, datagram).map(|()| of_parent));
         let fresh = authentic.and_then(|of_parent| {
             self.note_arrival(&tree, of_parent, now_ns);

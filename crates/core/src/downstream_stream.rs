@@ -64,7 +64,7 @@ pub struct DownstreamStream {
     keys: ArcSwapOption<NewestKeys<MemberKey>>,
     /// The counters of datagrams that went on: who holds the tree key alone can mark these only.
     relayed: ArcSwapOption<NewestKeys<KeyCounters>>,
-    /// How often the route to the root had changed when that said last that the tree serves this node.
+    /// How often the root had got a route when that said last that the tree serves this node.
     served_since: AtomicU32,
     /// Checks of broadcast's signatures.
     pub(crate) signatures: Option<Box<SignatureChecks>>,
@@ -133,9 +133,9 @@ impl DownstreamStream {
         }
     }
 
-    /// Takes the root's word that the tree serves this node from a counter of a key on. `route_moves`: of the path to it.
-    pub(crate) fn serve(&self, anchor: &Anchor, route_moves: u32) {
-        self.served_since.store(route_moves, Ordering::Relaxed);
+    /// Takes the root's word that the tree serves this node from a counter of a key on. `routes_set`: of the path to it.
+    pub(crate) fn serve(&self, anchor: &Anchor, routes_set: u32) {
+        self.served_since.store(routes_set, Ordering::Relaxed);
         if let Some(key) = self.keys.load().as_ref().and_then(|keys| keys.get(anchor.key_id)) {
             key.counters.raise_first(anchor.first_counter);
         }
@@ -145,8 +145,8 @@ impl DownstreamStream {
     }
 
     /// Has the root said so since its route changed last?
-    pub(crate) fn is_served_since(&self, route_moves: u32) -> bool {
-        self.served_since.load(Ordering::Relaxed) == route_moves
+    pub(crate) fn is_served_since(&self, routes_set: u32) -> bool {
+        self.served_since.load(Ordering::Relaxed) == routes_set
     }
 
     /// Marks a datagram that goes on as it came.

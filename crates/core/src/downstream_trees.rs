@@ -86,20 +86,20 @@ impl DownstreamTrees {
         Ok(())
     }
 
-    /// Takes an anchor that a node sent, if it is a parent on that tree, or its root: the tree. `route_moves`: of the path to that
+    /// Takes an anchor that a node sent, if it is a parent on that tree, or its root: the tree. `routes_set`: of the path to that
     /// node.
     pub(crate) fn raise_anchor(
         &self,
         from: u32,
         anchor: &Anchor,
-        route_moves: u32,
+        routes_set: u32,
         now_ns: u64,
     ) -> Option<Arc<DownstreamTree>> {
         let of_root = from == anchor.tree.root;
         let tree = self.trees.get(&anchor.tree).filter(|tree| of_root || tree.parents.contains(&from))?;
         tree.stream.raise_anchor(anchor, of_root, now_ns);
         if of_root && anchor.first_counter != 0 {
-            tree.stream.serve(anchor, route_moves);
+            tree.stream.serve(anchor, routes_set);
         }
         Some(tree)
     }

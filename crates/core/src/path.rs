@@ -6,7 +6,7 @@
 //! what the last answer said.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -22,6 +22,8 @@ const NEWS: Rate = Rate { per_second: 1, burst: MAX_PATH_CANDIDATES as u32 };
 const NEWS_INTERVAL_NS: u64 = 1_000_000_000;
 /// How fine the time is of what came last: a datagram more in it writes nothing.
 const RECEIVED_GRAIN_NS: u64 = 100_000_000;
+/// Two nodes find that their path is there again at most so long one after the other: a turn of probes, and their reviews.
+const SETTLING_NS: u64 = 4_000_000_000;
 
 /// Where a peer is reached: through which of our sockets, at which address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,9 @@ pub struct Path {
     unanswered: AtomicU32,
     route_moves: AtomicU32,
     unanswered_by_route: AtomicU32,
+    routes_set: AtomicU32,
+    has_sent_by_route: AtomicBool,
+    settling_ns: AtomicU64,
     receipt: Mutex<Option<Receipt>>,
     received_by_route_ns: AtomicU64,
     received_ns: AtomicU64,
@@ -92,6 +97,9 @@ impl Path {
             unanswered: AtomicU32::new(0),
             route_moves: AtomicU32::new(0),
             unanswered_by_route: AtomicU32::new(0),
+            routes_set: AtomicU32::new(0),
+            has_sent_by_route: AtomicBool::new(false),
+            settling_ns: AtomicU64::new(0),
             receipt: Mutex::default(),
             received_by_route_ns: AtomicU64::new(0),
             received_ns: AtomicU64::new(now_ns),
@@ -126,14 +134,35 @@ impl Path {
         ProbedWay::Path(self.moves.load(Ordering::Acquire))
     }
 
-    /// How often its route has become another one, or none.
-    pub fn route_moves(&self) -> u32 {
-        self.route_moves.load(Ordering::Acquire)
+    /// How often the node has got a route.
+    pub fn routes_set(&self) -> u32 {
+        self.routes_set.load(Ordering::Relaxed)
+    }
+
+    /// The node has a route from now on.
+    pub fn route_set(&self) {
+        self.routes_set.fetch_add(1, Ordering::Relaxed);
+        self.has_sent_by_route.store(false, Ordering::Relaxed);
+        self.settling_ns.store(0, Ordering::Relaxed);
+    }
+
+    /// A frame of the node came by a neighbour: the node itself has a route, and may have it longer than this one.
+    pub fn note_frame_by_route(&self) {
+        self.has_sent_by_route.store(true, Ordering::Relaxed);
+    }
+
+    /// May the node still have its route, though this one has none any more?
+    pub fn is_settling(&self, now_ns: u64) -> bool {
+        if !self.has_sent_by_route.load(Ordering::Relaxed) {
+            return false;
+        }
+        let begun = self.settling_ns.compare_exchange(0, now_ns.max(1), Ordering::Relaxed, Ordering::Relaxed);
+        begun.is_ok() || begun.is_err_and(|since| now_ns.saturating_sub(since) < SETTLING_NS)
     }
 
     /// The way of a probe that is sent by the route next.
     pub fn probed_by_route(&self) -> ProbedWay {
-        ProbedWay::Route(self.route_moves())
+        ProbedWay::Route(self.route_moves.load(Ordering::Acquire))
     }
 
     /// A probe that went this way was answered.

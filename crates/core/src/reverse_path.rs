@@ -18,6 +18,7 @@ impl ForwardingTables {
         &self,
         tree: &DownstreamTree,
         source: SocketAddr,
+        now_ns: u64,
         known: &mut KnownPath,
     ) -> Result<bool, Reason> {
         if let Some((_, _, of_parent)) = known.filter(|(name, from, _)| (*name, *from) == (tree.name, source)) {
@@ -25,7 +26,7 @@ impl ForwardingTables {
         }
         let is_at = |node: &&u32| {
             let peer = self.sessions.peer(**node).filter(|peer| peer.is_at(&source));
-            peer.is_some_and(|peer| self.is_in_use(tree, &peer))
+            peer.is_some_and(|peer| self.is_in_use(tree, &peer, now_ns))
         };
         let from = tree.parents.iter().find(is_at).ok_or(Reason::TreeRpf)?;
         let of_parent = *from == tree.parent;
@@ -33,10 +34,14 @@ impl ForwardingTables {
         Ok(of_parent)
     }
 
-    /// Is the path to a parent in use? Where it is not, copies come by a neighbour, and anybody can write its address. The root may
-    /// know before this node that it is again, and say so.
-    fn is_in_use(&self, tree: &DownstreamTree, parent: &Arc<Peer>) -> bool {
+    /// Is the path to a parent in use at both ends? Where it is not, copies come by a neighbour, and anybody can write its address.
+    /// The root says when it is again, which it may know before this node, or after it.
+    fn is_in_use(&self, tree: &DownstreamTree, parent: &Arc<Peer>, now_ns: u64) -> bool {
         let has_route = self.node_routes.get(parent.index).is_some();
-        !has_route || (parent.index == tree.name.root && tree.stream.is_served_since(parent.path.route_moves()))
+        if parent.index != tree.name.root {
+            return !has_route;
+        }
+        let is_copied = has_route || parent.path.is_settling(now_ns);
+        !is_copied || tree.stream.is_served_since(parent.path.routes_set())
     }
 }

@@ -18,6 +18,9 @@ impl ForwardingTables {
             return Err(Refused::Invalid);
         }
         self.node_routes.set(node, next_hop)?;
+        if let Some(peer) = self.sessions.peer(node) {
+            peer.path.route_set();
+        }
         self.route_changed(node);
         Ok(())
     }

@@ -205,7 +205,7 @@ class ModelForwarder(TreeReception):
             case TreeDatagram() as broadcast:
                 self._receive_broadcast(session.peer, broadcast, is_direct=source is not None)
             case ("frame", frame):
-                self._deliver(session.peer, frame)
+                self._receive_frame(session.peer, frame, is_direct=source is not None)
 
     def _receive_forward(self, neighbour: NodeIndex, forward: Forward, *, is_nested: bool) -> None:
         reason = self._why_not_forwarded(neighbour, forward, is_nested=is_nested)
@@ -232,6 +232,10 @@ class ModelForwarder(TreeReception):
             return "forward_hop_limit"
         next_hop = self._next_hop(forward.destination)
         return "forward_no_route" if next_hop == neighbour or self._neighbour(next_hop) is None else None
+
+    def _receive_frame(self, peer: NodeIndex, frame: object, *, is_direct: bool) -> None:
+        self.sessions.path(peer).has_sent_by_route |= not is_direct
+        self._deliver(peer, frame)
 
     def _receive_offer(self, root: NodeIndex, key: Key) -> None:
         self.pending_offers.add((root, key.stream, key.key_id))
@@ -309,7 +313,7 @@ class ModelForwarder(TreeReception):
                 self._probe(peer, self.fingerprints.own)
             case c.SetNodeRoute(node) | c.RemoveNodeRoute(node):
                 self.write(command)
-                self.sessions.route_changed(node)
+                self.sessions.route_changed(node, is_set=isinstance(command, c.SetNodeRoute))
             case c.SetFingerprint(fingerprint):
                 self.fingerprints.own = int.from_bytes(fingerprint, "big")
             case c.ForgetPeer(peer):

@@ -18,6 +18,8 @@ NEWS_INTERVAL_S = 1.0
 NEWS_PER_SECOND = 1
 NEWS_BURST = CANDIDATES
 LONG_AGO = Instant(0.0)
+SETTLING = 4.0
+"""Two nodes find that their path is there again at most so long one after the other, as in the real one."""
 
 
 @dataclass(slots=True)
@@ -46,6 +48,10 @@ class ModelPath:
     unanswered: int = 0
     """Turns since a probe on the path was answered."""
     route_moves: int = 0
+    routes_set: int = 0
+    has_sent_by_route: bool = False
+    """Since this node has got its route, the other one sent a frame by one of its own."""
+    settling_since: Instant | None = None
     unanswered_by_route: int = 0
     received_by_route_at: Instant = LONG_AGO
     receipt: RouteReceipt | None = None
@@ -78,6 +84,19 @@ class ModelPath:
             self.receipt, self.received_by_route_at = receipt, now
         else:
             self.unanswered, self.received_at = 0, now
+
+    def route_set(self) -> None:
+        """All goes by a neighbour from now on."""
+        self.routes_set += 1
+        self.has_sent_by_route, self.settling_since = False, None
+
+    def is_settling(self, now: Instant) -> bool:
+        """Whether the other node may still have its route, though this one has none any more."""
+        if not self.has_sent_by_route:
+            return False
+        if self.settling_since is None:
+            self.settling_since = now
+        return now - self.settling_since < SETTLING
 
     def route_changed(self) -> None:
         """Another route, or none: nothing is known of how it answers."""

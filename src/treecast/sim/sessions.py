@@ -80,9 +80,11 @@ class Sessions:
         if peer in self._paths:
             self._paths[peer].move(endpoint, now)
 
-    def route_changed(self, peer: NodeIndex) -> None:
+    def route_changed(self, peer: NodeIndex, *, is_set: bool) -> None:
         """Another route, or none."""
         if peer in self._paths:
+            if is_set:
+                self._paths[peer].route_set()
             self._paths[peer].route_changed()
 
     def is_at(self, peer: NodeIndex, endpoint: Endpoint) -> bool:

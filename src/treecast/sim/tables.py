@@ -47,11 +47,11 @@ class DownstreamStream:
     firsts: dict[KeyId, int] = field(default_factory=dict)
     """The first counter that came by the tree, where the root has said it."""
     served_since: int = -1
-    """How often the route to the root had changed when it said so last."""
+    """How often the root had got a route when it said so last."""
 
-    def serve(self, key_id: KeyId, first_counter: int, route_moves: int) -> None:
+    def serve(self, key_id: KeyId, first_counter: int, routes_set: int) -> None:
         """Take the root's word: copies under a key end those before it."""
-        self.served_since = route_moves
+        self.served_since = routes_set
         self.firsts[key_id] = max(first_counter, self.firsts.get(key_id, 0))
         if first_counter > 1:
             self.keys[:] = [key for key in self.keys if key >= key_id]

@@ -66,15 +66,17 @@ class TreeReception(Repair):
         return self.sessions.is_at(parent, sender) if isinstance(sender, Endpoint) else parent == sender
 
     def _is_in_use(self, root: NodeIndex, stream: DownstreamStream, parent: NodeIndex) -> bool:
-        """The path to a parent; the root may know before this node that it is again."""
-        if parent not in self.node_routes:
-            return True
-        return parent == root and stream.served_since == self.sessions.path(parent).route_moves
+        """The path to a parent, at both ends; the root says when it is again."""
+        has_route = parent in self.node_routes
+        if parent != root:
+            return not has_route
+        path = self.sessions.path(parent)
+        return not (has_route or path.is_settling(self.underlay.now)) or stream.served_since == path.routes_set
 
     def _receive_served(self, root: NodeIndex, served: ServedFrom) -> None:
         stream = self.streams.get((root, served.stream))
         if stream is not None:
-            stream.serve(served.key_id, served.first_counter, self.sessions.path(root).route_moves)
+            stream.serve(served.key_id, served.first_counter, self.sessions.path(root).routes_set)
 
     def _receive_tree(self, datagram: TreeDatagram, sender: Endpoint | NodeIndex) -> None:
         """``sender``: the neighbour whose session it came in, else the address."""

@@ -105,6 +105,10 @@ class Underlay:
         if self.duplication and self._rng.random() < self.duplication:
             self._send_once(source, destination, datagram)
 
+    def forge(self, source: Endpoint, destination: Endpoint, datagram: object) -> None:
+        """Deliver what somebody else sends under this source: it takes another way than what is cut or lost."""
+        self._deliver(source, destination, datagram)
+
     def _send_once(self, source: Endpoint, destination: Endpoint, datagram: object) -> None:
         delay = self._delay_between(source, destination) if self._delay_between else self.delay
         self.at(

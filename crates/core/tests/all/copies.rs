@@ -4,7 +4,8 @@ use crate::anchors::{due, rotate, Members, FRAME, NAME};
 use crate::common::*;
 use treecast_core::aead::Aead;
 use treecast_core::anchor::Anchor;
-use treecast_core::datagram::KIND_ANCHOR;
+use treecast_core::datagram::{KIND_ANCHOR, KIND_FRAME};
+use treecast_core::forward::NO_PATH;
 use treecast_core::newly_served::LAST_WORD;
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::Hops;
@@ -73,6 +74,26 @@ fn who_had_copies_takes_nothing_by_the_tree_while_it_has_a_route_until_its_root_
         assert_eq!(take(&members.genuine()), Err(Reason::TreeRpf), "that was before the path was lost again");
         members.member.remove_node_route(1);
         assert_eq!(take(&members.genuine()), Ok(()));
+    }
+}
+
+#[test]
+fn who_takes_its_path_again_before_its_root_does_waits_for_the_word_of_that_and_not_for_ever() {
+    for says_so in [true, false] {
+        let members = Members::new(leaf());
+        let take = |datagram: &[u8], now_ns| receive_tree_at(&members.member, datagram, NOW_NS + now_ns).map(|_| ());
+        members.member.set_node_route(1, 3).unwrap();
+        let copy = seal(&members.root.session_to(2).unwrap(), KIND_FRAME, FRAME);
+        assert_eq!(receive(&members.member, &copy, NO_PATH), Ok(Some(FRAME.to_vec())));
+        members.member.remove_node_route(1);
+        assert_eq!(take(&members.genuine(), 0), Err(Reason::TreeRpf), "copies go on");
+        assert_eq!(take(&members.genuine(), 3_999_999_999), Err(Reason::TreeRpf));
+        if says_so {
+            serve(&members, 3);
+        }
+        let came = take(&members.genuine(), 3_999_999_999);
+        assert_eq!(came, if says_so { Ok(()) } else { Err(Reason::TreeRpf) });
+        assert_eq!(take(&members.genuine(), 4_000_000_000), Ok(()));
     }
 }
 
