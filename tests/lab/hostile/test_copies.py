@@ -64,13 +64,17 @@ def slow_stream() -> Iterator[Hostility]:
         net.stop()
 
 
+def wait_tree_datagrams(speaker: Speaker, known: int) -> None:
+    wait_until(lambda: len(speaker.tree_datagrams) > known, LIMIT_S, "the speaker gets the stream")
+
+
 def send_on(hostility: Hostility, speaker: Speaker, count: int) -> list[bytes]:
     """So many of the tree's datagrams, each as the speaker gets it, to n2 under the address of n0."""
     root, _, victim = hostility.net.nodes
     taken = len(speaker.tree_datagrams)
     first = taken
     while taken < first + count:
-        wait_until(lambda known=taken: len(speaker.tree_datagrams) > known, LIMIT_S, "the speaker gets the stream")
+        wait_tree_datagrams(speaker, taken)
         come = speaker.tree_datagrams[taken:]
         hostility.forge("eve", victim, root, come)
         taken += len(come)
@@ -87,7 +91,7 @@ def test_who_has_copies_gets_no_frame_twice_by_the_tree_neither_then_nor_later(s
         speaker.join(session, GROUP)
         wait_key(session)
         wait_subscribed(root, "eve")
-        wait_until(lambda: len(speaker.tree_datagrams) > RATE_PPS, LIMIT_S, "the speaker gets the stream")
+        wait_tree_datagrams(speaker, RATE_PPS)
         cut_machines(root, victim)
         wait_until(lambda: via(root, victim) == via(victim, root) == between.name, LIMIT_S, "both have a route")
         wait_received(receiver, receiver.snapshot().received + RATE_PPS)
