@@ -203,9 +203,13 @@ proptest! {
             assert!((0..parents.len()).filter(staying).all(|node| without[node] == parents[node]));
             assert!(network.members.iter().all(|member| *member == left || without[*member as usize].is_some()));
             let again = keep(request, &without);
-            // A relay that had only this leaf below it went with it; a fresh plan has it again.
+            // A relay that had only this leaf below it went with it: the leaf may find no room then, or another node makes some. A
+            // fresh plan has the relay again.
             let parent = parents[left as usize].unwrap();
-            assert!(again.has(left) || (parent != 0 && without[parent as usize].is_none()));
+            if parent != 0 && without[parent as usize].is_none() {
+                return;
+            }
+            assert!(again.has(left));
             assert!((0..parents.len()).filter(staying).all(|node| again.parent(node as u32) == without[node]));
         });
     }
