@@ -35,6 +35,8 @@ PAYLOAD_BYTES = 1200
 COPIES = 2.2
 """So many datagrams leave the source for each that is sent, while a member joins and leaves: two, and its copies."""
 KEY_LIMIT_S = 60.0
+pytestmark = pytest.mark.alone
+"""A relay that stands still for a quarter of a second, on cores that others use, too, is planned around for a minute."""
 
 
 @pytest.fixture(scope="module")
