@@ -70,6 +70,8 @@ pub struct DownstreamStream {
     pub(crate) signatures: Option<Box<SignatureChecks>>,
     /// The epochs of the trees by which it comes here, the lower one first.
     pub(crate) epochs: Mutex<Vec<u32>>,
+    /// The highest epoch by which anything came.
+    newest_epoch: AtomicU32,
 }
 
 impl DownstreamStream {
@@ -83,7 +85,20 @@ impl DownstreamStream {
             served_since: AtomicU32::new(u32::MAX),
             signatures: name.is_broadcast().then(Box::default),
             epochs: Mutex::default(),
+            newest_epoch: AtomicU32::new(0),
         }
+    }
+
+    /// Something came by its tree of this epoch.
+    pub(crate) fn note_epoch(&self, epoch: u32) {
+        if self.newest_epoch.load(Ordering::Relaxed) < epoch {
+            self.newest_epoch.fetch_max(epoch, Ordering::Relaxed);
+        }
+    }
+
+    /// Has the root begun with a tree after this epoch's? Nothing more is to come by that one.
+    pub(crate) fn is_superseded(&self, epoch: u32) -> bool {
+        self.newest_epoch.load(Ordering::Relaxed) > epoch
     }
 
     /// Does this node hold a key of it?

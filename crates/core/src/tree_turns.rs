@@ -64,7 +64,7 @@ impl ForwardingTables {
         if let Some(counter) = watched.mark_due(now_ns) {
             turn.marks.extend(waiting.map(|child| (*child, TreeMark { tree: tree.name, counter })));
         }
-        if tree.is_below_a_relay() {
+        if tree.is_below_a_relay() && !tree.stream.is_superseded(tree.name.epoch) {
             self.turn_parent(watched, &tree, turn, now_ns);
         }
         true
@@ -123,6 +123,7 @@ impl ForwardingTables {
 
     /// An authentic datagram of a tree has come.
     pub(crate) fn note_arrival(&self, tree: &Arc<DownstreamTree>, of_parent: bool, now_ns: u64) {
+        tree.stream.note_epoch(tree.name.epoch);
         if tree.is_watched && tree.upstream.note(of_parent, now_ns) {
             self.silence.watch(tree, now_ns);
         }
