@@ -120,6 +120,8 @@ class Repair(Sending):
     """A node's part where a parent fails, its own or another one's."""
 
     watched: dict[TreeName, Watch] = field(default_factory=dict)
+    newest_epochs: dict[tuple[NodeIndex, StreamId], TreeEpoch] = field(default_factory=dict)
+    """The highest epoch by which anything came, of each stream."""
     histories: dict[TreeName, deque[tuple[Instant, TreeDatagram]]] = field(default_factory=dict)
     grafted: dict[TreeName, set[NodeIndex]] = field(default_factory=dict)
     """Backup children that have grafted."""
@@ -133,6 +135,7 @@ class Repair(Sending):
 
     def note_arrival(self, name: TreeName, state: TreeState, *, of_parent: bool) -> None:
         """An authentic datagram of a tree has come."""
+        self.newest_epochs[name[:2]] = max(name[2], self.newest_epochs.get(name[:2], name[2]))
         if state.relays or _is_below_a_relay(name[0], state):
             watch = self._watch(name)
             watch.datagrams += 1
@@ -227,7 +230,8 @@ class Repair(Sending):
                 for child in state.backup_children:
                     if child not in next_hops:
                         self._seal(child, Mark(*name, counter))
-            if _is_below_a_relay(name[0], state):
+            is_superseded = self.newest_epochs.get(name[:2], name[2]) > name[2]
+            if _is_below_a_relay(name[0], state) and not is_superseded:
                 self._turn_parent(name, state, watch)
         for child in sorted(ticks):
             self._seal(child, Tick())

@@ -263,6 +263,21 @@ fn a_parent_that_was_silent_for_a_moment_and_sends_on_again_is_reported_as_that_
     assert_eq!(failures(&network), [Failure::Returned]);
 }
 
+/// Its parent there has nothing to send any more, and may have no child.
+#[test]
+fn a_tree_that_another_one_has_followed_is_left_alone() {
+    let mut network = Network::new();
+    network.stream(150, 150);
+    let next = TreeName { epoch: EPOCH + 1, ..NAME };
+    network.root.make_key(5, KEY_ID + 1, next.epoch, secrets(9, 7)).unwrap();
+    take_place(&network.root, &network.child, next, &TreePlace { parent: 4, backup: 2, ..relaying(&[5]) });
+    network.root.use_key(5, KEY_ID + 1).unwrap();
+    let datagram = seal_tree(&network.tree(), FRAME);
+    assert_eq!(network.pass(&network.child, 4, &datagram), Ok(vec![5]));
+    let grafts = network.turns(1500 * MS).grafts;
+    assert!(grafts.iter().all(|(_, graft)| graft.tree == next), "{grafts:?}");
+}
+
 #[test]
 fn a_child_of_the_root_and_one_without_a_backup_graft_nowhere() {
     for place in [TreePlace { backup: 4, ..relaying(&[5]) }, TreePlace { backup: 0, ..child_place() }] {
