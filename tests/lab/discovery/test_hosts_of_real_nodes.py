@@ -23,6 +23,7 @@ import pytest
 from bench.questions import FRAME_BYTES, arp_socket, question
 from lab import Lab, wait_until
 from lab.node import INTERFACE, Overlay, TreecastNode
+from lab.sites import show_logs
 from lab.waiting import paced
 from treecast.api.client import fetch_hosts, fetch_status
 from treecast.api.records import Host
@@ -45,8 +46,7 @@ def net() -> Iterator[Overlay]:
         overlay = Overlay([lab.machine(f"n{number}", lan) for number in range(3)], lab.directory)
         overlay.start()
         yield overlay
-        for node in overlay.nodes:
-            print(f"--- {node.name}\n{node.log_tail()}")
+        show_logs(overlay.nodes)
         overlay.stop()
 
 

@@ -9,6 +9,7 @@ import pytest
 from lab import Lab
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay
+from lab.sites import show_logs
 from tests.lab.hostile.hostility import Hostility, hostility_of
 from tests.lab.hostile.siege import GROUP, OUTSIDER_PORT, RATE_PPS, STREAM_PORT, Siege
 from tests.lab.overlay.asking import wait_members, wait_received
@@ -45,8 +46,7 @@ def siege() -> Iterator[Siege]:
         sender = Sender(n0.machine, GROUP, STREAM_PORT, interface=INTERFACE, rate_pps=RATE_PPS, stream=2)
         yield Siege(net, outsider, sender, receivers, read_datagrams(capture.path))
         sender.stop()
-        for node in net.nodes:
-            print(f"--- {node.name}\n{node.log_tail()}")
+        show_logs(net.nodes)
         net.stop()
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from lab import Lab, Machine, wait_until
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, PORT, Overlay, TreecastNode
+from lab.sites import show_logs
 from tests.hostile_speaker import layouts as wire
 from tests.hostile_speaker.member import Member
 from tests.hostile_speaker.session import Session
@@ -147,8 +148,7 @@ def hostility_of(count: int, *, seeking: bool = False) -> Iterator[Hostility]:
             wait_received(receiver, 200)
         yield Hostility(net, others, receivers, lab.directory)
         sender.stop()
-        for node in net.nodes:
-            print(f"--- {node.name}\n{node.log_tail()}")
+        show_logs(net.nodes)
         net.stop()
 
 

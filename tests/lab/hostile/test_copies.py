@@ -18,6 +18,7 @@ import pytest
 from lab import Lab, wait_until
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay, TreecastNode
+from lab.sites import show_logs
 from tests.hostile_speaker.speaker import Speaker
 from tests.lab.hostile.hostility import GROUP, STREAM_PORT, Hostility, counted, wait_key, wait_subscribed
 from tests.lab.overlay.asking import wait_members, wait_received
@@ -59,8 +60,7 @@ def slow_stream() -> Iterator[Hostility]:
             wait_received(receiver, RATE_PPS)
         yield Hostility(net, {"eve": eve}, receivers, lab.directory)
         stream.stop()
-        for node in net.nodes:
-            print(f"--- {node.name}\n{node.log_tail()}")
+        show_logs(net.nodes)
         net.stop()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from lab import Lab
 from lab.node import Overlay
+from lab.sites import show_logs
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +22,5 @@ def mesh() -> Iterator[Overlay]:
         overlay = Overlay(machines, lab.directory)
         overlay.start()
         yield overlay
-        for node in overlay.nodes:
-            print(f"--- {node.name}\n{node.log_tail()}")
+        show_logs(overlay.nodes)
         overlay.stop()

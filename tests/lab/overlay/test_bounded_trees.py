@@ -18,6 +18,7 @@ import pytest
 from lab import Lab
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay, TreecastNode
+from lab.sites import show_logs
 from lab.waiting import wait_until
 from tests.lab.overlay.asking import LIMIT_S, drops, grown, members, wait_members, wait_received
 from tests.lab.overlay.captured import Datagram, read_datagrams
@@ -57,8 +58,7 @@ def overlay() -> Iterator[Overlay]:
             node.wait_ready()
         made.wait_linked()
         yield made
-        for node in made.nodes:
-            print(f"--- {node.name}\n{node.log_tail()}")
+        show_logs(made.nodes)
         made.stop()
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from lab import Lab, wait_until
 from lab.node import INTERFACE, PROGRAM, Overlay, TreecastNode
+from lab.sites import show_logs
 from treecast.adapters import storage
 from treecast.api.client import fetch_peers, fetch_status
 from treecast.identity.node import NodeRequest
@@ -78,8 +79,7 @@ def test_every_mistake_of_a_newcomer_is_a_line_and_a_problem_until_it_is_mended(
             unplugged(lab, bob, (alice, carol))
             interface_deleted(alice)
         finally:
-            for node in nodes:
-                print(f"--- {node.name}\n{node.log_tail()}")
+            show_logs(nodes)
 
 
 def starting(alice: TreecastNode, bob: TreecastNode, carol: TreecastNode) -> None:

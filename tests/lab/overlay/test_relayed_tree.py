@@ -20,6 +20,7 @@ import pytest
 from lab import Lab
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay
+from lab.sites import show_logs
 from lab.waiting import wait_until
 from tests.lab.overlay import planned_up
 from tests.lab.overlay.asking import LIMIT_S, drops, grown, wait_members, wait_received
@@ -50,8 +51,7 @@ def overlay() -> Iterator[Overlay]:
         made[0].environment = {"PYTHONPATH": str(program.parents[3])}
         made.start()
         yield made
-        for node in made.nodes:
-            print(f"--- {node.name}\n{node.log_tail()}")
+        show_logs(made.nodes)
         made.stop()
 
 

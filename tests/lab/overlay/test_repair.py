@@ -19,6 +19,7 @@ from lab import Lab
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay, TreecastNode
 from lab.node import PORT as UNDERLAY_PORT
+from lab.sites import show_logs
 from lab.waiting import wait_until
 from tests.lab.overlay.asking import LIMIT_S, wait_members, wait_received
 
@@ -51,8 +52,7 @@ def overlay() -> Iterator[Overlay]:
             node.wait_ready()
         made.wait_linked()
         yield made
-        for node in made.nodes:
-            print(f"--- {node.name}\n{node.log_tail()}")
+        show_logs(made.nodes)
         made.stop()
 
 

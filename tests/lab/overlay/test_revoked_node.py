@@ -17,6 +17,7 @@ import pytest
 from lab import Lab, Machine
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay, TreecastNode, run_treecast
+from lab.sites import show_logs
 from lab.waiting import wait_until
 from tests.lab.overlay.asking import LIMIT_S, drops, quiet_since, wait_received
 from treecast.adapters import storage
@@ -50,8 +51,7 @@ def net(machines: list[Machine], tmp_path: Path) -> Iterator[Overlay]:
     overlay = Overlay(machines[:3], tmp_path)
     overlay.start()
     yield overlay
-    for node in overlay.nodes:
-        print(f"--- {node.name}\n{node.log_tail()}")
+    show_logs(overlay.nodes)
     overlay.stop()
 
 

@@ -24,6 +24,7 @@ from lab import Lab, Machine, wait_until
 from lab.lan import Lan, link_local
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, PROGRAM, Overlay, TreecastNode
+from lab.sites import show_logs
 from tests.lab.overlay.asking import wait_members, wait_received
 from tests.sim.multicast.virtual_switch import hello_frame
 from treecast.api.bridge_records import PacketPort
@@ -62,8 +63,7 @@ def site() -> Iterator[Site]:
         verb(overlay[0], "add", interface, "--packet")
         wait_state(overlay[0], "forwarding")
         yield own
-        for node in overlay.nodes:
-            print(f"--- {node.name}\n{node.log_tail()}")
+        show_logs(overlay.nodes)
 
 
 def verb(node: TreecastNode, name: str, *words: str) -> str:
