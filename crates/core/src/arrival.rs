@@ -331,7 +331,7 @@ impl ForwardingTables {
 
     fn confirm(&self, session: &Session, now_ns: u64) {
         if let Some(peer) = self.sessions.peer(session.peer) {
-            peer.confirm(session);
+            peer.confirm(session, now_ns);
         }
         self.report(Event::SessionConfirmed { peer: session.peer, session: session.index }, now_ns);
     }

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::limits::MAX_PATH_CANDIDATES;
 use crate::rate::{Rate, TokenBucket};
@@ -24,6 +24,8 @@ const NEWS_INTERVAL_NS: u64 = 1_000_000_000;
 const RECEIVED_GRAIN_NS: u64 = 100_000_000;
 /// Two nodes find that their path is there again at most so long one after the other: a turn of probes, and their reviews.
 const SETTLING_NS: u64 = 4_000_000_000;
+/// Two nodes that have chosen different paths find one at most so long after: a turn of probes, a challenge, and its answer.
+const BESIDE_NS: u64 = 4_000_000_000;
 
 /// Where a peer is reached: through which of our sockets, at which address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,7 @@ pub struct Endpoint {
 #[derive(Debug)]
 pub struct Path {
     endpoint: ArcSwap<Endpoint>,
+    beside: ArcSwapOption<Beside>,
     elsewhere: Mutex<Elsewhere>,
     moves: AtomicU32,
     unanswered: AtomicU32,
@@ -71,6 +74,13 @@ pub enum ProbedWay {
     Route(u32),
 }
 
+/// An address that the node has proved lately, and that is its path no more, or not yet: it may still send from there.
+#[derive(Debug)]
+struct Beside {
+    address: SocketAddr,
+    until_ns: u64,
+}
+
 #[derive(Debug, Default)]
 struct Elsewhere {
     candidates: Vec<Candidate>,
@@ -92,6 +102,7 @@ impl Path {
     pub fn new(endpoint: Endpoint, now_ns: u64) -> Self {
         Self {
             endpoint: ArcSwap::from_pointee(endpoint),
+            beside: ArcSwapOption::empty(),
             elsewhere: Mutex::default(),
             moves: AtomicU32::new(0),
             unanswered: AtomicU32::new(0),
@@ -115,10 +126,25 @@ impl Path {
     pub fn set(&self, endpoint: Endpoint, now_ns: u64) -> Endpoint {
         self.elsewhere().candidates.retain(|candidate| candidate.endpoint != endpoint);
         let before = *self.endpoint.swap(Arc::new(endpoint));
+        self.prove(before.address, now_ns);
         self.moves.fetch_add(1, Ordering::AcqRel); // a probe that was sent in between counts for the path before
         self.unanswered.store(0, Ordering::Relaxed);
         self.received_ns.store(now_ns, Ordering::Relaxed);
         before
+    }
+
+    /// The node has shown that it is there: it may send from there, and not only from where its path leads.
+    pub fn prove(&self, address: SocketAddr, now_ns: u64) {
+        if address != self.endpoint().address {
+            let until_ns = now_ns.saturating_add(BESIDE_NS);
+            self.beside.store(Some(Arc::new(Beside { address, until_ns })));
+        }
+    }
+
+    /// May the node itself send from there? Nobody else has proved that address.
+    pub fn is_from(&self, address: &SocketAddr, now_ns: u64) -> bool {
+        let beside = |one: &Beside| one.address == *address && now_ns < one.until_ns;
+        self.endpoint().address == *address || self.beside.load().as_deref().is_some_and(beside)
     }
 
     /// A turn of probes begins: one on the path, and one by the route where there is one.

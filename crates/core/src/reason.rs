@@ -96,7 +96,7 @@ reasons! {
     ProbeUnexpected = "probe_unexpected": "a probe reply that answers no outstanding probe",
     TreeReflected = "tree_reflected": "a tree datagram of this node's own came back",
     TreeUnknown = "tree_unknown": "no accepted downstream tree with this root, stream and epoch",
-    TreeRpf = "tree_rpf": "a tree datagram that did not come from an address of a parent on its tree, or came from that while this node reaches it by another one, or of broadcast not in a session with one",
+    TreeRpf = "tree_rpf": "a tree datagram that did not come from an address that a parent on its tree has proved, or came from that while this node reaches it by another one, or of broadcast not in a session with one",
     TreeUnwrapped = "tree_unwrapped": "a tree datagram of broadcast by itself, not in a session of who sends it on",
     TreeWrapped = "tree_wrapped": "a tree datagram of another stream than broadcast in a session datagram",
     TreeTag = "tree_tag": "the tree tag is wrong",

@@ -1,4 +1,4 @@
-//! Reverse path forwarding: whose datagrams of a tree are taken, by the address of its path (docs/protocol.md section 5).
+//! Reverse path forwarding: whose datagrams of a tree are taken, by the addresses that it has proved (docs/protocol.md section 5).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::session::Peer;
 pub(crate) type KnownPath = Option<(TreeName, SocketAddr, bool)>;
 
 impl ForwardingTables {
-    /// A tree's datagrams come from parent or backup, by the address of its path. Whether from the parent.
+    /// A tree's datagrams come from parent or backup, by an address that it has proved. Whether from the parent.
     pub(crate) fn check_path(
         &self,
         tree: &DownstreamTree,
@@ -25,7 +25,7 @@ impl ForwardingTables {
             return Ok(of_parent);
         }
         let is_at = |node: &&u32| {
-            let peer = self.sessions.peer(**node).filter(|peer| peer.is_at(&source));
+            let peer = self.sessions.peer(**node).filter(|peer| peer.path.is_from(&source, now_ns));
             peer.is_some_and(|peer| self.is_in_use(tree, &peer, now_ns))
         };
         let from = tree.parents.iter().find(is_at).ok_or(Reason::TreeRpf)?;

@@ -79,6 +79,8 @@ pub struct Session {
     pub carried: Carried,
     /// The path of its peer.
     pub path: Arc<Path>,
+    /// Where the handshake found it.
+    found_at: SocketAddr,
     seal: AeadKey,
     open: AeadKey,
     sealed: AtomicU64,
@@ -95,7 +97,7 @@ pub struct Session {
 impl Session {
     /// None when the keys do not fit the AEAD, which 32 bytes always do.
     pub fn new(parameters: SessionParameters, path: Arc<Path>, keys: &SessionKeys, now_ns: u64) -> Option<Self> {
-        let SessionParameters { index, remote_index, peer, aead, confirmed, .. } = parameters;
+        let SessionParameters { index, remote_index, peer, endpoint, aead, confirmed } = parameters;
         Some(Self {
             index,
             remote_index,
@@ -104,6 +106,7 @@ impl Session {
             traffic: Traffic::default(),
             carried: Carried::default(),
             path,
+            found_at: endpoint.address,
             seal: AeadKey::new(aead, &keys.seal).ok()?,
             open: AeadKey::new(aead, &keys.open).ok()?,
             sealed: AtomicU64::new(0),
@@ -266,11 +269,6 @@ impl Peer {
         lock(&self.sessions).last().cloned()
     }
 
-    /// Does its path have this address?
-    pub fn is_at(&self, address: &SocketAddr) -> bool {
-        self.path.endpoint().address == *address
-    }
-
     /// Adds a session; returns the one that had to go: the oldest that is not in use.
     pub fn add(&self, session: Arc<Session>) -> Option<Arc<Session>> {
         let mut sessions = lock(&self.sessions);
@@ -316,9 +314,13 @@ impl Peer {
         indices
     }
 
-    /// A session's first datagram has arrived: it may be sent on.
-    pub fn confirm(&self, session: &Session) {
+    /// A session's first datagram has arrived: it may be sent on. Whoever sealed that has read what was sent to where the handshake
+    /// found the peer.
+    pub fn confirm(&self, session: &Session, now_ns: u64) {
         let sessions = lock(&self.sessions);
+        if !session.confirmed() {
+            self.path.prove(session.found_at, now_ns);
+        }
         session.confirmed.store(true, Ordering::Release);
         self.choose(&sessions);
     }

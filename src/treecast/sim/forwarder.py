@@ -167,7 +167,7 @@ class ModelForwarder(TreeReception):
         session.received_at = self.underlay.now
         session.came += not is_of_ways(datagram.body)
         if not session.confirmed:
-            session.confirmed = True
+            self.sessions.confirm(session, self.underlay.now)
             self.raise_event(e.SessionConfirmed(session.peer, datagram.receiver_index))
         if brought_by is not None and self.node_routes.get(session.peer) == brought_by:
             self.sessions.path(session.peer).received_by_route_at = self.underlay.now

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from treecast.base.addresses import Endpoint
 from treecast.base.events import RouteReceipt
-from treecast.base.time import Instant
+from treecast.base.time import Instant, after
 
 BYTES_FOR_EACH = 3
 CANDIDATES = 4
@@ -18,6 +18,8 @@ NEWS_INTERVAL_S = 1.0
 NEWS_PER_SECOND = 1
 NEWS_BURST = CANDIDATES
 LONG_AGO = Instant(0.0)
+BESIDE = 4.0
+"""Two nodes that have chosen different paths find one at most so long after, as in the real one."""
 SETTLING = 4.0
 """Two nodes find that their path is there again at most so long one after the other, as in the real one."""
 
@@ -45,6 +47,8 @@ class ModelPath:
     received_at: Instant
     candidates: list[Candidate] = field(default_factory=list)
     moves: int = 0
+    beside: tuple[Endpoint, Instant] | None = None
+    """An address that the node has proved and that is not its path, and until when it may send from there."""
     unanswered: int = 0
     """Turns since a probe on the path was answered."""
     route_moves: int = 0
@@ -62,9 +66,21 @@ class ModelPath:
 
     def move(self, endpoint: Endpoint, now: Instant) -> None:
         self.candidates = [one for one in self.candidates if one.endpoint != endpoint]
-        self.endpoint = endpoint
+        before, self.endpoint = self.endpoint, endpoint
+        self.prove(before, now)
         self.moves += 1
         self.unanswered, self.received_at = 0, now
+
+    def prove(self, endpoint: Endpoint | None, now: Instant) -> None:
+        """The node has shown that it is there."""
+        if endpoint is not None and endpoint != self.endpoint:
+            self.beside = (endpoint, after(now, BESIDE))
+
+    def is_from(self, endpoint: Endpoint, now: Instant) -> bool:
+        """Whether the node itself may send from there."""
+        if endpoint == self.endpoint:
+            return True
+        return self.beside is not None and self.beside[0] == endpoint and now < self.beside[1]
 
     def turn(self, *, has_route: bool) -> None:
         """A turn of probes begins."""

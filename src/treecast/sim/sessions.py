@@ -87,10 +87,15 @@ class Sessions:
                 self._paths[peer].route_set()
             self._paths[peer].route_changed()
 
-    def is_at(self, peer: NodeIndex, endpoint: Endpoint) -> bool:
-        """Whether the path to the peer has this endpoint."""
+    def is_from(self, peer: NodeIndex, endpoint: Endpoint, now: Instant) -> bool:
+        """Whether the peer may send from this endpoint."""
         path = self._paths.get(peer)
-        return path is not None and path.endpoint == endpoint
+        return path is not None and path.is_from(endpoint, now)
+
+    def confirm(self, session: ModelSession, now: Instant) -> None:
+        """The peer has shown that it is where its handshake found it."""
+        session.confirmed = True
+        self.path(session.peer).prove(session.endpoint, now)
 
     def install(self, index: int, session: ModelSession) -> None:
         self.remove(index)

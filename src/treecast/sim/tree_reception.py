@@ -63,7 +63,9 @@ class TreeReception(Repair):
             self._receive_tree(datagram, peer)
 
     def _has_sent(self, parent: NodeIndex, sender: Endpoint | NodeIndex) -> bool:
-        return self.sessions.is_at(parent, sender) if isinstance(sender, Endpoint) else parent == sender
+        if isinstance(sender, Endpoint):
+            return self.sessions.is_from(parent, sender, self.underlay.now)
+        return parent == sender
 
     def _is_in_use(self, root: NodeIndex, stream: DownstreamStream, parent: NodeIndex) -> bool:
         """The path to a parent, at both ends; the root says when it is again."""

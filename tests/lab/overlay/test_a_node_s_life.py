@@ -45,7 +45,6 @@ class Took:
     first_back: float
 
 
-@pytest.mark.alone  # on busy cores two nodes may choose IPv4 and IPv6 for a second: tree_rpf, in every fifth run
 def test_a_killed_node_is_given_up_and_found_again_whoever_it_knew(overlay: OverlayFactory) -> None:
     killed_and_found_again(overlay)
 

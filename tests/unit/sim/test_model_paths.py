@@ -40,6 +40,10 @@ def test_each_step_ends_as_in_the_data_plane() -> None:
             case "set":
                 result = number(path.endpoint)
                 path.move(place, now)
+            case "from":
+                result = int(path.is_from(place, now))
+            case "prove":
+                path.prove(place, now)
             case "turn":
                 path.turn(has_route=False)
                 result = path.unanswered
@@ -49,5 +53,5 @@ def test_each_step_ends_as_in_the_data_plane() -> None:
         assert result == expected, step
         assert len(path.candidates) <= CANDIDATES
         did.add((what, bool(result)))
-    both = {(what, result) for what in ("heard", "send", "answer", "reply") for result in (True, False)}
-    assert did == both | {("challenge", False), ("set", True), ("turn", True)}
+    both = {(what, result) for what in ("heard", "send", "answer", "reply", "from") for result in (True, False)}
+    assert did == both | {("challenge", False), ("prove", False), ("set", True), ("turn", True)}

@@ -65,36 +65,6 @@ fn forge(counter: u64) -> Vec<u8> {
 }
 
 #[test]
-fn a_tree_datagram_is_taken_from_an_address_of_its_root_only() {
-    for place in [leaf(), relaying(&[3])] {
-        let members = Members::new(place);
-        let datagram = members.genuine();
-        for wrong in [endpoint(3).address, std::net::SocketAddr::from(([192, 0, 2, 1], 7701))] {
-            let mut recent = Recent::default();
-            assert_eq!(members.member.receive_tree(&datagram, wrong, NOW_NS, &mut recent).err(), Some(Reason::TreeRpf));
-            let relayed = members.member.relay(&datagram, wrong, NOW_NS, &mut recent);
-            assert!(relayed.is_none_or(|fresh| fresh.err() == Some(Reason::TreeRpf)));
-        }
-        assert_eq!(members.take(&datagram), Ok(FRAME.to_vec()));
-    }
-}
-
-#[test]
-fn a_root_that_moved_is_heard_from_its_new_address_once_its_path_has_moved() {
-    let members = Members::new(leaf());
-    let (datagram, moved) = (members.genuine(), endpoint(77));
-    let from =
-        |address| members.member.receive_tree(&datagram, address, NOW_NS, &mut Recent::default()).map(|_| ()).err();
-    assert_eq!(from(moved.address), Some(Reason::TreeRpf));
-    let session = members.root.session_to(2).unwrap();
-    receive(&members.member, &seal(&session, 0, FRAME), moved).unwrap();
-    assert_eq!(from(moved.address), Some(Reason::TreeRpf), "an authentic datagram is news, no move");
-    members.member.set_path(1, moved, NOW_NS);
-    assert_eq!(from(moved.address), None);
-    assert_eq!(from(endpoint(1).address), Some(Reason::TreeRpf));
-}
-
-#[test]
 fn a_forged_counter_far_ahead_is_refused_and_the_stream_goes_on() {
     let members = Members::new(leaf());
     for counter in [1 << 30, 1 << 20, AHEAD + 1] {

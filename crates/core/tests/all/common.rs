@@ -51,18 +51,29 @@ pub fn signing_key(node: u32) -> SigningKey {
 
 /// Installs a session between node 1 and node 2 with known keys; `index` is node 1's, `index + 1` node 2's.
 pub fn join(one: &ForwardingTables, two: &ForwardingTables, index: u32, aead: Aead) -> (Arc<Session>, Arc<Session>) {
+    join_found(one, two, index, aead, None)
+}
+
+/// As `join`; `found`: where the handshake of the second has found the first, which has proved nothing yet.
+pub fn join_found(
+    one: &ForwardingTables,
+    two: &ForwardingTables,
+    index: u32,
+    aead: Aead,
+    found: Option<Endpoint>,
+) -> (Arc<Session>, Arc<Session>) {
     let (a, b) = ([index as u8; 32], [index as u8 ^ 0xFF; 32]);
     let keys = |seal: [u8; 32], open: [u8; 32]| SessionKeys { seal: Zeroizing::new(seal), open: Zeroizing::new(open) };
-    let parameters = |index, remote_index, peer: u32| SessionParameters {
+    let parameters = |index, remote_index, peer: u32, found: Option<Endpoint>| SessionParameters {
         index,
         remote_index,
         peer,
-        endpoint: endpoint(peer as u8),
+        endpoint: found.unwrap_or(endpoint(peer as u8)),
         aead,
-        confirmed: true,
+        confirmed: found.is_none(),
     };
-    one.install_session(parameters(index, index + 1, two.node_index), &keys(a, b), NOW_NS).unwrap();
-    two.install_session(parameters(index + 1, index, one.node_index), &keys(b, a), NOW_NS).unwrap();
+    one.install_session(parameters(index, index + 1, two.node_index, None), &keys(a, b), NOW_NS).unwrap();
+    two.install_session(parameters(index + 1, index, one.node_index, found), &keys(b, a), NOW_NS).unwrap();
     (one.session(index).unwrap(), two.session(index + 1).unwrap())
 }
 

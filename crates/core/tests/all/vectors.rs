@@ -16,7 +16,7 @@ use treecast_core::key_steps::STEP_NS;
 use treecast_core::mac::MacKey;
 use treecast_core::network::Network;
 use treecast_core::noise::public_key;
-use treecast_core::path::{Endpoint, Path, ProbedWay};
+use treecast_core::path::Path;
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::{Generation, RootTree, SenderKey};
 use treecast_core::session::{Session, SessionParameters, SESSION_BODY_OFFSET};
@@ -176,57 +176,6 @@ fn tree_tag() -> Value {
     json!({ "tree_key": hex(&key), "without_tree_tag": hex(&datagram), "tree_tag": hex(&tag) })
 }
 
-/// A node that is heard from seven addresses: each step as `milliseconds what address number result`.
-fn path_steps() -> Value {
-    let path = Path::new(endpoint(1), 0);
-    let (mut random, mut at_ms, mut moves) = (1u64, 0u64, 0u32);
-    let mut next = |below: u64| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) % below
-    };
-    let step = |number: u64| {
-        at_ms += 125 * next(4);
-        let (what, address, bytes) = (next(20), 1 + next(7) as u8, 36 + next(1200));
-        let to = endpoint(address);
-        let (what, amount, result) = match what {
-            0..8 if to != path.endpoint() => {
-                ("heard", bytes, u64::from(path.heard(to, bytes as usize, at_ms * 1_000_000)))
-            }
-            0..12 => ("send", bytes, u64::from(path.may_send(to, bytes as usize))),
-            12 | 13 => {
-                path.challenge(to, number);
-                ("challenge", number, 0)
-            }
-            14 => {
-                let value = number.saturating_sub(next(12));
-                ("answer", value, path.answered(value).map_or(0, |there| last_octet(there).into()))
-            }
-            15 => {
-                moves += 1;
-                ("set", 0, last_octet(path.set(to, at_ms * 1_000_000)).into())
-            }
-            16..19 => {
-                path.turn(false);
-                ("turn", 0, path.unanswered().0.into())
-            }
-            _ => {
-                let then = moves.saturating_sub(next(2) as u32);
-                path.probe_answered(ProbedWay::Path(then), at_ms * 1_000_000);
-                ("reply", then.into(), path.unanswered().0.into())
-            }
-        };
-        format!("{at_ms} {what} {address} {amount} {result}")
-    };
-    (1..=400).map(step).collect()
-}
-
-fn last_octet(endpoint: Endpoint) -> u8 {
-    match endpoint.address.ip() {
-        std::net::IpAddr::V4(address) => address.octets()[3],
-        std::net::IpAddr::V6(_) => 0,
-    }
-}
-
 fn all() -> Value {
     let frame = ipv4([10, 77, 0, 1], [10, 77, 0, 2], 17, b"\x13\x88\x13\x88\x00\x0c\x00\x00data");
     let checksum = Some(PartialChecksum { start: 34, offset: 6 });
@@ -249,7 +198,7 @@ fn all() -> Value {
         "broadcast_datagram": tree_datagram(0),
         "wrapped_broadcast": crate::wrapped::vector(), "repair_steps": crate::repair_steps::steps(),
         "signature_steps": crate::signatures::steps(),
-        "tree_tag": tree_tag(), "path_steps": path_steps(),
+        "tree_tag": tree_tag(), "path_steps": crate::path_steps::steps(),
     })
 }
 
