@@ -107,6 +107,7 @@ class BoundedPlanning(TreePlanning):
         if reason == ParentFailure.RETURNED:
             if self._lost_parents.names(now, node, parent):
                 self.withholding.returned(now, parent, self.me)
+                self.bounds.readmit(now, parent)
             return False
         held = self._held.get(tree.stream)
         key = next((key for key in tree.keys if key.epoch == epoch), None)

@@ -17,6 +17,9 @@ CHILDREN_OF_UNKNOWN_UPLINK = 4
 CHILDREN_OF_A_RELAY = 16
 """No relay has more on one tree, whatever it says: who lies loses what is below it, and no more than this."""
 REFUSED_FOR: Duration = 60.0
+READMITTED_AFTER: Duration = 5.0
+"""A relay that was silent for a moment has children again so soon: a busy machine is no dead one."""
+READMITTED_ONCE_IN: Duration = 600.0
 
 
 class ChildrenBounds:
@@ -32,6 +35,8 @@ class ChildrenBounds:
         self._on_tree: dict[StreamId, Mapping[NodeIndex, int]] = {}
         self._refused: dict[NodeIndex, tuple[Instant, int]] = {}
         """Nodes that have refused so many children: until when, and how many they would take."""
+        self._readmitted: dict[NodeIndex, Instant] = {}
+        """Relays that were readmitted early, and until when that does not happen again."""
 
     def use(self, stream: StreamId, children: Mapping[NodeIndex, int]) -> None:
         """The stream's tree gives nodes so many children from now on; none to all others."""
@@ -49,9 +54,18 @@ class ChildrenBounds:
         """A node takes no more than so many children on a tree of this root, for a while."""
         self._refused[node] = (after(now, REFUSED_FOR), most)
 
+    def readmit(self, now: Instant, node: NodeIndex) -> None:
+        """The relay that was lost is there again: it may have children soon, the first time in a while."""
+        until, _ = self._refused.get(node, (now, 0))
+        soon = after(now, READMITTED_AFTER)
+        if until > soon and now >= self._readmitted.get(node, now):
+            self._refused[node] = (soon, 0)
+            self._readmitted[node] = after(now, READMITTED_ONCE_IN)
+
     def forget(self, node: NodeIndex) -> None:
         """The node's link is gone."""
         self._refused.pop(node, None)
+        self._readmitted.pop(node, None)
 
     def most(self, now: Instant, node: NodeIndex, stream: StreamId) -> int:
         """So many children the node may have on the stream's tree. The root sends each stream once at least."""

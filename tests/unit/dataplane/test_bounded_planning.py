@@ -293,6 +293,17 @@ def test_a_relay_that_was_silent_for_a_moment_is_not_named_where_one_that_named_
         assert bool(root.named()) == is_named
 
 
+def test_a_relay_that_has_returned_has_children_again_after_five_seconds_once_in_ten_minutes() -> None:
+    root = Lost()
+    for again_after, later in ((5.0, 100.0), (60.0, 500.0), (5.0, 0.0)):
+        assert [root.say(node, ParentFailure.SILENT) for node in root.below] == [False, True]
+        root.say(root.below[0], ParentFailure.RETURNED)
+        assert root.children_later(again_after - 0.1) == ()
+        assert root.children_later(FULL_PLAN_INTERVAL) != ()
+        root.now = Instant(root.now + later)
+        root.planning.due(root.now)
+
+
 def test_that_nothing_has_come_yet_counts_on_the_tree_in_use_and_when_it_is_said_again() -> None:
     root = Lost()
     nothing = ParentFailure.SENDS_NOTHING
