@@ -45,8 +45,8 @@ class MacAddress(Struct, frozen=True, order=True, array_like=True):
 BROADCAST_MAC = MacAddress(b"\xff" * 6)
 
 
-class Endpoint(Struct, frozen=True, array_like=True):
-    """One UDP address of a node, as the underlay sees it."""
+class Endpoint(Struct, frozen=True, array_like=True, cache_hash=True):
+    """One UDP address of a node, as the underlay sees it. Tables are keyed by it, and an IPv4Address's hash is slow."""
 
     address: IPAddress
     port: int

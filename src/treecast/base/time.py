@@ -19,8 +19,11 @@ def after(now: Instant, duration: Duration) -> Instant:
 
 def earliest(*instants: Instant | None) -> Instant | None:
     """The first of several deadlines; None where there is none."""
-    known = [instant for instant in instants if instant is not None]
-    return min(known) if known else None
+    first: Instant | None = None
+    for instant in instants:
+        if instant is not None and (first is None or instant < first):
+            first = instant
+    return first
 
 
 def iso_date(unix_s: int) -> str:

@@ -51,6 +51,8 @@ class Timers(Generic[K]):
     def due(self, now: Instant, limit: int | None = None) -> list[K]:
         """Take the keys whose deadline has come, the earliest first and at most ``limit``; each is cancelled by it."""
         taken: list[K] = []
+        if not self._heap or self._heap[0][0] > now:  # nearly always: nothing is due, be the first entry stale or not
+            return taken
         while limit is None or len(taken) < limit:
             at = self.next()
             if at is None or at > now:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 
@@ -31,9 +33,12 @@ class PathChallenge:
     response: bool = False
 
 
+_OF_WAYS = (Probe, PathChallenge)
+
+
 def is_of_ways(body: object) -> bool:
     """Whether it only asks or says what a way is like: what else goes on a way is counted."""
-    return isinstance(body, Probe | PathChallenge)
+    return isinstance(body, _OF_WAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,10 @@ class Forward:
     hop_limit: int
     inner: SessionDatagram | bytes
     """Bytes: a handshake datagram."""
+
+    def onward(self, hop_limit: int) -> Forward:
+        """The same, as the next node gets it."""
+        return Forward(self.destination, self.source, hop_limit, self.inner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,42 +152,47 @@ MARK_BYTES = 4 + 4 + 4 + 8
 CHILD_BYTES = 4
 
 
-def kind_and_bytes(datagram: object) -> tuple[str, int]:
+KindAndBytes = tuple[str, int]
+
+_OF_BODIES: dict[type, Callable[[Any], KindAndBytes]] = {
+    bytes: lambda control: ("control", SESSION_BYTES + len(control)),
+    Probe: lambda probe: ("probe", SESSION_BYTES + (REPLY_BYTES if probe.reply else PROBE_BYTES)),
+    PathChallenge: lambda _: ("probe", SESSION_BYTES + PROBE_BYTES),
+    Rekey: lambda rekey: ("handshake", SESSION_BYTES + len(rekey.handshake)),
+    Forward: lambda forward: _around(forward.inner, SESSION_BYTES + FORWARD_BYTES),
+    Key: lambda key: ("key", SESSION_BYTES + KEY_BYTES + len(key.context)),
+    TreeState: lambda state: ("tree", SESSION_BYTES + STATE_BYTES + CHILD_BYTES * len(state.below)),
+    ServedFrom: lambda _: ("tree", SESSION_BYTES + ANCHOR_BYTES),
+    Graft: lambda _: ("graft", SESSION_BYTES + MARK_BYTES),
+    Tick: lambda _: ("tick", SESSION_BYTES),
+    Mark: lambda _: ("tick", SESSION_BYTES + MARK_BYTES),
+    TreeDatagram: lambda broadcast: _around(broadcast, SESSION_BYTES) if _is_real(broadcast) else UNREAL,
+    tuple: lambda frame: ("frame", SESSION_BYTES + len(frame[1])) if isinstance(frame[1], bytes) else UNREAL,
+}
+"""Kind and bytes of a session datagram by the type of what is in it; each is measured as it is sent and as it comes."""
+UNREAL: KindAndBytes = ("frame", 0)
+"""Tests send frames that are no bytes."""
+
+
+def kind_and_bytes(datagram: object) -> KindAndBytes:
     """The kind of a datagram, in one word, and how long the real one is on an IPv4 underlay."""
-    match datagram:
-        case SessionDatagram(body=bytes() as control):
-            return "control", SESSION_BYTES + len(control)
-        case SessionDatagram(body=Probe(reply=True)):
-            return "probe", SESSION_BYTES + REPLY_BYTES
-        case SessionDatagram(body=Probe() | PathChallenge()):
-            return "probe", SESSION_BYTES + PROBE_BYTES
-        case SessionDatagram(body=Rekey(handshake)):
-            return "handshake", SESSION_BYTES + len(handshake)
-        case SessionDatagram(body=Forward(inner=inner)):
-            kind, size_bytes = kind_and_bytes(inner)
-            return kind, SESSION_BYTES + FORWARD_BYTES + size_bytes - UDP_BYTES
-        case SessionDatagram(body=Key(context=context)):
-            return "key", SESSION_BYTES + KEY_BYTES + len(context)
-        case SessionDatagram(body=TreeState() as state):
-            return "tree", SESSION_BYTES + STATE_BYTES + CHILD_BYTES * len(state.below)
-        case SessionDatagram(body=ServedFrom()):
-            return "tree", SESSION_BYTES + ANCHOR_BYTES
-        case SessionDatagram(body=Graft()):
-            return "graft", SESSION_BYTES + MARK_BYTES
-        case SessionDatagram(body=Tick()):
-            return "tick", SESSION_BYTES
-        case SessionDatagram(body=Mark()):
-            return "tick", SESSION_BYTES + MARK_BYTES
-        case SessionDatagram(body=TreeDatagram() as broadcast):
-            kind, size_bytes = kind_and_bytes(broadcast)
-            return kind, SESSION_BYTES + size_bytes - UDP_BYTES if size_bytes else 0
-        case SessionDatagram(body=(_, bytes() as frame)):
-            return "frame", SESSION_BYTES + len(frame)
-        case TreeDatagram(frame=bytes() as frame, signed_by=signed_by):
-            return "frame", TREE_BYTES + len(frame) + (SIGNATURE_BYTES if signed_by is not None else 0)
-        case bytes():
-            return "handshake", UDP_BYTES + len(datagram)
-    return "frame", 0  # tests send frames that are no bytes
+    if isinstance(datagram, SessionDatagram):
+        of_body = _OF_BODIES.get(type(datagram.body))
+        return of_body(datagram.body) if of_body is not None else UNREAL
+    if isinstance(datagram, TreeDatagram) and isinstance(datagram.frame, bytes):
+        signature_bytes = SIGNATURE_BYTES if datagram.signed_by is not None else 0
+        return "frame", TREE_BYTES + len(datagram.frame) + signature_bytes
+    return ("handshake", UDP_BYTES + len(datagram)) if isinstance(datagram, bytes) else UNREAL
+
+
+def _around(inner: object, header_bytes: int) -> KindAndBytes:
+    """A datagram in another one, without a UDP header of its own."""
+    kind, size_bytes = kind_and_bytes(inner)
+    return kind, header_bytes + size_bytes - UDP_BYTES
+
+
+def _is_real(datagram: TreeDatagram) -> bool:
+    return isinstance(datagram.frame, bytes)
 
 
 @dataclass(slots=True)

@@ -180,6 +180,12 @@ class ModelForwarder(TreeReception):
             case Probe(_, fingerprint, value):
                 self._compare_fingerprint(session.peer, fingerprint)
                 self._seal_back(session, source, brought_by, Probe(True, self.fingerprints.own, value, session.came))
+            case ("frame", frame):
+                self._receive_frame(session.peer, frame, is_direct=source is not None)
+            case Forward() as forward:
+                self._receive_forward(session.peer, forward, is_nested=source is None)
+            case bytes() as control:
+                self.raise_event(e.ControlDatagram(session.peer, datagram.receiver_index, control))
             case PathChallenge(value, response=False):
                 self._seal_back(session, source, brought_by, PathChallenge(value, response=True))
             case PathChallenge(value):
@@ -196,23 +202,17 @@ class ModelForwarder(TreeReception):
                 pass  # it shows that the peer is there
             case Mark() as mark:
                 self.receive_mark(session.peer, mark, is_direct=source is not None)
-            case bytes() as control:
-                self.raise_event(e.ControlDatagram(session.peer, datagram.receiver_index, control))
-            case Forward() as forward:
-                self._receive_forward(session.peer, forward, is_nested=source is None)
             case Rekey(handshake):
                 self.raise_event(e.SessionHandshake(session.peer, datagram.receiver_index, handshake))
             case TreeDatagram() as broadcast:
                 self._receive_broadcast(session.peer, broadcast, is_direct=source is not None)
-            case ("frame", frame):
-                self._receive_frame(session.peer, frame, is_direct=source is not None)
 
     def _receive_forward(self, neighbour: NodeIndex, forward: Forward, *, is_nested: bool) -> None:
         reason = self._why_not_forwarded(neighbour, forward, is_nested=is_nested)
         if reason is not None:
             self.drops[reason] += 1
         elif forward.destination != self.me:
-            onwards = replace(forward, hop_limit=min(forward.hop_limit, HOP_LIMIT) - 1)
+            onwards = forward.onward(min(forward.hop_limit, HOP_LIMIT) - 1)
             self._seal_for(self._next_hop(forward.destination), onwards)
         elif isinstance(forward.inner, SessionDatagram):
             self._receive_session(None, forward.inner, neighbour)

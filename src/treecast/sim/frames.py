@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from treecast.base.addresses import IPAddress
@@ -19,6 +20,13 @@ BEACON_GROUP_V4 = bytes([224, 0, 0, 254])
 MAX_EXTENSION_HEADERS = 7
 MDNS = {4: IPv4Address("224.0.0.251"), 6: IPv6Address("ff02::fb")}
 ROUTERS = {4: IPv4Address("224.0.0.13"), 6: IPv6Address("ff02::d")}
+ADDRESSES_KEPT = 4096
+
+
+@lru_cache(maxsize=ADDRESSES_KEPT)
+def ipv4_address(text: str) -> IPv4Address:
+    """An address by its text. Tests write the same few groups with each frame that they send."""
+    return IPv4Address(text)
 
 
 class Way(Enum):

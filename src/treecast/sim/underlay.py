@@ -7,6 +7,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from random import Random
 
 from treecast.base.addresses import Endpoint
@@ -111,16 +112,15 @@ class Underlay:
 
     def _send_once(self, source: Endpoint, destination: Endpoint, datagram: object) -> None:
         delay = self._delay_between(source, destination) if self._delay_between else self.delay
-        self.at(
-            after(self.now, delay + self._rng.random() * self.jitter),
-            lambda: self._deliver(source, destination, datagram),
-        )
+        due = after(self.now, delay + self._rng.random() * self.jitter)
+        self.at(due, partial(self._deliver, source, destination, datagram))
 
     def _deliver(self, source: Endpoint, destination: Endpoint, datagram: object) -> None:
         receiver = self._receivers.get(destination)
-        swallows = self._swallowed.get(destination)
-        if swallows is not None and swallows(datagram):
-            return
+        if self._swallowed:
+            swallows = self._swallowed.get(destination)
+            if swallows is not None and swallows(datagram):
+                return
         if receiver is not None:
             receiver(source, datagram)
 

@@ -22,6 +22,7 @@ from treecast.identity.node import NodeIdentity
 from treecast.identity.rights import Rights, Role
 from treecast.multicast import MembershipConfig
 from treecast.sim.forwarder import ModelForwarder
+from treecast.sim.frames import ipv4_address
 from treecast.sim.handshake import ModelFactory
 from treecast.sim.metering import Meter
 from treecast.sim.places import PlacedEndpoints
@@ -106,7 +107,7 @@ class SimNode:
 
     def subscribes(self, other: SimNode, group: str) -> bool:
         """Whether the other is a subscriber, by what this node has learned."""
-        members = self.engine.view.members((0, IPv4Address(group)))
+        members = self.engine.view.members((0, ipv4_address(group)))
         return any(member.node == other.index for member in members)
 
     def carry_out(self, commands: list[Command]) -> None:
@@ -144,7 +145,7 @@ class SimNode:
     def _report(self, kind: RecordType, group: str, sources: tuple[str, ...]) -> None:
         if kind in (RecordType.ALLOW_NEW_SOURCES, RecordType.BLOCK_OLD_SOURCES) and not sources:
             return
-        record = GroupRecord(kind, IPv4Address(group), tuple(IPv4Address(source) for source in sources))
+        record = GroupRecord(kind, ipv4_address(group), tuple(ipv4_address(source) for source in sources))
         certificate = self.identity.certificate
         frame = igmp.message_frame(
             MembershipReport((record,)),
@@ -160,7 +161,7 @@ class SimNode:
         """A host of this node sends a multicast frame."""
         certificate = self.identity.certificate
         own = certificate.ipv4.ip if certificate.ipv4 else IPv4Address(0)
-        self.forwarder.send_multicast(IPv4Address(group), source or own, frame)
+        self.forwarder.send_multicast(ipv4_address(group), source or own, frame)
 
     def peers(self) -> list[NodeIndex]:
         return [link.node for link in self.engine.view.links()]
