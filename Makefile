@@ -70,9 +70,13 @@ install: $(STAMPS)/build
 demo: install
 	$(PY) -m lab.demo
 
+# pytest compiles the tests itself, to show what was compared. It does so once here, and not in each of its processes: where
+# Python is kept from writing bytecode it would be so each time.
+collect = PYTHONDONTWRITEBYTECODE= $(PY) -m pytest --collect-only -qq $(1) >/dev/null
 test: install $(STAMPS)/test-apt
 	cargo test --workspace --release --locked --quiet
 	cargo test --manifest-path $(LOAD) --release --locked --quiet
+	@$(call collect,tests/unit tests/sim tests/fuzz) & $(call collect,tests/lab tests/property tests/differential); wait
 	$(PY) -m pytest -n 4 --dist loadgroup --no-loadscope-reorder -m 'not soak and not alone' tests/unit tests/property tests/differential tests/fuzz tests/sim tests/lab
 	$(PY) -m pytest -m 'alone and not soak' tests/lab
 

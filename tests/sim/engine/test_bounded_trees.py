@@ -73,7 +73,7 @@ class Network:
         return sorted(frame for frame in node.forwarder.delivered if isinstance(frame, int))
 
 
-@pytest.fixture(scope="module", params=[(33, 2), (33, 4)])
+@pytest.fixture(scope="module", params=[(33, 2), (17, 4)])
 def streaming(request: pytest.FixtureRequest) -> tuple[Network, int]:
     """A network whose tree is in use: nodes, and the bound of each."""
     nodes, most = request.param

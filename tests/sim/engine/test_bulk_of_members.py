@@ -20,7 +20,7 @@ from treecast.wire.advertised_groups import GroupsContent, ListedGroup, chunk_ke
 from treecast.wire.advertisement import Kind
 
 CHUNK = 106
-CHUNKS = 60
+CHUNKS = 36
 LIARS = 3
 
 

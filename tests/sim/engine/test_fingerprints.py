@@ -53,7 +53,7 @@ def fingerprints(nodes: list[SimNode]) -> set[int]:
 
 def test_nodes_that_agree_send_no_descriptions() -> None:
     world = World(1)
-    nodes = mesh(world, 20)
+    nodes = mesh(world, 12)
     assert len(fingerprints(nodes)) == 1
     descriptions = Descriptions(world)
     world.run(120.0)
@@ -86,7 +86,7 @@ def test_an_advertisement_that_was_lost_is_found_within_seconds_and_costs_next_t
     assert descriptions.size_bytes <= 4_000
 
 
-@pytest.mark.parametrize("size", [6, 24])
+@pytest.mark.parametrize("size", [6, 16])
 def test_halves_that_were_apart_know_all_of_each_other_soon_after(size: int) -> None:
     world = World(3)
     nodes = mesh(world, size)
@@ -124,7 +124,7 @@ def test_all_agree_soon_after_hosts_joined_and_left_while_a_tenth_was_lost() -> 
 @pytest.mark.parametrize("step", [0, 1], ids=["one lie", "another each time"])
 def test_a_member_that_lies_for_ever_costs_five_descriptions_a_minute_and_link_and_hinders_nobody(step: int) -> None:
     world = World(5)
-    nodes = mesh(world, 10)
+    nodes = mesh(world, 7)
     liar = nodes[4]
     liar.forwarder.refuses = lambda command: RefusalReason.INVALID if isinstance(command, SetFingerprint) else None
     liar.forwarder.fingerprints.own = 1
