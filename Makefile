@@ -81,12 +81,12 @@ test: install $(STAMPS)/test-apt
 	$(PY) -m pytest -m 'alone and not soak' tests/lab
 
 # Ten minutes of a stream, its losses and its memory; two minutes of joins and leaves on three LANs; a slow router; how soon a
-# join, a leave, a death, a restart and a take-over take effect; each guard of tests/mutation taken out in turn; the measurements of bench; twenty times as many cases of the fuzzers, and a minute of libFuzzer for each parser of Rust.
+# join, a leave, a death, a restart and a take-over take effect; each guard of tests/mutation taken out in turn; the measurements of bench; twenty times as many cases of Rust's fuzzers and forty times as many of Python's, and a minute of libFuzzer for each parser of Rust.
 soak: install $(STAMPS)/test-apt
 	$(MAKE) fuzz
 	$(PY) -m pytest tests -m soak
 	TREECAST_FUZZ_SCALE=20 cargo test --package treecast-core --release --locked --quiet --test all fuzz::
-	TREECAST_FUZZ_SCALE=20 $(PY) -m pytest --timeout 1200 tests/fuzz
+	TREECAST_FUZZ_SCALE=40 $(PY) -m pytest --timeout 1200 tests/fuzz
 
 # Each parser of crates/fuzz under libFuzzer, from the kept corpus on, in the compiler's coverage counters (which stable has). What
 # is found lies in out/fuzz: an input that fails as PARSER-crash-*, those that reach further by parser. CONTRIBUTING.md: how they are kept.

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.wire.mutations import SCALE
 from tests.unit.identity.samples import CA_KEY, CLAIMS, KEYS, NETWORK
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
@@ -79,14 +80,14 @@ def _parses_or_names_its_error(reason: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("reason", _PARSERS)
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500 * SCALE, deadline=None)
 @given(data=st.data())
 def test_mutated_files_give_a_record_or_the_named_error(reason: str, data: st.DataObject) -> None:
     _parses_or_names_its_error(reason, data.draw(_mutations(_PARSERS[reason][1])))
 
 
 @pytest.mark.parametrize("reason", _PARSERS)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250 * SCALE, deadline=None)
 @given(data=st.binary(max_size=600))
 def test_random_bytes_give_the_named_error(reason: str, data: bytes) -> None:
     _parses_or_names_its_error(reason, data)

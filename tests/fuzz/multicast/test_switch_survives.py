@@ -52,7 +52,7 @@ def test_the_switch_survives_any_frames_on_any_port() -> None:
     rng = Random(3)
     switch = VirtualSwitch(LIMITS)
     seeds = [*igmp_frames(), *mld_frames(), *hellos(), *joins_and_prunes(), *joins_and_prunes(), *discoveries()]
-    for number, data in enumerate(mutations(rng, seeds, cases=30_000), start=1):
+    for number, data in enumerate(mutations(rng, seeds, cases=15_000), start=1):
         try:
             switch.receive(ethernet.parse(data), port=rng.randrange(3))
         except MalformedError as error:
@@ -71,7 +71,7 @@ def test_the_switch_survives_any_frames_on_any_port() -> None:
 
 def test_the_parser_of_pim_raises_only_what_it_says() -> None:
     parsed: Counter[type] = Counter()
-    for data in mutations(Random(4), hellos() + joins_and_prunes(), cases=40_000):
+    for data in mutations(Random(4), hellos() + joins_and_prunes(), cases=20_000):
         try:
             message = pim.parse(ethernet.parse(data))
             parsed[type(message)] += 1

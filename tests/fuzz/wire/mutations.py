@@ -25,7 +25,7 @@ from treecast.wire.group_membership import (
 MAC = MacAddress(b"\x02\0\0\0\0\x01")
 V4, V6 = IPv4Address("10.0.0.1"), IPv6Address("fe80::1")
 G4, G6 = IPv4Address("239.1.1.1"), IPv6Address("ff15::1")
-CASES = 40_000
+CASES = 20_000
 SCALE = int(os.environ.get("TREECAST_FUZZ_SCALE", "1"))
 """How many times as many cases as in ``make test``: the same ones, and then others."""
 
