@@ -99,6 +99,8 @@ class ListedBy:
     def select(self, origin: NodeIndex, neighbours: Iterable[NodeIndex]) -> set[NodeIndex]:
         """The neighbours among these that list an origin."""
         listing = self._of.get(origin, 0)
+        if not listing:  # as of all nodes at first, where many start at once: each would walk all neighbours for each
+            return set()
         return {neighbour for neighbour in neighbours if self._bits.get(neighbour, 0) & listing}
 
     def _clear(self, index: int, bit: int) -> None:
