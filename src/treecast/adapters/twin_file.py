@@ -14,6 +14,7 @@ from msgspec import Meta
 from treecast.adapters.files import SECRET_MODE, explained, read_file, replace_file
 from treecast.base.errors import IdentityTakenError
 from treecast.base.time import iso_date
+from treecast.identity.newest import another_node
 
 TWIN_FILE = "twin.json"
 REFUSED_FOR_S = 3600
@@ -46,6 +47,5 @@ def require_no_twin(directory: Path, name: str, unix_s: float) -> None:
     until = iso_date(file.ended_unix_s + REFUSED_FOR_S)
     raise IdentityTakenError(
         f"node {name} ran on another machine (at {file.older_at}) when it ran here last, so it does not start here "
-        f"before {until}: give this machine a node of its own (treecast node add), or stop the other one and delete "
-        f"{path}"
+        f"before {until}: {another_node('here')}; if {name} is to run here, end it there and delete {path}"
     )

@@ -116,7 +116,11 @@ def bridge_remove(words: _NodeAndInterface) -> None:
     done = bridge.bridge_remove(directory, interface) if port is None else bridge.Done(True, port)
     with suppress(OperatorError):  # it does not run, and will read when it does
         fetch_bridge(directory, changed=True)
-    typer.echo(f"{done.interface} is on its own again" if done.changed else f"{interface} is not bridged by this node")
+    if not done.changed:
+        from treecast.cli import values
+
+        raise OperatorError(values.not_bridged(directory, interface))
+    typer.echo(f"{done.interface} is on its own again")
     for note in done.notes:
         typer.echo(note)
 

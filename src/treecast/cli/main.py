@@ -44,7 +44,7 @@ from treecast.cli.up_options import (
     UserOption,
     WorkersOption,
 )
-from treecast.cli.usage import UsageError, is_help, sentence
+from treecast.cli.usage import UsageError, command_path, is_help, sentence
 
 GARBAGE_THRESHOLDS = (5_000, 20, 1_000)
 """A node's tables are no garbage, and to look through all that one with 82,000 groups has takes half a second: that
@@ -54,17 +54,20 @@ comes after so many objects, not each time that they have grown by a quarter."""
 class _Verbs(TyperGroup):
     """The verbs. An OperatorError in one of them, or a command line that is none, ends the command with a sentence."""
 
-    def make_context(self, *args: Any, **options: Any) -> Any:
-        with _one_sentence():
-            return super().make_context(*args, **options)
+    _verb = ""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **options: Any) -> Any:
+        self._verb = command_path(self, args)
+        with _one_sentence(self._verb):
+            return super().make_context(info_name, args, parent, **options)
 
     def invoke(self, ctx: Any) -> Any:
-        with _one_sentence():
+        with _one_sentence(self._verb):
             return super().invoke(ctx)
 
 
 @contextmanager
-def _one_sentence() -> Iterator[None]:
+def _one_sentence(verb: str) -> Iterator[None]:
     try:
         yield
     except OperatorError as error:
@@ -73,7 +76,7 @@ def _one_sentence() -> Iterator[None]:
     except UsageError as error:
         if is_help(error):
             raise
-        print_error(sentence(error))
+        print_error(sentence(error, verb))
         raise typer.Exit(error.exit_code) from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -15,8 +16,19 @@ def is_help(error: Any) -> bool:
     return type(error).show is not UsageError.show
 
 
-def sentence(error: Any) -> str:
-    """One sentence: the fault of a command line, and what to do."""
+def command_path(group: Any, words: Sequence[str]) -> str:
+    """The verb that a command line names, as a person types it, as far as ``words`` lead to one."""
+    path, found = "treecast", group
+    for word in words:
+        found = getattr(found, "commands", {}).get(word)
+        if found is None:
+            break
+        path += f" {word}"
+    return path
+
+
+def sentence(error: Any, verb: str) -> str:
+    """One sentence: the fault of a command line, and what to do. ``verb``: its command path, for errors without one."""
     said: str = error.format_message().rstrip(".")
     parameter: Any = getattr(error, "param", None)
     number = _number(getattr(parameter, "type", None))
@@ -24,7 +36,7 @@ def sentence(error: Any) -> str:
     if number and no_number:
         name = parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.human_readable_name
         return f"{name}: {given} is none of its values: give {number}"
-    where = error.ctx.command_path if error.ctx is not None else "treecast VERB"
+    where = error.ctx.command_path if error.ctx is not None else verb
     said = said[:1].lower() + said[1:].replace(". Did you mean", ", did you mean")
     return f"{said}{'' if said.endswith('?') else ':'} {where} -h shows what it takes"
 

@@ -167,6 +167,13 @@ def require_no_directory(word: str, verb: str) -> None:
     raise OperatorError(f"{word} is a directory, and the interface is not named: {advice}")
 
 
+def not_bridged(directory: Path, interface: str) -> str:
+    """Why there is nothing that ``bridge remove`` could undo, and which interfaces there are for it."""
+    names = known_interfaces(directory)
+    others = f"which carries the LAN of {' and '.join(names)}: remove that" if names else "nor is any other interface"
+    return f"{interface} is not bridged by this node, {others}"
+
+
 def keep_local(texts: list[str] | None) -> KeepLocal:
     """``ra,dhcp``, one of them, or ``none``; several count together. None: nothing was said."""
     if texts is None:

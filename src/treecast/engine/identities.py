@@ -12,12 +12,14 @@ from treecast.base.time import Instant, iso_date
 from treecast.broadcast.broadcast import Broadcast
 from treecast.engine.node_table import NodeTable
 from treecast.identity.certificate import Certificate
+from treecast.identity.newest import another_node
 from treecast.identity.node import CLOCK_TOLERANCE_S
 from treecast.links.refusals import one_index
 
-ADVICE = "run it on one of them, and give the other machine a node of its own (treecast node add)"
+ADVICE = f"end it on one of them, and delete its directory there; {another_node('there')}"
 STOLEN = (
-    "; if one of them is not yours, its keys are stolen: treecast node revoke {name}, then node add {name} --replace"
+    "; if one of them is not yours, the keys are stolen: where the CA key is, run treecast node revoke {name}, then "
+    "treecast node add {name} --replace --dir NEW"
 )
 
 
@@ -44,7 +46,7 @@ def one_name_twice(
         places = ", ".join(f"n{index} at {_where(own if index == me else where(index))}" for index in indices[:4])
         text = (
             f"{len(indices)} nodes are called {name} (by index: {places}), as the network's directory was used in two "
-            f"places: add one of them again under another name (treecast node add)"
+            f"places: add one of them again under another name where the CA key is (treecast node add OTHER-NAME)"
         )
         yield Problem("name_twice", name, text)
 
@@ -55,7 +57,8 @@ def must_end(now: Instant, broadcast: Broadcast, own_name: str) -> IdentityTaken
     if twin is None:
         return None
     where = _where(twin.endpoints)
-    text = f"node {own_name} runs on another machine since before this one (at {where}), so this one ends: {ADVICE}"
+    text = f"node {own_name} runs on another machine since before this one (at {where}), so this one ends: "
+    text += f"if {own_name} is to run here, end it there; if not, delete its directory here; {another_node('here')}"
     return IdentityTakenError(text, where)
 
 

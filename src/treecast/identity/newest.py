@@ -56,6 +56,16 @@ class NewestCertificates:
         return self.replacing(self._own)
 
 
+def another_node(where: str) -> str:
+    """Advice for a second machine that runs one node's directory: with a node of the same name it would again.
+    ``where``: ``here`` or ``there``, as the reader stands to it.
+    """
+    return (
+        f"to have a node {where}, too, make one of another name where the CA key is (treecast node add OTHER-NAME), "
+        f"and take its directory {where}"
+    )
+
+
 def has_same_keys(one: Certificate, other: Certificate) -> bool:
     return (one.static_key, one.signing_key) == (other.static_key, other.signing_key)
 

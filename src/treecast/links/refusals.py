@@ -15,7 +15,7 @@ from treecast.base.limits import MAX_REFUSED_MEMBERS, MAX_REFUSED_STRANGERS
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.identity.certificate import Certificate
-from treecast.identity.newest import CERTIFICATE_REPLACED
+from treecast.identity.newest import CERTIFICATE_REPLACED, another_node
 from treecast.identity.revocation import CERTIFICATE_REVOKED
 from treecast.links.calendar import day_of, in_words
 from treecast.links.clocks import TOLERANCE
@@ -185,8 +185,8 @@ class Refusals:
                 return f"it speaks no version of the protocol that this node speaks: {_SAME_RELEASE}"
             case "handshake_not_its_certificate", _:
                 return (
-                    "it shows a certificate whose key it does not have: a node's directory must be copied whole, or "
-                    "made by treecast node add"
+                    "it shows a certificate whose key it does not have: that belongs to one machine, and a copy of it "
+                    f"makes no second; {another_node('there')}"
                 )
             case _:
                 return (
@@ -224,7 +224,7 @@ class Refusals:
             case _:
                 return (
                     f"this node's certificate is not of its network ({refused.reason}): check that both were added "
-                    f"with the same CA, and that this node's directory was copied whole"
+                    f"with the same CA, and that all files in this node's directory came with its certificate"
                 )
 
     def _is_valid(self, now: Instant, certificate: Certificate) -> bool:
@@ -275,8 +275,8 @@ def _replaced(older: Certificate, newer: str, where: str, new: str) -> Problem:
         "identity_twice",
         name,
         f"node {name} was added again (treecast node add {name} --replace) and runs on two machines, at {where} with "
-        f"the certificate that is replaced and {new} with the new one: stop the node at {where}, or give that "
-        f"machine a node of its own (treecast node add)",
+        f"the certificate that is replaced and {new} with the new one: end the node at {where}, and delete its "
+        f"directory there; {another_node('there')}",
     )
 
 

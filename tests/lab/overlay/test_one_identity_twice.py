@@ -36,6 +36,7 @@ def test_the_younger_of_two_machines_with_one_identity_ends_and_all_are_told_of_
         (sentence,) = [line for line in copy.log_tail().splitlines() if line.startswith("treecast: ")]
         assert "node n1 runs on another machine" in sentence
         assert n1.endpoint in sentence
+        assert "treecast node add OTHER-NAME), and take its directory here" in sentence
         for node in net.nodes:
             (text,) = wait_until(partial(said_twice, node), LIMIT_S, f"{node.name} is told")
             assert n1.endpoint in text

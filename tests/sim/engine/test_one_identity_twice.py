@@ -35,6 +35,7 @@ def test_of_two_machines_with_one_identity_exactly_one_is_to_end(seed: int, cloc
         (problem,) = twice(other)
         assert str(node.endpoint) in problem.text
         assert str(copy.endpoint) in problem.text
+        assert "make one of another name where the CA key is (treecast node add OTHER-NAME)" in problem.text
     world.run_until(lambda: twice(hub) == twice(witness) == twice(earlier) == [], 20)
     world.run_until(lambda: len(earlier.peers()) == 2, 60)
     for _ in range(700):

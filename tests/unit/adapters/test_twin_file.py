@@ -20,6 +20,7 @@ def test_the_next_start_is_refused_with_the_older_run_s_address_and_the_file_to_
             require_no_twin(tmp_path, "n1", ENDED_S + passed)
         assert WHERE in str(refusal.value)
         assert f"delete {tmp_path / TWIN_FILE}" in str(refusal.value)
+        assert "to have a node here, too, make one of another name where the CA key is" in str(refusal.value)
         assert refusal.value.exit_code == 3
         assert not refusal.value.older_at, "a refusal begins no further hour"
     (tmp_path / TWIN_FILE).unlink()

@@ -91,11 +91,6 @@ def test_a_node_whose_lans_are_remembered_does_not_start_without_the_role(
     assert "treecast node renew alice --role bridge, and put" in result.stderr
 
 
-def test_removing_what_is_not_bridged_is_no_error(node: Path) -> None:
-    result = _run("remove", node, "eth0")
-    assert (result.exit_code, result.stdout) == (0, "eth0 is not bridged by this node\n")
-
-
 def test_a_forgotten_interface_is_asked_for_by_the_name_of_what_is_bridged(node: Path) -> None:
     sentence = f"treecast: {node} is a directory, and the interface is not named: treecast bridge"
     for verb in ("add", "remove"):

@@ -1,4 +1,4 @@
-"""``bridge remove`` after interfaces were renamed: it goes by the names that they have now."""
+"""``bridge remove`` goes by the names that interfaces have now, and fails where there is nothing to remove."""
 
 from __future__ import annotations
 
@@ -87,3 +87,14 @@ def test_a_packet_port_is_removed_by_the_name_that_it_had_where_no_interface_has
     with serving(node, lambda verb: Bridge("", "", packet_ports=shown)):
         assert _remove(node, "lan7").stdout == "wan5 is on its own again\n"
     assert load_packet_ports(node) == []
+
+
+def test_removing_what_is_not_bridged_is_one_sentence_and_a_failure(node: Path) -> None:
+    result = _remove(node, "eth0")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "treecast: eth0 is not bridged by this node, nor is any other interface\n"
+    write_packet_ports(node, [PacketPortRecord("wlan0")])
+    result = _remove(node, "eth0")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "treecast: eth0 is not bridged by this node, which carries the LAN of wlan0: remove that\n"
+    assert load_packet_ports(node) == [PacketPortRecord("wlan0")]

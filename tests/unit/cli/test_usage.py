@@ -26,7 +26,9 @@ def _run(*arguments: str) -> Result:
         ("status a b", "got unexpected extra argument(s) (b): treecast status -h shows what it takes"),
         ("nod", "no such command 'nod', did you mean 'node'? treecast -h shows what it takes"),
         ("--fly", "no such option: --fly: treecast -h shows what it takes"),
-        ("up --listen", "option '--listen' requires an argument: treecast VERB -h shows what it takes"),
+        ("up --listen", "option '--listen' requires an argument: treecast up -h shows what it takes"),
+        ("node add a --days", "option '--days' requires an argument: treecast node add -h shows what it takes"),
+        ("up --no-relay=x", "option '--no-relay' does not take a value: treecast up -h shows what it takes"),
     ],
 )
 def test_what_is_wrong_with_a_command_line_is_one_sentence_that_says_what_to_give(line: str, said: str) -> None:
