@@ -114,6 +114,8 @@ MAX_SESSION_BUDGETS = 4096
 """Addresses that handshakes were sent to lately, each with a budget."""
 MAX_RESTLESS_MEMBERS = 1024
 """Pairs of a tree and a member that has left it, whose times are counted."""
+MAX_RESTLESS_TREES = 64
+"""Trees that members leave by turns, and come back to."""
 MAX_NOTICED_ENDPOINTS = 256
 """Addresses at which one kind of thing was noticed."""
 MAX_FALLEN_WAYS = 1024

@@ -61,7 +61,7 @@ class RootTrees:
         self._renewals: Timers[StreamId] = Timers()
         """When something is next for each tree's key."""
         self._unused = UnusedTrees()
-        self._restless = RestlessMembers(drops)
+        self.restless = RestlessMembers(drops)
         self.refused_trees = RefusedTrees()
         self.remade_links = RemadeLinks()
         self._last_stream, self._last_epoch = BROADCAST_STREAM, epoch - 1
@@ -90,7 +90,7 @@ class RootTrees:
             return
         if members is None:
             if tree is not None:
-                self._restless.left(now, flow, *tree.members)
+                self.restless.left(now, tree, *tree.members)
                 self._remove(tree)
             return
         if tree is None and len(self._trees) >= MAX_ROOT_TREES and not self._makes_room(now, members):
@@ -103,7 +103,7 @@ class RootTrees:
             tree = self._create(now, flow)
         staying = set(members)
         leaving = tree.members - staying
-        self._restless.left(now, flow, *leaving)
+        self.restless.left(now, tree, *leaving)
         for node in sorted(leaving):
             tree.silence.pause(now, node)
             tree.leave(node)

@@ -40,6 +40,7 @@ class EngineProblems:
         yield from self._rooms.membership.problems(self._rooms.designated_forwarder.is_shared, self._rooms.ports.name)
         yield from self._rooms.discovery.problems(now, self._rooms.nodes.name)
         yield from self._rooms.root_trees.problems(self._rooms.nodes.name)
+        yield from self._rooms.root_trees.restless.problems(now, self._rooms.nodes.name_and_address)
         yield from self._rooms.downstream_trees.shared_key_roots.problems(now, self._rooms.nodes.name)
         yield from self._rooms.tree_states.withholding.problems(now, self._rooms.me, self._rooms.nodes.name)
         yield from self._rooms.broadcast.over_quota.problems(now, self._rooms.nodes.name)

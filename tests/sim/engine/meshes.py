@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
+from treecast.base.membership import ANY_SOURCE, NO_SOURCE
 from treecast.base.problems import Problem
 from treecast.sim.world import SimNode, World
 from treecast.wire.advertisement import Content, Kind
@@ -10,6 +13,12 @@ from treecast.wire.advertisement import Content, Kind
 def publish(node: SimNode, kind: Kind, key: bytes, content: Content | None) -> None:
     """Advertise what a node of this version would not, at once."""
     node.engine.rooms.broadcast.put(node.now, kind, key, content)
+    node.carry_out(node.engine.turn(node.now, []))
+
+
+def list_group(node: SimNode, group: str, *, wants: bool) -> None:
+    """Advertise at once that the node wants the group, or that it does not, as often as a member likes."""
+    node.engine.rooms.broadcast.put_group((0, IPv4Address(group)), ANY_SOURCE if wants else NO_SOURCE)
     node.carry_out(node.engine.turn(node.now, []))
 
 

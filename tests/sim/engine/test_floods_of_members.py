@@ -9,10 +9,10 @@ from itertools import count
 
 import pytest
 
-from tests.sim.engine.meshes import publish
+from tests.sim.engine.meshes import list_group, publish
 from tests.sim.engine.test_hostile_members import mesh
 from treecast.base.addresses import MacAddress
-from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter
+from treecast.base.membership import FilterMode, SourceFilter
 from treecast.broadcast import pace
 from treecast.broadcast.quotas import Usage
 from treecast.discovery import remote_hosts
@@ -170,9 +170,7 @@ def test_a_member_that_joins_and_leaves_six_times_a_second_takes_no_frame_from_a
     rotations = Counter[int]()
     for step in range(600):  # of a hundredth of a second
         if step % 8 == 0:
-            wanted = ANY_SOURCE if step % 16 == 0 else NO_SOURCE
-            flapping.engine.rooms.broadcast.put_group((0, IPv4Address(group)), wanted)
-            flapping.carry_out(flapping.engine.turn(flapping.now, []))
+            list_group(flapping, group, wants=step % 16 == 0)
         root.send(group, f"frame {sent}")
         sent += 1
         world.run(0.01)
