@@ -22,6 +22,8 @@ QUEUE_FULL_AS_OF = "advertisement_queue_full_as_of"
 """The same, noted of the origin that they name; nobody has looked at their signature."""
 WORK_OF_EACH = 2
 """A signature and an entry cost as much as two groups that are listed anew: each changes a tree, and takes 0.1 ms."""
+WORK_OF_PREFIX = 40
+"""All prefixes are planned anew, of which there may be a thousand, and groups that are in this one."""
 LITTLE_WORK = 8
 """A host, or a group that is joined: what people wait for. More at a time is bulk."""
 LITTLE_PER_S, LITTLE_BURST = 1000.0, 128.0

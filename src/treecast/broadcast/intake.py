@@ -13,7 +13,7 @@ from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant, after
 from treecast.broadcast.acceptance import Acceptance, groups_in
-from treecast.broadcast.arrivals import QUEUE_FULL, QUEUE_FULL_AS_OF, WORK_OF_EACH, Arrival, Arrivals
+from treecast.broadcast.arrivals import QUEUE_FULL, QUEUE_FULL_AS_OF, WORK_OF_EACH, WORK_OF_PREFIX, Arrival, Arrivals
 from treecast.broadcast.ca_records import VOID, CaRecords
 from treecast.broadcast.consulted_neighbours import ConsultedNeighbours
 from treecast.broadcast.flooding import Neighbour
@@ -106,6 +106,8 @@ class Intake:
 
     def _work(self, body: Body) -> int:
         """The work that it makes: groups and sources that its chunk lists and did not, or did and does not."""
+        if body.kind == Kind.GROUP_PREFIX:
+            return WORK_OF_PREFIX
         if body.kind != Kind.GROUPS:
             return WORK_OF_EACH
         origin = self._store.get(NodeIndex(body.origin))

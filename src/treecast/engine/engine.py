@@ -258,6 +258,7 @@ class Engine:
             self.rooms.root_trees.next_deadline(),
             self.rooms.downstream_trees.next_deadline(),
             self.rooms.tree_states.next_deadline(),
+            self.rooms.topology.next_deadline(now),
         )
 
     def must_end(self, now: Instant) -> IdentityTakenError | None:
@@ -331,7 +332,7 @@ class Engine:
         self._membership_sync.proxy(now)
 
     def _want_trees(self, now: Instant) -> None:
-        for tree in self.rooms.topology.changed_trees():
+        for tree in self.rooms.topology.changed_trees(now):
             self.rooms.changes.add(TreeChange(tree.flow, None if tree.members is None else len(tree.members)))
             self.faults.spare("topology", self.rooms.root_trees.want, now, tree.flow, tree.members)
 

@@ -67,7 +67,7 @@ class Learning:
                 first, length = key[1].network_address, key[1].prefixlen
                 if wants and not self._rooms.topology.permits.may_receive(origin, first, length):
                     self._rooms.drops.count("group_not_permitted")
-                if not self._rooms.topology.subscribe_prefix(origin, key, wanted=wants):
+                if not self._rooms.topology.subscribe_prefix(now, origin, key, wanted=wants):
                     self._rooms.drops.count("group_prefixes_full")
                 self._rooms.changes.add(PrefixChange(key, origin))
             case Kind.HOST:

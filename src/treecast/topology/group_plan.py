@@ -37,6 +37,10 @@ class GroupPlan:
         """Whether it has no members, and had none when ``changes`` was called."""
         return not self._wanted and not self._given
 
+    def wanted(self, node: NodeIndex) -> SourceFilter | None:
+        """The filter of a linked subscriber; None of others."""
+        return self._wanted.get(node)
+
     def put(self, node: NodeIndex, wanted: SourceFilter | None) -> None:
         """The filter of a linked subscriber; None: the node is no subscriber, or has no link."""
         before = self._wanted.pop(node, NO_SOURCE)

@@ -63,6 +63,10 @@ class GroupPrefixes:
     def prefixes_of(self, node: NodeIndex) -> list[PrefixKey]:
         return sorted(self._prefixes_of.get(node, ()), key=prefix_sort_key)
 
+    def has(self, node: NodeIndex, key: PrefixKey) -> bool:
+        """Whether the node subscribes to this very prefix."""
+        return key in self._prefixes_of.get(node, ())
+
     def gets(self, node: NodeIndex, group: GroupKey) -> bool:
         """Whether a prefix that the node subscribes to contains the group."""
         prefixes = self._prefixes_of.get(node)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterator
+from operator import itemgetter
+
 from treecast.base.flows import GroupKey, PrefixKey
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE, SourceFilter
 from treecast.base.time import Instant
-from treecast.topology.group_prefixes import GroupPrefixes, contains
+from treecast.topology.group_prefixes import GroupPrefixes
+from treecast.topology.prefix_work import GroupPlace, place, places
 
 
 class MulticastTable:
@@ -16,6 +21,7 @@ class MulticastTable:
         self._subscribers: dict[GroupKey, dict[NodeIndex, tuple[SourceFilter, Instant]]] = {}
         """The filters, and since when each node subscribes."""
         self._groups_of: dict[NodeIndex, set[GroupKey]] = {}
+        self._in_order: list[tuple[GroupPlace, GroupKey]] = []
         self.prefixes = GroupPrefixes()
 
     def put(self, now: Instant, node: NodeIndex, group: GroupKey, wanted: SourceFilter | None) -> None:
@@ -23,10 +29,12 @@ class MulticastTable:
         if wanted is None or wanted.wants_nothing:
             subscribers = self._subscribers.get(group, {})
             subscribers.pop(node, None)
-            if not subscribers:
-                self._subscribers.pop(group, None)
+            if not subscribers and self._subscribers.pop(group, None) is not None:
+                del self._in_order[self._position(place(group))]
             self._groups_of.get(node, set()).discard(group)
             return
+        if group not in self._subscribers:
+            self._in_order.insert(self._position(place(group)), (place(group), group))
         subscribers = self._subscribers.setdefault(group, {})
         _, since = subscribers.get(node, (wanted, now))
         subscribers[node] = (wanted, since)
@@ -50,8 +58,20 @@ class MulticastTable:
         return group in self._subscribers
 
     def groups_in(self, prefix: PrefixKey) -> list[GroupKey]:
-        """The groups of a prefix that nodes subscribe to by themselves, in no order that means anything."""
-        return [group for group in self._subscribers if contains(prefix, group)]
+        """The groups of a prefix that nodes subscribe to by themselves, in order."""
+        return list(self.groups_between(*places(prefix)))
+
+    def groups_between(self, first: GroupPlace, last: GroupPlace) -> Iterator[GroupKey]:
+        """The groups from one place on up to another, in order."""
+        for position in range(self._position(first), len(self._in_order)):
+            where, group = self._in_order[position]
+            if where > last:
+                return
+            yield group
+
+    def _position(self, where: GroupPlace) -> int:
+        """The position of the first group that is there or after it."""
+        return bisect_left(self._in_order, where, key=_place_of)
 
     def since(self, node: NodeIndex, group: GroupKey) -> Instant | None:
         """When its subscription was first learned."""
@@ -78,6 +98,9 @@ class MulticastTable:
 
     def groups(self) -> list[GroupKey]:
         return sorted(self._subscribers, key=group_sort_key)
+
+
+_place_of = itemgetter(0)
 
 
 def group_sort_key(group: GroupKey) -> tuple[int, int, int]:

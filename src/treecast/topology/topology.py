@@ -17,6 +17,7 @@ from treecast.topology.group_plan import GroupPlan
 from treecast.topology.group_prefixes import prefix_sort_key
 from treecast.topology.multicast_table import MulticastTable, group_sort_key
 from treecast.topology.permits import Permits, Prefixes
+from treecast.topology.prefix_work import PrefixWork
 from treecast.wire.advertised_groups import GroupsContent
 
 
@@ -35,6 +36,7 @@ class Topology:
         """``send_to``: prefixes of groups that this node may send to, None for all."""
         self.permits = Permits(send_to)
         self.table = MulticastTable()
+        self._prefix_work = PrefixWork(self.table.groups_between)
         self._listings = GroupListings()
         self._linked: set[NodeIndex] = set()
         self._changed: set[GroupKey] = set()
@@ -51,8 +53,11 @@ class Topology:
 
     def link_down(self, peer: NodeIndex) -> None:
         self._linked.discard(peer)
+        left = self._prefix_work.pop(peer)
+        for group in left:
+            self._plan(group, peer)
         self._link_changed(peer)
-        for group in self.groups_of(peer):
+        for group in self.groups_of(peer).union(left):
             if group in self._plans:
                 self._plans[group].unlinked(peer)
         for key, members in self._planned_prefixes.items():
@@ -109,26 +114,44 @@ class Topology:
             for subscriber in joining:
                 self._plan(group, subscriber)
 
-    def subscribe_prefix(self, node: NodeIndex, key: PrefixKey, *, wanted: bool) -> bool:
-        """A node gets all groups of a prefix from now on, or no more. False when the table is full."""
+    def subscribe_prefix(self, now: Instant, node: NodeIndex, key: PrefixKey, *, wanted: bool) -> bool:
+        """A node gets all groups of a prefix, or no more: those that there are some at a time. False when the table is
+        full.
+        """
+        had = self.table.prefixes.has(node, key)
         fits = True
         if wanted:
             fits = self.table.prefixes.put(node, key)
         else:
             self.table.prefixes.remove(node, key)
-        groups = self.table.groups_in(key)
-        for group in groups:
-            self._plan(group, node)
-        self._to_report.update(groups)
-        self._prefixes_changed = True
+        if self.table.prefixes.has(node, key) != had:
+            self._prefixes_changed = True
+            self._prefix_work.put(node, key)
+            self._prefix_work.do(now, self._plan_by_prefix)
         return fits
+
+    def _plan_by_prefix(self, node: NodeIndex, group: GroupKey) -> bool:
+        """Plan a group for a node whose prefixes have changed; whether it wants another filter than it had."""
+        self._to_report.add(group)
+        plan = self._plans.get(group)
+        if (plan.wanted(node) if plan is not None else None) == self._counted(group, node):
+            return False
+        self._plan(group, node)
+        return True
+
+    def next_deadline(self, now: Instant) -> Instant | None:
+        """When ``changed_trees`` has more of prefixes."""
+        return self._prefix_work.next_deadline(now)
 
     def _plan(self, group: GroupKey, node: NodeIndex) -> None:
         """A node's filter of a joined group, or its link, may have changed."""
-        plan = self._plans.setdefault(group, GroupPlan())
-        counts = node in self._linked and self.permits.allow(node, group[1])
-        plan.put(node, self.table.filter(node, group) if counts else None)
+        self._plans.setdefault(group, GroupPlan()).put(node, self._counted(group, node))
         self._changed.add(group)
+
+    def _counted(self, group: GroupKey, node: NodeIndex) -> SourceFilter | None:
+        """A node's filter of a group, where it counts for trees."""
+        counts = node in self._linked and self.permits.allow(node, group[1])
+        return self.table.filter(node, group) if counts else None
 
     def wanted(self, group: GroupKey) -> SourceFilter:
         """The filter of all other nodes together."""
@@ -148,12 +171,13 @@ class Topology:
         """The linked subscribers of a group, by node index."""
         return [item for item in self.table.subscribers(group) if item[0] in self._linked]
 
-    def changed_trees(self) -> list[WantedTree]:
+    def changed_trees(self, now: Instant) -> list[WantedTree]:
         """The trees that differ from what this returned before, to be changed in this order.
 
         Of a group, sources get trees of their own before that of any source changes, and lose them after: whoever a
         source's frames reach before and after gets each of them, and nobody what it wants neither before nor after.
         """
+        self._prefix_work.do(now, self._plan_by_prefix)
         trees: list[WantedTree] = []
         if self._broadcast_changed:
             self._broadcast_changed = False

@@ -76,7 +76,7 @@ class Root:
     def settle(self) -> None:
         """One turn's changes, each command held against what is wanted before and after."""
         before = self.tables.served()
-        for tree in self.topology.changed_trees():
+        for tree in self.topology.changed_trees(self.now):
             self.trees.want(self.now, tree.flow, tree.members)
         self.trees.advance(self.now)
         steps = []

@@ -54,7 +54,7 @@ def test_changes_add_up_to_what_is_made_anew_from_all(steps: list[tuple[str, Any
             case "subscribe", wanted:
                 topology.subscribe(NOW, node, GROUP, wanted)
             case "prefix", (key, wanted):
-                topology.subscribe_prefix(node, key, wanted=wanted)
+                topology.subscribe_prefix(NOW, node, key, wanted=wanted)
             case "link", True:
                 topology.link_up(node)
             case "link", False:
@@ -62,7 +62,7 @@ def test_changes_add_up_to_what_is_made_anew_from_all(steps: list[tuple[str, Any
                 for members in trees.values():
                     members.discard(node)
             case _:
-                for tree in topology.changed_trees():
+                for tree in topology.changed_trees(NOW):
                     if tree.flow is None or tree.flow.prefix is not None:
                         continue
                     trees.pop(tree.flow.source, None)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
+
 import pytest
 
+from tests.unit.broadcast.test_broadcast import Node, advertisement, node_advertisement
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_WAITING_ADVERTISEMENTS
-from treecast.base.time import Instant
-from treecast.broadcast.arrivals import LITTLE_BURST, WORK_BURST, WORK_OF_EACH, WORK_PER_S, Arrival, Arrivals
-from treecast.wire.advertisement import Body, Kind, Signed
+from treecast.base.time import Instant, after
+from treecast.base.token_bucket import TokenBucket
+from treecast.broadcast.arrivals import (
+    LITTLE_BURST,
+    WORK_BURST,
+    WORK_OF_EACH,
+    WORK_OF_PREFIX,
+    WORK_PER_S,
+    Arrival,
+    Arrivals,
+)
+from treecast.wire.advertisement import Body, GroupPrefixContent, Kind, Signed, emit, group_prefix_key
+from treecast.wire.control import Flood
 
 BULK = 108
 """A chunk of 106 groups."""
@@ -110,3 +123,17 @@ def test_the_next_turn_is_due_when_there_is_time_again() -> None:
     assert due is not None and START < due <= START + BULK / WORK_PER_S
     assert origins(arrivals, START) == []
     assert origins(arrivals, Instant(due + 1e-6)) == [9]
+
+
+def test_a_prefix_of_groups_is_bulk() -> None:
+    node = Node(1)
+    node.link(2)
+    node.hear(2, Flood((node_advertisement(2),)))
+    node.broadcast._intake._arrivals._work = TokenBucket.full(WORK_PER_S, WORK_BURST, node.now)
+    for number in range(2, 12):
+        key = group_prefix_key((0, IPv4Network((0xEF000000 + 256 * number, 24))))
+        flood = Flood((advertisement(2, number, Kind.GROUP_PREFIX, key, emit(GroupPrefixContent())),))
+        node.broadcast.receive(node.now, NodeIndex(2), flood)
+    assert node.broadcast.waiting == 9
+    node.now = after(node.now, 2 * WORK_OF_PREFIX / WORK_PER_S)
+    assert 1 <= len(node.broadcast.take_waiting(node.now)) <= 2

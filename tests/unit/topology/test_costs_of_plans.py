@@ -20,14 +20,14 @@ def subscribed(size: int) -> Topology:
     for node in range(2, 2 + size):
         topology.link_up(NodeIndex(node))
         topology.subscribe(NOW, NodeIndex(node), GROUP, ANY_SOURCE)
-    topology.changed_trees()
+    topology.changed_trees(NOW)
     return topology
 
 
 def steps_of_change(size: int, wanted: SourceFilter | None) -> int:
     topology = subscribed(size)
     subscribed_anew = steps_of(topology.subscribe, NOW, NodeIndex(50), GROUP, wanted)
-    return subscribed_anew + steps_of(topology.changed_trees)
+    return subscribed_anew + steps_of(topology.changed_trees, NOW)
 
 
 def test_a_leave_costs_the_same_whoever_else_is_a_member() -> None:

@@ -21,18 +21,18 @@ def linked(*nodes: NodeIndex) -> Topology:
     topology = Topology()
     for node in nodes:
         topology.link_up(node)
-    topology.changed_trees()
+    topology.changed_trees(NOW)
     return topology
 
 
 def subscribe(topology: Topology, node: NodeIndex, prefix: IPNetwork, *, wanted: bool = True) -> bool:
-    return topology.subscribe_prefix(node, (0, prefix), wanted=wanted)
+    return topology.subscribe_prefix(NOW, node, (0, prefix), wanted=wanted)
 
 
 def trees(topology: Topology) -> dict[str, tuple[NodeIndex, ...] | None]:
     """Changed trees: members by group or prefix, and source."""
     found = {}
-    for tree in topology.changed_trees():
+    for tree in topology.changed_trees(NOW):
         if tree.flow is not None:
             name = str(tree.flow.prefix or tree.flow.group)
             found[name if tree.flow.source is None else f"{name} {tree.flow.source}"] = tree.members
@@ -77,12 +77,12 @@ def test_a_subscriber_of_prefixes_is_on_trees_while_it_is_linked() -> None:
 
 def test_prefixes_are_per_vlan_and_ip_version() -> None:
     topology = linked(A, B)
-    topology.subscribe_prefix(A, (7, ALL), wanted=True)
-    topology.subscribe_prefix(A, (0, IPv6Network("ff00::/8")), wanted=True)
+    topology.subscribe_prefix(NOW, A, (7, ALL), wanted=True)
+    topology.subscribe_prefix(NOW, A, (0, IPv6Network("ff00::/8")), wanted=True)
     topology.subscribe(NOW, B, GROUP, ANY_SOURCE)
     assert trees(topology)["239.1.1.1"] == (B,)
     topology.subscribe(NOW, B, (7, GROUP[1]), ANY_SOURCE)
-    flows = {tree.flow: tree.members for tree in topology.changed_trees()}
+    flows = {tree.flow: tree.members for tree in topology.changed_trees(NOW)}
     assert flows == {Flow(7, GROUP[1], None): (A, B)}
 
 
@@ -106,13 +106,13 @@ def test_who_joins_a_group_instead_of_its_prefix_or_the_other_way_round_is_on_on
     topology = linked(A, B)
     subscribe(topology, A, ALL)
     subscribe(topology, B, ALL)
-    topology.changed_trees()
+    topology.changed_trees(NOW)
     subscribe(topology, A, ALL, wanted=False)
     topology.subscribe(NOW, A, GROUP, ANY_SOURCE)
     prefix, group = Flow.of_prefix((0, ALL)), Flow(*GROUP, None)
-    steps = [(tree.flow, tree.members) for tree in topology.changed_trees()]
+    steps = [(tree.flow, tree.members) for tree in topology.changed_trees(NOW)]
     assert steps == [(group, (A, B)), (prefix, (B,))]
     subscribe(topology, A, ALL)
     topology.subscribe(NOW, A, GROUP, None)
-    steps = [(tree.flow, tree.members) for tree in topology.changed_trees()]
+    steps = [(tree.flow, tree.members) for tree in topology.changed_trees(NOW)]
     assert steps == [(prefix, (A, B)), (group, None)]

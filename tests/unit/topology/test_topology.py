@@ -28,20 +28,20 @@ def linked(*nodes: int) -> Topology:
     topology = Topology()
     for node in nodes:
         topology.link_up(NodeIndex(node))
-    topology.changed_trees()
+    topology.changed_trees(NOW)
     return topology
 
 
 def trees_of(topology: Topology) -> dict[IPAddress | None, tuple[NodeIndex, ...] | None]:
-    return {tree.flow.source: tree.members for tree in topology.changed_trees() if tree.flow is not None}
+    return {tree.flow.source: tree.members for tree in topology.changed_trees(NOW) if tree.flow is not None}
 
 
 def test_the_broadcast_tree_has_all_linked_nodes() -> None:
     topology = Topology()
     topology.link_up(NodeIndex(3))
     topology.link_up(NodeIndex(2))
-    assert topology.changed_trees() == [WantedTree(None, (NodeIndex(2), NodeIndex(3)))]
-    assert topology.changed_trees() == []
+    assert topology.changed_trees(NOW) == [WantedTree(None, (NodeIndex(2), NodeIndex(3)))]
+    assert topology.changed_trees(NOW) == []
 
 
 def test_only_linked_subscribers_are_members() -> None:
@@ -56,9 +56,9 @@ def test_only_linked_subscribers_are_members() -> None:
 def test_the_last_leave_removes_the_tree() -> None:
     topology = linked(2)
     topology.subscribe(NOW, NodeIndex(2), GROUP, ANY_SOURCE)
-    topology.changed_trees()
+    topology.changed_trees(NOW)
     topology.subscribe(NOW, NodeIndex(2), GROUP, None)
-    assert topology.changed_trees() == [WantedTree(Flow(*GROUP, None), None)]
+    assert topology.changed_trees(NOW) == [WantedTree(Flow(*GROUP, None), None)]
 
 
 def test_a_source_has_a_tree_of_its_own_only_where_its_members_differ() -> None:
@@ -82,7 +82,7 @@ def test_sources_that_nobody_includes_get_a_tree_without_members() -> None:
 def test_a_link_that_goes_and_comes_within_a_turn_is_seen_as_a_change() -> None:
     topology = linked(2, 3)
     topology.subscribe(NOW, NodeIndex(2), GROUP, ANY_SOURCE)
-    topology.changed_trees()
+    topology.changed_trees(NOW)
     topology.link_down(NodeIndex(2))
     topology.link_up(NodeIndex(2))
     assert trees_of(topology) == {None: (2,)}
