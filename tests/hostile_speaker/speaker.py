@@ -46,6 +46,8 @@ class Speaker:
         self.takes_inits = takes_inits
         self.capabilities = capabilities
         self.answers_probes = True
+        self.receipt = b""
+        """Put at the end of its answers to probes: how many datagrams it says have come."""
         self.epoch = int(time.time() * 1000)
         self.tree_datagrams: list[bytes] = []
         self.answers: queue.Queue[bytes] = queue.Queue()
@@ -226,7 +228,7 @@ class Speaker:
         keys.confirmed.set()
         kind, body = plaintext[0], plaintext[4:]
         if kind == wire.PROBE and self.answers_probes:
-            session.send(wire.PROBE_REPLY, body)
+            session.send(wire.PROBE_REPLY, body + self.receipt)
         elif kind == wire.FRAME:
             session.frames.append(body)
         elif kind == wire.BROADCAST:
