@@ -15,7 +15,7 @@ from tests.hostile_speaker import layouts as wire
 from tests.hostile_speaker.session import Session
 from tests.hostile_speaker.speaker import Speaker
 from tests.lab.hostile.hostility import LIMIT_S, Hostility, counted
-from tests.lab.overlay.asking import peers_up, wait_members, wait_received
+from tests.lab.overlay.asking import members, peers_up, wait_received
 
 JOINED, PORT, RATE_PPS = "239.90.4.1", 5040, 1000
 PER_SECOND = 20_000
@@ -62,7 +62,7 @@ def joins_ms(hostility: Hostility) -> list[float]:
     n0, n1, _ = hostility.net.nodes
     took = []
     for _ in range(JOINS):
-        wait_members(n0, JOINED, set())
+        wait_until(lambda: "n1" not in members(n0, JOINED), LIMIT_S, "n1 has left", poll_s=0.05)
         receiver = Receiver(n1.machine, JOINED, PORT, interface=INTERFACE)
         wait_received(receiver, 1, LIMIT_S)
         took.append(receiver.stop().join_ns / 1e6)

@@ -11,6 +11,7 @@ from lab.node import PROGRAM, TreecastNode
 from tests.hostile_speaker import layouts as wire
 from tests.lab.hostile.hostility import GROUP, LIMIT_S, Hostility
 from tests.lab.hostile.test_forged_broadcast import N0_MAC, frame, listen, of_its_own, tap
+from tests.lab.overlay.asking import members
 
 AT_ONCE = 100
 SIGNED_AT_ONCE = 2000
@@ -115,9 +116,11 @@ def test_who_begins_sessions_over_and_over_or_leaves_and_comes_back_is_named(hos
                 speaker.rekey(session)
 
         def leave_and_come_back() -> None:
-            for _ in range(3):
-                speaker.join(session, GROUP)
-                speaker.leave(session)
+            """Both at once would be no change."""
+            wait_until(lambda: "restless" not in members(n0, GROUP), LIMIT_S, "it has left")
+            speaker.join(session, GROUP)
+            wait_until(lambda: "restless" in members(n0, GROUP), LIMIT_S, "it is back")
+            speaker.leave(session)
 
         text = wait_named(n0, "sessions_over_and_over", "restless", begin_sessions)
         assert text.startswith("restless (10.77.0.") and "treecast node revoke restless" in text
