@@ -15,8 +15,10 @@ from lab.capture import Capture
 from lab.counting import Counters, parse_net_dev
 from lab.namespace import Namespace
 from lab.process import Argument, Process, Stream, in_namespace
+from lab.waiting import wait_until
 
 RUN_LIMIT_S = 30.0
+READY_LIMIT_S = 10.0
 IFF_MULTICAST = 0x1000  # linux/if.h
 IFA_F_NODAD = 0x02  # linux/if_addr.h
 # Features that let an interface carry more than one packet of MTU size at a time (ethtool's long names).
@@ -85,7 +87,15 @@ class Machine:
         # Without the MULTICAST flag no program takes the underlay for a multicast interface; ND works without it.
         netlink.link("set", index=index, flags=0, change=IFF_MULTICAST)
         netlink.link("set", index=index, state="up")
+        wait_until(lambda: self._hears_solicitations(port), READY_LIMIT_S, f"{self.name} is there for ND", poll_s=0.001)
         self.ports.append(port)
+
+    def _hears_solicitations(self, port: Port) -> bool:
+        """Whether its address on the port can be resolved: a worker of the kernel joins the group of solicitations."""
+        solicited = bytes.fromhex("ff02" + 18 * "0" + "01ff") + port.ipv6.packed[-3:]
+        with self.enter():
+            groups = Path("/proc/thread-self/net/igmp6").read_text()
+        return any(row.split()[1:3] == [port.interface, solicited.hex()] for row in groups.splitlines())
 
     def spawn(
         self,
