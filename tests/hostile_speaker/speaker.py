@@ -228,7 +228,8 @@ class Speaker:
         keys.confirmed.set()
         kind, body = plaintext[0], plaintext[4:]
         if kind == wire.PROBE and self.answers_probes:
-            session.send(wire.PROBE_REPLY, body + self.receipt)
+            reply = keys.seal(wire.PROBE_REPLY, body + self.receipt)
+            self.own.sendto(reply, session.node)  # in another session it would be no answer
         elif kind == wire.FRAME:
             session.frames.append(body)
         elif kind == wire.BROADCAST:
