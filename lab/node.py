@@ -72,6 +72,7 @@ class TreecastNode:
         self.program: Sequence[str | Path] = (PROGRAM,)
         self.environment: dict[str, str] = {}
         self._process: Process | None = None
+        self._log_before_bytes = 0
 
     @classmethod
     def add(cls, machine: Machine, network: Path, directory: Path) -> TreecastNode:
@@ -101,6 +102,7 @@ class TreecastNode:
         """``up`` in the background, without waiting; stderr is appended to ``log``."""
         known = [word for peer in peers for word in ("--peer", peer)]
         command: list[str | Path] = [*self.program, "up", self.directory, *known, *options]
+        self._log_before_bytes = self.log.stat().st_size if self.log.exists() else 0
         self._process = self.machine.spawn(command, stdout=subprocess.PIPE, stderr=self.log, env=self.environment)
 
     def wait_ready(self, limit_s: float = START_LIMIT_S) -> None:
@@ -174,6 +176,11 @@ class TreecastNode:
         return (
             self.log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL_CHARACTERS:] if self.log.exists() else ""
         )
+
+    def log_of_run(self) -> str:
+        """All that it wrote to stderr since it was started last."""
+        written = self.log.read_bytes() if self.log.exists() else b""
+        return written[self._log_before_bytes :].decode(errors="replace")
 
 
 class Overlay:

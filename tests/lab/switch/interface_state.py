@@ -74,8 +74,8 @@ def ipv4_of(lines: list[str]) -> list[str]:
 
 
 def last_told(node: TreecastNode) -> set[str]:
-    """The addresses that it said last, when they changed; none before that."""
-    lines = [line for line in node.log_tail().splitlines() if 'event="addresses changed"' in line]
+    """The addresses that it said last, when they changed since its start; none before that."""
+    lines = [line for line in node.log_of_run().splitlines() if 'event="addresses changed"' in line]
     told = re.findall(r'endpoints="([^"]*)"', lines[-1]) if lines else []
     return {endpoint.rpartition(":")[0].strip("[]") for line in told for endpoint in line.split()}
 
