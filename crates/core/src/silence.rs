@@ -67,20 +67,25 @@ pub(crate) struct Watched {
 pub(crate) struct Silence {
     pub(crate) watched: Mutex<Vec<Watched>>,
     pub(crate) is_watching: AtomicBool,
+    /// The first of them is watched since no turn was due, and who takes the turns may sleep.
+    pub(crate) has_begun: AtomicBool,
     turned_ns: AtomicU64,
     /// Until then nothing could come from anybody.
     pub(crate) asleep_ns: AtomicU64,
 }
 
 impl Silence {
-    /// Begins to watch a tree.
+    /// Begins to watch a tree, as fast as its stream is by the one before.
     pub(crate) fn watch(&self, tree: &Arc<DownstreamTree>, now_ns: u64) {
         let tree = tree.clone();
+        let mut all = lock(&self.watched);
+        let of_stream = all.iter().filter(|one| Arc::ptr_eq(&one.tree.stream, &tree.stream));
+        let fast_until_ns = of_stream.map(|one| one.fast_until_ns).max().unwrap_or_default();
         let watched = Watched {
             tree,
             counted: 0,
             since_ns: now_ns,
-            fast_until_ns: [0; 2],
+            fast_until_ns,
             ticked_ns: 0,
             grafts: 0,
             grafted_ns: 0,
@@ -91,8 +96,11 @@ impl Silence {
             marked_ns: 0,
             withheld: Withheld::default(),
         };
-        lock(&self.watched).push(watched);
-        self.is_watching.store(true, Ordering::Release);
+        all.push(watched);
+        drop(all);
+        if !self.is_watching.swap(true, Ordering::AcqRel) {
+            self.has_begun.store(true, Ordering::Release);
+        }
     }
 
     /// Notes when this turn is; whether this node ran as it should since the last one.
@@ -149,12 +157,13 @@ impl Watched {
         self.withheld.look(now_ns, looks, |low, high| tree.seen(low, high))
     }
 
-    /// May one more graft be sent, as the parent withholds datagrams?
-    pub(crate) fn count_graft(&mut self, now_ns: u64) -> bool {
+    /// May one more graft be sent, as datagrams are missing that the parent had? `is_there`: something has come from it since.
+    pub(crate) fn count_graft(&mut self, is_there: bool, now_ns: u64) -> bool {
         let due = self.grafts < GRAFTS;
         if due {
             self.grafts += 1;
             self.grafted_ns = now_ns;
+            self.is_silent |= !is_there;
         }
         due
     }

@@ -11,7 +11,7 @@ use crate::reason::Reason;
 use crate::session::lock;
 use crate::silence::{Watched, OVERTAKEN, SECOND_NS, WATCHED_NS};
 use crate::tree_mark::TreeMark;
-use crate::withheld::{Failure, Withheld};
+use crate::withheld::{Failure, Withheld, LATER_NS};
 
 /// Datagrams that a turn is to send.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,12 @@ impl ForwardingTables {
     /// Is there a tree whose turns are due?
     pub fn watches_trees(&self) -> bool {
         self.silence.is_watching.load(Ordering::Acquire)
+    }
+
+    /// Are turns due from now on, where none were? Once.
+    pub fn begins_to_watch_trees(&self) -> bool {
+        let has_begun = &self.silence.has_begun;
+        has_begun.load(Ordering::Relaxed) && has_begun.swap(false, Ordering::AcqRel)
     }
 
     /// A turn, every [`TURN_NS`]: whom this node sends a tick, and where it grafts.
@@ -64,6 +70,9 @@ impl ForwardingTables {
         if let Some(counter) = watched.mark_due(now_ns) {
             turn.marks.extend(waiting.map(|child| (*child, TreeMark { tree: tree.name, counter })));
         }
+        if watched.has_returned() {
+            self.report_parent(&tree, Failure::Returned, now_ns);
+        }
         if tree.is_below_a_relay() && !tree.stream.is_superseded(tree.name.epoch) {
             self.turn_parent(watched, &tree, turn, now_ns);
         }
@@ -75,29 +84,29 @@ impl ForwardingTables {
         if self.silence.asleep_ns.load(Ordering::Relaxed) == now_ns {
             watched.withheld = Withheld::default(); // what came meanwhile may be lost here
         }
-        if watched.has_returned() {
-            self.report_parent(tree, Failure::Returned, now_ns);
-        }
+        let received_ns = self.last_received_ns(tree);
+        let alive_ns = received_ns.max(self.silence.asleep_ns.load(Ordering::Relaxed));
         let withheld_since = watched.withheld_since(now_ns);
-        if watched.is_graft_due(self.alive_ns(tree), now_ns) {
+        if watched.is_graft_due(alive_ns, now_ns) {
             let newest = tree.upstream.newest.load(Ordering::Relaxed);
             self.graft(watched, newest, Failure::Silent, turn, now_ns);
         } else if let Some(since) = withheld_since {
+            let is_there = now_ns.saturating_sub(received_ns) <= LATER_NS;
             let has_sent = tree.upstream.parent_ns.load(Ordering::Relaxed) != 0;
             if !has_sent && watched.is_report_due(now_ns) {
                 self.report_parent(tree, Failure::SendsNothing, now_ns);
-            } else if has_sent && watched.count_graft(now_ns) {
-                self.graft(watched, since, Failure::Withholds, turn, now_ns);
+            } else if has_sent && watched.count_graft(is_there, now_ns) {
+                let failure = if is_there { Failure::Withholds } else { Failure::Silent };
+                self.graft(watched, since, failure, turn, now_ns);
             }
         }
     }
 
-    /// When something came last from the parent, of this tree or in its session; or this node ran again.
-    fn alive_ns(&self, tree: &DownstreamTree) -> u64 {
+    /// When something came last from the parent, of this tree or in its session.
+    fn last_received_ns(&self, tree: &DownstreamTree) -> u64 {
         let session = self.sessions.peer(tree.parent).and_then(|peer| peer.current());
         let session_ns = session.map_or(0, |session| session.received_ns());
-        let asleep_ns = self.silence.asleep_ns.load(Ordering::Relaxed);
-        tree.upstream.parent_ns.load(Ordering::Relaxed).max(session_ns).max(asleep_ns)
+        tree.upstream.parent_ns.load(Ordering::Relaxed).max(session_ns)
     }
 
     /// Grafts, by the trees of its stream that have this parent, the one in use and the one that is to be, for what follows a counter.

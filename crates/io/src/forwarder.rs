@@ -107,13 +107,14 @@ impl Forwarder {
             return Ok(());
         }
         let share = |number| Share { number, of: self.workers };
-        let make = |number| {
-            let pulse = Arc::new(Pulse::new()?);
+        let pulses = (0..self.workers).map(|_| Pulse::new().map(Arc::new)).collect::<io::Result<Vec<_>>>()?;
+        let make = |(number, pulse): (usize, &Arc<Pulse>)| {
+            let both = [pulse.clone(), pulses.first().unwrap_or(pulse).clone()];
             let (tables, underlay, local) = (self.tables.clone(), underlay.clone(), local.clone());
-            let worker = Worker::new(tables, underlay, local, &self.stop, pulse.clone(), share(number))?;
-            Ok((worker, pulse))
+            let worker = Worker::new(tables, underlay, local, &self.stop, both, share(number))?;
+            Ok((worker, pulse.clone()))
         };
-        let workers = (0..self.workers).map(make).collect::<io::Result<Vec<_>>>()?;
+        let workers = pulses.iter().enumerate().map(make).collect::<io::Result<Vec<_>>>()?;
         for (number, (worker, pulse)) in workers.into_iter().enumerate() {
             let thread = std::thread::Builder::new().name("treecast-data".into());
             let probe_interval_ns = (number == 0).then_some(self.probe_interval_ns);

@@ -68,6 +68,8 @@ pub struct Worker {
     local: Arc<LocalPorts>,
     share: Share,
     pulse: Arc<Pulse>,
+    /// The pulse of the worker that takes the turns.
+    first: Arc<Pulse>,
     poll: Poll,
     outbox: Outbox,
     receiver: Receiver,
@@ -80,13 +82,13 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Everything that can fail, before the thread starts. `stop` ends [`Worker::run`].
+    /// Everything that can fail, before the thread starts. `stop` ends [`Worker::run`]; `first`: whose worker takes the turns.
     pub fn new(
         tables: Arc<ForwardingTables>,
         underlay: Arc<Underlay>,
         local: Arc<LocalPorts>,
         stop: &EventFd,
-        pulse: Arc<Pulse>,
+        [pulse, first]: [Arc<Pulse>; 2],
         share: Share,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
@@ -107,6 +109,7 @@ impl Worker {
             local,
             share,
             pulse,
+            first,
             poll,
             outbox: Outbox::new(SocketKind::Data),
             receiver: Receiver::new(UDP_BATCH),
@@ -138,6 +141,9 @@ impl Worker {
                     TOKEN_PULSE => self.pulse.answer(),
                     socket => self.serve_socket((socket / TOKEN_SOCKETS - 1) as u32, socket % TOKEN_SOCKETS),
                 }
+            }
+            if self.tables.begins_to_watch_trees() && next_probe_ns.is_none() {
+                self.first.signal();
             }
             let now_ns = monotonic_ns();
             if turns && now_ns >= next_turn_ns {

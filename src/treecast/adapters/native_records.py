@@ -16,6 +16,7 @@ from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.commands import Command
 from treecast.base.events import FromDataPlane
 from treecast.base.ids import NodeIndex
+from treecast.base.parent_failures import ParentFailure
 
 _INTERFACE_BYTES = 4
 
@@ -65,6 +66,7 @@ def _address(packed: bytes) -> IPAddress:
 _FIELDS: dict[object, Callable[[Any], object]] = {
     Endpoint: parse_endpoint,
     MacAddress: lambda record: MacAddress(*record),
+    ParentFailure: ParentFailure,
     tuple[NodeIndex, ...]: tuple,
 }
 

@@ -16,7 +16,7 @@ from treecast.base.time import Duration, Instant, after
 from treecast.sim.datagrams import Graft, Mark, ReplayWindow, Tick, TreeDatagram, TreeState
 from treecast.sim.sending import Sending
 from treecast.sim.tables import DownstreamStream
-from treecast.sim.withheld import LOOKS, LOOKS_OF_LEAF, Withheld
+from treecast.sim.withheld import LATER, LOOKS, LOOKS_OF_LEAF, Withheld
 
 TURN: Duration = 0.02
 FAST_SILENCE: Duration = 0.06
@@ -230,6 +230,8 @@ class Repair(Sending):
                 for child in state.backup_children:
                     if child not in next_hops:
                         self._seal(child, Mark(*name, counter))
+            if watch.has_returned():
+                self.raise_event(e.ParentFailed(*name, state.parent, ParentFailure.RETURNED))
             is_superseded = self.newest_epochs.get(name[:2], name[2]) > name[2]
             if _is_below_a_relay(name[0], state) and not is_superseded:
                 self._turn_parent(name, state, watch)
@@ -239,8 +241,6 @@ class Repair(Sending):
     def _turn_parent(self, name: TreeName, state: TreeState, watch: Watch) -> None:
         """Graft, where the parent is silent or sends on less than the backup has."""
         now = self.underlay.now
-        if watch.has_returned():
-            self.raise_event(e.ParentFailed(*name, state.parent, ParentFailure.RETURNED))
         watch.withheld.mark(watch.of_backup, now)
         looks = LOOKS if self.next_hops(name, state) else LOOKS_OF_LEAF
         withheld_since = watch.withheld.look(now, looks, lambda counter: self._has(name, state, counter))
@@ -251,8 +251,11 @@ class Repair(Sending):
                 watch.reported_at = now
                 self.raise_event(e.ParentFailed(*name, state.parent, ParentFailure.SENDS_NOTHING))
         elif withheld_since is not None and watch.grafts < GRAFTS:
+            is_there = now - self._alive_at(state, watch) <= LATER
             watch.grafts, watch.grafted_at = watch.grafts + 1, now
-            self._graft(name, state.parent, watch, withheld_since, ParentFailure.WITHHOLDS)
+            watch.is_silent |= not is_there
+            failure = ParentFailure.WITHHOLDS if is_there else ParentFailure.SILENT
+            self._graft(name, state.parent, watch, withheld_since, failure)
 
     def _has(self, name: TreeName, state: TreeState, counter: int) -> bool:
         """Whether a datagram came: at a subscriber what it opened, at a relay what went on."""

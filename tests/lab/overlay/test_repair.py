@@ -9,6 +9,8 @@ All are in a full mesh on one switch, each with a bound of two children.
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -20,7 +22,7 @@ from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay, TreecastNode
 from lab.node import PORT as UNDERLAY_PORT
 from lab.sites import show_logs
-from lab.waiting import wait_until
+from lab.waiting import pause_until, wait_until
 from tests.lab.overlay.asking import LIMIT_S, wait_members, wait_received
 
 GROUP, PORT = "239.63.0.1", 5063
@@ -39,6 +41,9 @@ came in a second. On a machine that is busy it may find so later; this is half o
 """
 NAMED_LIMIT_S, TRIES = 20.0, 3
 """One from which nothing came at all may be dead: it is named where its link lives on after 10 s."""
+READMITTED_LIMIT_S = 30.0
+UNTIL_PLACED = 4 * RATE_PPS
+"""So many datagrams later all have the places that they keep."""
 
 
 @pytest.fixture
@@ -174,3 +179,29 @@ def named_by(relay: TreecastNode, root: TreecastNode, nodes: list[TreecastNode])
 
 def has_come(receiver: Receiver, number: int) -> bool:
     return any(stream.highest == number for stream in receiver.snapshot().streams)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("still_s", [0.15, 1.5])
+def test_a_relay_that_stood_still_costs_nothing_has_children_again_and_is_named_by_nobody(
+    overlay: Overlay, still_s: float
+) -> None:
+    source, *members = overlay.nodes
+    receivers = {node.name: Receiver(node.machine, GROUP, PORT, interface=INTERFACE) for node in members}
+    wait_members(source, GROUP, set(receivers))
+    stream = Sender(source.machine, GROUP, PORT, interface=INTERFACE, rate_pps=RATE_PPS, size_bytes=1000)
+    wait_until(lambda: any(node.status().children for node in members), LIMIT_S, "the tree is in use")
+    wait_received(receivers["n1"], receivers["n1"].snapshot().received + UNTIL_PLACED)
+    relay = max(members, key=lambda node: node.status().children)
+    relay.process.send_signal(signal.SIGSTOP)
+    pause_until(time.monotonic() + still_s)
+    relay.process.send_signal(signal.SIGCONT)
+    wait_until(partial(has_no_children, relay), LIMIT_S, "the tree is planned without it")
+    wait_until(lambda: not has_no_children(relay), READMITTED_LIMIT_S, "it has children again")
+    count = stream.stop().sent
+    for one in receivers.values():
+        wait_until(partial(has_come, one, count - 1), LIMIT_S, "the last datagram has come")
+    got = {node.name: receivers[node.name].stop() for node in members}
+    assert [(one.received, one.lost, one.duplicated) for one in got.values()] == [(count, 0, 0)] * len(members)
+    assert sum(node.status().counters["grafts"] for node in members) > 0
+    assert not any(named(node) for node in overlay.nodes)

@@ -96,4 +96,6 @@ def test_every_event_is_made_of_its_record() -> None:
         assert isinstance(value, IPv4Address | IPv6Address)
         return SCOPED if value == SCOPE else value.packed
 
-    assert parse_events(msgpack.encode([record(event) for event in EVENTS], enc_hook=packed)) == [*EVENTS]
+    parsed = parse_events(msgpack.encode([record(event) for event in EVENTS], enc_hook=packed))
+    assert parsed == [*EVENTS]
+    assert repr(parsed) == repr([*EVENTS]), "a number equals a name of it, and is not that"

@@ -263,6 +263,34 @@ fn a_parent_that_was_silent_for_a_moment_and_sends_on_again_is_reported_as_that_
     assert_eq!(failures(&network), [Failure::Returned]);
 }
 
+#[test]
+fn who_takes_the_turns_is_called_once_where_none_were_due_before() {
+    let mut network = Network::new();
+    assert!(!network.child.begins_to_watch_trees());
+    for _ in 0..2 {
+        network.stream(10, 10);
+        assert!(network.child.begins_to_watch_trees());
+        assert!(!network.child.begins_to_watch_trees());
+        network.stream(10, 10);
+        assert!(!network.child.begins_to_watch_trees());
+        network.turns(6000 * MS);
+        assert!(!network.child.watches_trees());
+    }
+}
+
+#[test]
+fn a_tree_is_as_fast_as_the_one_before_it_in_its_stream() {
+    let mut network = Network::new();
+    network.stream(150, 150);
+    let next = TreeName { epoch: EPOCH + 1, ..NAME };
+    network.root.make_key(5, KEY_ID + 1, next.epoch, secrets(9, 7)).unwrap();
+    take_place(&network.root, &network.child, next, &TreePlace { parent: 4, backup: 2, ..relaying(&[5]) });
+    network.root.use_key(5, KEY_ID + 1).unwrap();
+    let datagram = seal_tree(&network.tree(), FRAME);
+    network.pass(&network.child, 4, &datagram).unwrap();
+    assert_eq!(network.turns(80 * MS).grafts.len(), 1);
+}
+
 /// Its parent there has nothing to send any more, and may have no child.
 #[test]
 fn a_tree_that_another_one_has_followed_is_left_alone() {

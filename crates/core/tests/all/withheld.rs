@@ -13,6 +13,11 @@ use treecast_core::withheld::Failure;
 /// A second of one datagram a millisecond: those that the child has got, and when it grafted, if it did. `sent_on`: whether the
 /// relay sends on the datagram of this number.
 fn second(network: &mut Network, sent_on: impl Fn(u64) -> bool) -> (Vec<u64>, Vec<u64>) {
+    second_of(network, sent_on, true)
+}
+
+/// The same; `is_there`: whether the relay sends ticks.
+fn second_of(network: &mut Network, sent_on: impl Fn(u64) -> bool, is_there: bool) -> (Vec<u64>, Vec<u64>) {
     let (mut got, mut grafted) = (Vec::new(), Vec::new());
     for ms in 0..1000 {
         network.now_ns += MS;
@@ -31,7 +36,9 @@ fn second(network: &mut Network, sent_on: impl Fn(u64) -> bool) -> (Vec<u64>, Ve
             deliver(4, &datagram);
         }
         if ms % 20 == 19 {
-            network.tick();
+            if is_there {
+                network.tick();
+            }
             for (child, mark) in network.backup.turn_trees(network.now_ns).marks {
                 assert_eq!((child, network.mark(&network.backup, &mark, endpoint(4))), (3, Ok(())));
             }
@@ -69,6 +76,17 @@ fn a_parent_that_sends_on_nothing_or_half_costs_no_datagram_and_is_reported_once
         assert_eq!((got, grafted), ((2001..=3000).collect(), vec![]));
         assert_eq!(failures(&network), [failed(Failure::Withholds)]);
         assert_eq!(network.child.counters.get(Counter::Grafts), 1);
+    }
+}
+
+/// The child has got too few to think the stream fast, and its backup has not.
+#[test]
+fn a_parent_of_which_nothing_at_all_has_come_is_silent_and_not_one_that_withholds() {
+    for (is_there, failure) in [(true, Failure::Withholds), (false, Failure::Silent)] {
+        let mut network = Network::new();
+        let (got, grafted) = second_of(&mut network, |ms| ms < 60, is_there);
+        assert_eq!((got, grafted.len()), ((1..=1000).collect(), 1));
+        assert_eq!(failures(&network), [failed(failure)]);
     }
 }
 
