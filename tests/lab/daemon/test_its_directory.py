@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from lab import Lab, wait_until
 from lab.node import Overlay
 from tests.lab.overlay.asking import LIMIT_S
@@ -31,6 +33,7 @@ def is_one_problem(directory: Path, end: str) -> None:
     wait_until(is_late, 3 * LOOKS_S, "all have looked")
 
 
+@pytest.mark.soak
 def test_a_directory_that_is_closed_or_moved_away_is_one_problem_until_it_is_as_before(lab: Lab) -> None:
     net = Overlay([lab.machine("n0", lab.switch())], lab.directory)
     net.start()

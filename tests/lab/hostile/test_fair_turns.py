@@ -42,7 +42,7 @@ def flooding(speaker: Speaker, session: Session) -> Iterator[list[float]]:
         )
         message = wire.encode([wire.FLOOD, [wire.encode([forged, bytes(64)])]])
         while not over.wait(0.001):
-            while sent < (time.monotonic() - began) * PER_SECOND:
+            while not over.is_set() and sent < (time.monotonic() - began) * PER_SECOND:
                 for datagram in session.sealing.seal_many(wire.CONTROL, message, AT_A_TIME):
                     session.own.sendto(datagram, session.node)
                 sent += AT_A_TIME

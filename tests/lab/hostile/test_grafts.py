@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterable
 
+from lab.waiting import pause_until
 from tests.hostile_speaker import layouts as wire
 from tests.hostile_speaker.session import Session
 from tests.lab.hostile.hostility import GROUP, Hostility, counted, wait_key, wait_subscribed
@@ -28,11 +29,11 @@ def send_grafts(sessions: Iterable[Session], bodies: list[bytes]) -> int:
     """To each of these nodes by turns; how many each has been sent."""
     began, sent, turn = time.monotonic(), 0, 0
     while time.monotonic() - began < FOR_S:
-        while sent < (time.monotonic() - began) * PER_SECOND:
-            for session in sessions:
-                for datagram in session.sealing.seal_many(wire.GRAFT, bodies[turn % len(bodies)], AT_A_TIME):
-                    session.own.sendto(datagram, session.node)
-            sent, turn = sent + AT_A_TIME, turn + 1
+        pause_until(began + sent / PER_SECOND)
+        for session in sessions:
+            for datagram in session.sealing.seal_many(wire.GRAFT, bodies[turn % len(bodies)], AT_A_TIME):
+                session.own.sendto(datagram, session.node)
+        sent, turn = sent + AT_A_TIME, turn + 1
     return sent
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
+import pytest
+
 from lab import wait_until
 from lab.load import Sender
 from lab.node import INTERFACE
@@ -65,6 +67,7 @@ def flapping(speaker: Speaker, session: Session) -> Iterator[list[int]]:
         sender.join()
 
 
+@pytest.mark.soak
 def test_who_wants_all_groups_and_none_over_and_over_delays_no_join(hostility: Hostility) -> None:
     n0 = hostility.net[0]
     stream = Sender(n0.machine, JOINED, PORT, interface=INTERFACE, rate_pps=RATE_PPS)

@@ -101,7 +101,7 @@ def flood(siege: Siege, victim: TreecastNode, sources: Sequence[tuple[str, int]]
     def send() -> None:
         sent, began = 0, time.monotonic()
         while not over.wait(0.002):
-            while sent < (time.monotonic() - began) * RATE_PER_S:
+            while not over.is_set() and sent < (time.monotonic() - began) * RATE_PER_S:
                 raw.sendto(packets[sent % len(packets)], (target, 0))
                 sent += 1
 

@@ -124,6 +124,7 @@ def routed(lab: Lab, overlay: OverlayFactory, tmp_path: Path) -> Iterator[Routed
         yield Routed(net, hosts, (first, second))
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(150)
 def test_receivers_behind_pim_routers_on_nodes_hear_sources_elsewhere_also_after_a_restart(routed: Routed) -> None:
     """First sources behind the other router; then one on the overlay itself, whose designated router, the rendezvous

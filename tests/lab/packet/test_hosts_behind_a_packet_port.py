@@ -251,6 +251,7 @@ def test_an_interface_that_is_gone_takes_its_port_along_until_it_is_there_again(
     wait_until(lambda: not fetch_status(node.directory).problems, LIMIT_S, "it is none any more")
 
 
+@pytest.mark.soak
 def test_an_interface_that_was_renamed_keeps_its_port_and_is_known_by_both_names(site: Site) -> None:
     node = site.overlay[1]
 
