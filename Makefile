@@ -77,7 +77,7 @@ test: install $(STAMPS)/test-apt
 	cargo test --workspace --release --locked --quiet
 	cargo test --manifest-path $(LOAD) --release --locked --quiet
 	@$(call collect,tests/unit tests/sim tests/fuzz) & $(call collect,tests/lab tests/property tests/differential); wait
-	$(PY) -m pytest -n 4 --dist loadgroup --no-loadscope-reorder -m 'not soak and not alone' tests/unit tests/property tests/differential tests/fuzz tests/sim tests/lab
+	$(PY) -m pytest -n 5 --dist loadgroup --no-loadscope-reorder -m 'not soak and not alone' tests/unit tests/property tests/differential tests/fuzz tests/sim tests/lab
 	$(PY) -m pytest -m 'alone and not soak' tests/lab
 
 # Ten minutes of a stream, its losses and its memory; two minutes of joins and leaves on three LANs; a slow router; how soon a

@@ -60,6 +60,8 @@ class BoundedPlanning(TreePlanning):
         self._lost_parents = LostParents()
         self._to_review: dict[StreamId, None] = {}
         self._next_review: Instant | None = None
+        self._missed = 0
+        """Members without a place, over all trees."""
 
     def own_children(self) -> int:
         """The children of this node on its own trees."""
@@ -132,7 +134,9 @@ class BoundedPlanning(TreePlanning):
 
     def forget(self, stream: StreamId) -> None:
         """There is no such tree any more."""
-        if self._held.pop(stream, None) is not None:
+        held = self._held.pop(stream, None)
+        if held is not None:
+            self._missed -= held.planned.missed
             self.bounds.use(stream, {})
             self._to_review.pop(stream, None)
 
@@ -151,6 +155,7 @@ class BoundedPlanning(TreePlanning):
         planned, full_at = self._planned(now, places, held)
         wanted = {node: parent for node, parent in planned.parents.items() if parent != self.me}
         plan = plan_of(self.me, answering, relays, wanted, planned.backups)
+        self._missed += planned.missed - (held.planned.missed if held else 0)
         held = self._held[stream] = _Held(frozenset(answering), planned, plan, full_at)
         self._count_children(tree, held)
         if planned.missed:
@@ -220,11 +225,10 @@ class BoundedPlanning(TreePlanning):
 
     def problems(self) -> Iterator[Problem]:
         """Members for which no node has a place left."""
-        missed = sum(held.planned.missed for held in self._held.values())
-        if missed:
+        if self._missed:
             yield Problem(
                 "no_place_on_trees",
                 "trees",
-                f"{missed} receivers of streams of this node have no place below other nodes: it sends to them itself, "
+                f"{self._missed} receivers of streams of this node have no place below other nodes: it sends to them itself, "
                 "beyond its bound: give more nodes the role relay, or a higher --max-children",
             )

@@ -204,6 +204,9 @@ def test_members_without_a_place_are_a_problem_that_says_what_to_do() -> None:
     (problem,) = root.planning.problems()
     assert problem.kind == "no_place_on_trees"
     assert problem.text.startswith("7 receivers of streams of this node have no place")
+    root.plan(*root.nodes[:-1])
+    (problem,) = root.planning.problems()
+    assert problem.text.startswith("6 receivers")
     root.planning.forget(ONE)
     assert list(root.planning.problems()) == []
 
