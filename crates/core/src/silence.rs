@@ -30,8 +30,10 @@ const FAST_FOR_PARENT: u64 = FAST_DATAGRAMS / 2;
 pub(crate) const SECOND_NS: u64 = 1000 * MS;
 /// A tree by which nothing has come for so long is not watched; its parent sends ticks for a second longer.
 pub(crate) const WATCHED_NS: u64 = 4000 * MS;
-/// A turn that comes so late shows nothing but that this node did not run.
+/// A turn that comes so late shows that this node did not run.
 const LATE_NS: u64 = 3 * TURN_NS;
+/// However late a turn comes, no more of the time before it counts as silence: in the rest this node did not run.
+const MOST_SILENCE_NS: u64 = TURN_NS * 3 / 2;
 /// A graft is repeated after so long, doubling, so many times in all, while nothing comes.
 const REPEAT_NS: u64 = 100 * MS;
 const GRAFTS: u32 = 4;
@@ -52,6 +54,9 @@ pub(crate) struct Watched {
     pub(crate) grafts: u32,
     grafted_ns: u64,
     next_graft_ns: u64,
+    /// When something came last from the parent, and for how long of the time in which this node ran nothing has.
+    pub(crate) received_ns: u64,
+    silent_ns: u64,
     /// The parent was silent, and has sent on nothing since.
     is_silent: bool,
     /// When its children's root was told last that nothing has come.
@@ -90,6 +95,8 @@ impl Silence {
             grafts: 0,
             grafted_ns: 0,
             next_graft_ns: 0,
+            received_ns: 0,
+            silent_ns: 0,
             is_silent: false,
             reported_ns: 0,
             marked: 0,
@@ -103,12 +110,14 @@ impl Silence {
         }
     }
 
-    /// Notes when this turn is; whether this node ran as it should since the last one.
-    pub(crate) fn turn(&self, now_ns: u64) {
+    /// Notes when this turn is; how much of the time since the last one this node ran.
+    pub(crate) fn turn(&self, now_ns: u64) -> u64 {
         let last_ns = self.turned_ns.swap(now_ns, Ordering::Relaxed);
-        if now_ns.saturating_sub(last_ns) > LATE_NS {
+        let since_ns = now_ns.saturating_sub(last_ns);
+        if since_ns > LATE_NS {
             self.asleep_ns.store(now_ns, Ordering::Relaxed);
         }
+        since_ns.min(MOST_SILENCE_NS)
     }
 }
 
@@ -177,14 +186,23 @@ impl Watched {
         due
     }
 
-    /// Is a graft due, where the parent was there then?
-    pub(crate) fn is_graft_due(&mut self, alive_ns: u64, now_ns: u64) -> bool {
+    /// Counts for how long nothing has come from the parent. `ran_ns`: what counts of the time since the last turn.
+    pub(crate) fn count_silence(&mut self, received_ns: u64, ran_ns: u64, now_ns: u64) {
+        if received_ns > self.received_ns {
+            (self.received_ns, self.silent_ns) = (received_ns, ran_ns.min(now_ns.saturating_sub(received_ns)));
+        } else {
+            self.silent_ns += ran_ns;
+        }
+    }
+
+    /// Is a graft due?
+    pub(crate) fn is_graft_due(&mut self, now_ns: u64) -> bool {
         let came_ns = self.tree.upstream.came_ns.load(Ordering::Relaxed);
         let silence_ns = if now_ns < self.fast_until_ns[0] { FAST_SILENCE_NS } else { SLOW_SILENCE_NS };
         if self.grafts > 0 && came_ns > self.grafted_ns {
             self.grafts = GRAFTS; // something comes again
         }
-        let due = now_ns.saturating_sub(alive_ns) > silence_ns
+        let due = self.silent_ns > silence_ns
             && self.grafts < GRAFTS
             && now_ns >= self.next_graft_ns
             && now_ns.saturating_sub(came_ns) < WATCHED_NS;

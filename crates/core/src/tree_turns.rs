@@ -38,10 +38,10 @@ impl ForwardingTables {
 
     /// A turn, every [`TURN_NS`]: whom this node sends a tick, and where it grafts.
     pub fn turn_trees(&self, now_ns: u64) -> Turn {
-        self.silence.turn(now_ns);
+        let ran_ns = self.silence.turn(now_ns);
         let mut turn = Turn::default();
         let mut watched = lock(&self.silence.watched);
-        watched.retain_mut(|watched| self.turn_tree(watched, &mut turn, now_ns));
+        watched.retain_mut(|watched| self.turn_tree(watched, &mut turn, ran_ns, now_ns));
         if watched.is_empty() {
             self.silence.is_watching.store(false, Ordering::Release);
         }
@@ -51,7 +51,7 @@ impl ForwardingTables {
     }
 
     /// Whether it is watched any longer.
-    fn turn_tree(&self, watched: &mut Watched, turn: &mut Turn, now_ns: u64) -> bool {
+    fn turn_tree(&self, watched: &mut Watched, turn: &mut Turn, ran_ns: u64, now_ns: u64) -> bool {
         let tree = watched.tree.clone();
         let is_current = self.downstream_trees.get(&tree.name).is_some_and(|now| Arc::ptr_eq(&now, &tree));
         if !is_current || now_ns.saturating_sub(tree.upstream.used_ns()) > WATCHED_NS + SECOND_NS {
@@ -73,6 +73,7 @@ impl ForwardingTables {
         if watched.has_returned() {
             self.report_parent(&tree, Failure::Returned, now_ns);
         }
+        watched.count_silence(self.last_received_ns(&tree), ran_ns, now_ns);
         if tree.is_below_a_relay() && !tree.stream.is_superseded(tree.name.epoch) {
             self.turn_parent(watched, &tree, turn, now_ns);
         }
@@ -84,14 +85,12 @@ impl ForwardingTables {
         if self.silence.asleep_ns.load(Ordering::Relaxed) == now_ns {
             watched.withheld = Withheld::default(); // what came meanwhile may be lost here
         }
-        let received_ns = self.last_received_ns(tree);
-        let alive_ns = received_ns.max(self.silence.asleep_ns.load(Ordering::Relaxed));
         let withheld_since = watched.withheld_since(now_ns);
-        if watched.is_graft_due(alive_ns, now_ns) {
+        if watched.is_graft_due(now_ns) {
             let newest = tree.upstream.newest.load(Ordering::Relaxed);
             self.graft(watched, newest, Failure::Silent, turn, now_ns);
         } else if let Some(since) = withheld_since {
-            let is_there = now_ns.saturating_sub(received_ns) <= LATER_NS;
+            let is_there = now_ns.saturating_sub(watched.received_ns) <= LATER_NS;
             let has_sent = tree.upstream.parent_ns.load(Ordering::Relaxed) != 0;
             if !has_sent && watched.is_report_due(now_ns) {
                 self.report_parent(tree, Failure::SendsNothing, now_ns);

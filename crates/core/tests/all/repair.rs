@@ -224,7 +224,7 @@ fn a_slow_tree_waits_for_a_second_and_one_that_has_ended_for_nothing() {
     let mut network = Network::new();
     network.stream(10, 10);
     assert_eq!(network.turns(900 * MS).grafts, []);
-    assert_eq!(network.turns(200 * MS).grafts.len(), 1);
+    assert_eq!(network.turns(150 * MS).grafts.len(), 1);
     let mut idle = Network::new();
     idle.stream(10, 10);
     for _ in 0..200 {
@@ -241,6 +241,17 @@ fn a_node_that_did_not_run_takes_nobody_for_dead() {
     network.now_ns += 500 * MS;
     assert_eq!(network.turns(TURN_NS).grafts, []);
     assert_eq!(network.turns(80 * MS).grafts.len(), 1, "but from then on");
+}
+
+#[test]
+fn a_node_that_runs_now_and_then_finds_a_parent_silent_all_the_same_and_later() {
+    let mut network = Network::new();
+    network.stream(150, 150);
+    let grafts = (0..4).map(|_| {
+        network.now_ns += 80 * MS;
+        network.child.turn_trees(network.now_ns).grafts.len()
+    });
+    assert_eq!(grafts.collect::<Vec<_>>(), [0, 0, 1, 0]);
 }
 
 #[test]
