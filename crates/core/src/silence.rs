@@ -33,7 +33,7 @@ pub(crate) const WATCHED_NS: u64 = 4000 * MS;
 /// A turn that comes so late shows that this node did not run.
 const LATE_NS: u64 = 3 * TURN_NS;
 /// However late a turn comes, no more of the time before it counts as silence: in the rest this node did not run.
-const MOST_SILENCE_NS: u64 = TURN_NS * 3 / 2;
+const COUNTED_NS: u64 = TURN_NS * 3 / 2;
 /// A graft is repeated after so long, doubling, so many times in all, while nothing comes.
 const REPEAT_NS: u64 = 100 * MS;
 const GRAFTS: u32 = 4;
@@ -117,7 +117,7 @@ impl Silence {
         if since_ns > LATE_NS {
             self.asleep_ns.store(now_ns, Ordering::Relaxed);
         }
-        since_ns.min(MOST_SILENCE_NS)
+        since_ns.min(COUNTED_NS)
     }
 }
 
