@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 
 from tests.unit.broadcast.test_broadcast import CA, NETWORK, Node
 from tests.unit.identity.samples import LONGEST
-from treecast.base.addresses import Endpoint, MacAddress, is_unicast
+from treecast.base.addresses import Endpoint, is_unicast
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import NodeIndex
-from treecast.base.limits import MAX_ADDRESSES_PER_HOST, MAX_CERTIFICATE_BYTES
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
-from treecast.base.relaying import Relaying
 from treecast.base.time import Instant
 from treecast.base.timers import Timers
 from treecast.broadcast.flooding import Neighbour
@@ -27,21 +25,17 @@ from treecast.identity.keys import NodeKeys
 from treecast.wire.advertised_groups import MAX_SOURCES, GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertised_links import LinksContent
 from treecast.wire.advertisement import (
-    MAX_ENDPOINTS,
     SIGNING_CONTEXT,
     Body,
     Content,
     GroupPrefixContent,
-    HostContent,
     Kind,
     NodeContent,
     Signed,
     emit,
     group_prefix_key,
-    host_key,
     parse_content,
     parse_group_prefix_key,
-    parse_host_key,
     parse_signed,
 )
 from treecast.wire.control import (
@@ -50,13 +44,7 @@ from treecast.wire.control import (
     ControlMessage,
     Digest,
     Flood,
-    Goodbye,
-    KeyAcknowledgement,
-    KeyRefusal,
-    ParentLost,
     Ranges,
-    TreeAcknowledgement,
-    TreeRefusal,
     emit_control,
     parse_control,
 )
@@ -70,7 +58,7 @@ from treecast.wire.handshake import (
 )
 from treecast.wire.key_context import emit_context, parse_context
 
-relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """Cores are shared."""
 
 MOST_NODES = 5_000
@@ -112,7 +100,7 @@ def hear_all(listener: Node, node: Node) -> set[int]:
 
 @example(links=201, first=3)
 @given(links=st.integers(1, MOST_NODES), first=st.sampled_from([3, 120, 60_000, LAST_U32 - MOST_NODES]))
-@settings(relaxed, max_examples=8, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(relaxed, max_examples=5, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 def test_links_of_any_number_are_taken_by_a_neighbour(links: int, first: int) -> None:
     node = Node(1)
     others = [*range(first, first + links - 1)]
@@ -236,54 +224,6 @@ def test_a_chunk_that_is_full_is_taken(first: str, vlan: int) -> None:
 
 @relaxed
 @given(
-    packed=st.lists(addresses, max_size=MAX_ADDRESSES_PER_HOST, unique=True),
-    mac=st.binary(min_size=6, max_size=6).map(lambda raw: MacAddress(bytes((raw[0] & 0xFE,)) + raw[1:])),
-    is_router=st.booleans(),
-    numbers=st.tuples(u32, u64, u64, u32),
-)
-def test_hosts_are_taken(
-    packed: list[IPv4Address | IPv6Address], mac: MacAddress, is_router: bool, numbers: tuple[int, int, int, int]
-) -> None:
-    content = HostContent.of(tuple(address.packed for address in packed), numbers[3], is_router=is_router)
-    check_advertisement(Kind.HOST, host_key(7, mac), content, *numbers[:3])
-    assert parse_host_key(host_key(7, mac)) == (7, mac)
-
-
-@relaxed
-@given(
-    places=st.lists(endpoints, max_size=40),
-    start=u64,
-    lives=st.tuples(st.binary(min_size=8, max_size=8), st.sampled_from([b"", bytes(8)])),
-    mtu=st.integers(1280, 9000),
-    numbers=st.tuples(u32, u64, u64),
-)
-def test_nodes_are_taken(
-    places: list[Endpoint], start: int, lives: tuple[bytes, bytes], mtu: int, numbers: tuple[int, int, int]
-) -> None:
-    for extra_bytes in (0, 441):
-        certificate = _longest_certificate(extra_bytes)
-        short = NodeContent.of(certificate, tuple(places), mtu, Relaying(uplink_bps=10**11, max_children=256))
-        assert len(short.endpoints) == min(len(places), MAX_ENDPOINTS)
-        content = NodeContent(
-            short.certificate,
-            short.endpoints,
-            lives[0],
-            start,
-            lives[1],
-            mtu,
-            255,
-            255,
-            2**63 - 1,
-            2**63 - 1,
-            255,
-            0xFFFF,
-        )
-        check_advertisement(Kind.NODE, b"", content, *numbers)
-    assert len(certificate) == MAX_CERTIFICATE_BYTES
-
-
-@relaxed
-@given(
     prefix=st.sampled_from(["224.0.0.0/4", "239.1.2.3/32", "ff00::/8", "ff15::/16"]), numbers=st.tuples(u32, u64, u64)
 )
 def test_prefixes_of_groups_are_taken(prefix: str, numbers: tuple[int, int, int]) -> None:
@@ -303,25 +243,12 @@ def test_acknowledgements_are_taken(items: list[tuple[int, int, int]]) -> None:
 
 
 @relaxed
-@given(numbers=st.tuples(u32, u32))
-def test_keys_and_trees_taken_and_goodbyes_are_taken(numbers: tuple[int, int]) -> None:
-    assert as_heard(KeyAcknowledgement(*numbers)) == KeyAcknowledgement(*numbers)
-    assert as_heard(KeyRefusal(*numbers, 0xFFFF)) == KeyRefusal(*numbers, 0xFFFF)
-    assert as_heard(TreeAcknowledgement(*numbers)) == TreeAcknowledgement(*numbers)
-    refusal = TreeRefusal(*numbers, numbers[0] & 0xFFFF)
-    assert as_heard(refusal) == refusal
-    lost = ParentLost(*numbers, numbers[1], numbers[0] & 0xFFFF)
-    assert as_heard(lost) == lost
-    assert as_heard(Goodbye()) == Goodbye()
-
-
-@relaxed
 @given(epoch=u64, clock=u64, mtu=st.integers(1280, 9000), refused=st.integers(0, 255), aead=st.sampled_from([1, 2]))
 def test_handshake_payloads_fit_their_datagrams_and_are_taken(
     epoch: int, clock: int, mtu: int, refused: int, aead: int
 ) -> None:
     version = "9" * MAX_VERSION_CHARACTERS
-    certificate, most = _longest_certificate(441), 2**63 - 1
+    certificate, most = longest_certificate(441), 2**63 - 1
     payload = HandshakePayload(
         certificate, aead, epoch, clock, refused, mtu, version, capabilities=most, link_secret=bytes(8)
     )
@@ -331,7 +258,7 @@ def test_handshake_payloads_fit_their_datagrams_and_are_taken(
     assert parse_refusal(emit_payload(refusal)) == refusal
 
 
-def _longest_certificate(extra_bytes: int = 0) -> bytes:
+def longest_certificate(extra_bytes: int = 0) -> bytes:
     """The longest without prefixes; or one with an extension of so many bytes."""
     claims = replace(
         LONGEST,
