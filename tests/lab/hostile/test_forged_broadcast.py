@@ -20,7 +20,7 @@ from tests.lab.hostile.siege import ipv4_udp
 
 ETHERTYPE = 0x88B6  # of local experiments (IEEE 802)
 ROUNDS, AT_A_TIME = 50, 500
-FLOOD_PPS, GENUINE, FOUND_S = 5000, 100, 2.0
+FLOOD_PPS, GENUINE = 5000, 100
 FAR = 10_000  # what the stream does not come to before its key changes
 N0_MAC, N2_MAC = bytes.fromhex("025400000001"), bytes.fromhex("025400000003")
 
@@ -174,7 +174,8 @@ def test_a_flood_of_forged_broadcast_costs_nobody_his_broadcast(hostility: Hosti
         mine, others = ([frame(mac, f"genuine {n}") for n in range(GENUINE)] for mac in (N0_MAC, N2_MAC))
         with tap(n1.machine) as ear:
             with hostility.undisturbed(1.0), flooding(hostility, n1, n0, forged) as flood:
-                found_s = [ping_between_fresh_hosts(n0.machine, n1.machine, number) for number in range(3)]
+                for number in range(3):
+                    ping_between_fresh_hosts(n0.machine, n1.machine, number)
                 for one, other in zip(mine, others, strict=True):
                     mouth.send(one)
                     honest.send(other)
@@ -182,23 +183,18 @@ def test_a_flood_of_forged_broadcast_costs_nobody_his_broadcast(hostility: Hosti
             came = heard(ear, 2 * GENUINE * 99 // 100)
         signatures, passed_over, unwrapped = (counted(n1, name) - was for name, was in zip(names, before, strict=True))
         print(f"{flood.sent} forged, {flood.sent / flood.elapsed_s:.0f}/s, {unwrapped} refused")
-        print(
-            f"{len(came)} of {2 * GENUINE} came; fresh hosts found each other in", [f"{one:.2f} s" for one in found_s]
-        )
+        print(f"{len(came)} of {2 * GENUINE} came")
         assert {*came} <= {*mine, *others}
         assert (signatures, passed_over) == (0, 0), "none was looked at"
         assert unwrapped >= FLOOD_PPS
-        assert max(found_s) < FOUND_S
 
 
-def ping_between_fresh_hosts(one: Machine, other: Machine, number: int) -> float:
-    """Seconds until an address that nobody knows has found another one."""
+def ping_between_fresh_hosts(one: Machine, other: Machine, number: int) -> None:
+    """An address that nobody knows finds another one: the kernel asks three times."""
     addresses = [f"10.77.{200 + side}.{number + 1}" for side in range(2)]
     for machine, address in zip((one, other), addresses, strict=True):
         machine.run(["ip", "address", "add", f"{address}/16", "dev", INTERFACE])
-    began = time.monotonic()
     one.run(["ping", "-c1", f"-W{LIMIT_S:.0f}", "-I", *addresses])
-    return time.monotonic() - began
 
 
 @dataclass(slots=True)

@@ -73,6 +73,7 @@ def test_lost_datagrams_are_counted_as_lost(lab: Lab, machines: list[Machine]) -
     assert abs(received.lost + received.received - 2000) < 50  # those before the first and after the last
 
 
+@pytest.mark.alone
 def test_the_pace_is_even_over_a_second(machines: list[Machine]) -> None:
     sent = Sender(machines[0], machines[1].underlay_ipv4, PORT, rate_pps=5000, duration_s=1.0, size_bytes=64)
     assert sent.wait(LIMIT_S).rate_pps == pytest.approx(5000, rel=0.1)

@@ -91,7 +91,7 @@ def test_a_route_that_forbids_what_is_sent_to_a_linked_node_is_said_before_its_l
                 assert ways_to([ip_address(address)]) == {}
     wait_until(lambda: n1.peers_up() == {n0.name}, LIMIT_S, "they are linked")
     machine.run(["ip", "route", "add", "prohibit", there])
-    wait_until(lambda: bool(problems(n1)), 6.0, "it is said")
+    wait_until(lambda: bool(problems(n1)), LIMIT_S, "it is said")
     (problem,) = problems(n1)
     assert (problem.kind, problem.subject, n1.peers_up()) == ("route_lost", n0.name, {n0.name})
     assert f"no route any more to {n0.name} ({there}), so what it sends there is lost" in problem.text

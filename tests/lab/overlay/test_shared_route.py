@@ -116,7 +116,6 @@ def test_a_fast_stream_to_one_node_takes_nothing_of_a_slow_one_and_of_pings_to_a
     assert lost <= 1
     after, got = slow.snapshot(), fast.snapshot()
     assert after.lost - before.lost <= 1
-    assert max(stream.longest_gap_ns for stream in after.streams) < 1e9
     assert drops(c)["forward_budget"] > cut + 1000 and got.lost > 1000, "the other is cut all the time"
     assert got.received > 200, "to what is left"
     assert drops(square["b"]).get("forward_budget", 0) == 0, "what has left is sent on"

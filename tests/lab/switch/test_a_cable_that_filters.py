@@ -14,8 +14,6 @@ from treecast.api.client import fetch_bridge
 
 GROUP, RATE_PPS, ETH0 = "239.90.1.1", 200, "eth0"
 LIMIT_S = 20.0
-MADE_WAY_S = 5.0
-"""Two beacons, and what a storm holds up."""
 NO_BEACONS = (
     "add table bridge filter; add chain bridge filter forward { type filter hook forward priority 0; }; "
     "add rule bridge filter forward ether type 0x88b5 counter drop"
@@ -48,7 +46,7 @@ def test_a_cable_that_passes_all_but_beacons_makes_no_loop(lab: Lab) -> None:
     machine = cable(lab, sites)
     other_end = machine.ports[1].interface
     machine.run(["ip", "link", "set", other_end, "master", "br0"])
-    wait_until(lambda: states(sites) == ["forwarding", "capable"], MADE_WAY_S, "one carries both LANs")
+    wait_until(lambda: states(sites) == ["forwarding", "capable"], LIMIT_S, "one carries both LANs")
 
     def is_single() -> bool:
         """Another second of the stream, each datagram once."""
