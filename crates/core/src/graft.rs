@@ -18,7 +18,7 @@ impl ForwardingTables {
         if !tree.adopt(node) {
             return Err(Reason::GraftRepeated);
         }
-        // It is a child already: what comes meanwhile goes there, and what came before is in the history.
+        // The node is a child already: what comes meanwhile goes there, and what came before is in the history.
         let replay = history.after(graft.counter, now_ns);
         self.counters.add(Counter::GraftsTaken, 1);
         self.counters.add(Counter::Replays, replay.datagrams.len() as u64);

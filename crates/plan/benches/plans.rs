@@ -1,4 +1,4 @@
-//! What a plan costs on a graph of about 16 links a node (`cargo bench --package treecast-plan`).
+//! The cost of a plan on a graph of about 16 links a node (`cargo bench --package treecast-plan`).
 
 use std::time::Instant;
 

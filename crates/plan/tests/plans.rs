@@ -1,4 +1,4 @@
-//! What holds of every plan, and what is planned for small networks where each tree can be tried.
+//! Rules that every plan keeps, and plans of small networks where each tree can be tried.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -36,9 +36,14 @@ def rust_doc_comments(path: Path) -> Iterator[tuple[int, str]]:
         before = text
 
 
+def rust_files() -> list[Path]:
+    crates = [path for top in ("src", "tests", "benches") for path in ROOT.glob(f"crates/*/{top}/**/*.rs")]
+    return [*crates, *ROOT.glob("bench/*/src/**/*.rs")]
+
+
 def all_texts() -> list[tuple[Path, tuple[int, str]]]:
     found = [(path, one) for top in PYTHON for path in (ROOT / top).rglob("*.py") for one in python_docstrings(path)]
-    found += [(path, one) for path in ROOT.glob("crates/*/src/**/*.rs") for one in rust_doc_comments(path)]
+    found += [(path, one) for path in rust_files() for one in rust_doc_comments(path)]
     assert len(found) > 4_000
     return found
 

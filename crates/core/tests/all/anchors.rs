@@ -1,4 +1,4 @@
-//! What keeps a stream whole beside forged datagrams: where they come from, anchors, the end of a key.
+//! Forged datagrams beside a stream, which stays whole: their source addresses, anchors, the end of a key.
 
 use crate::common::*;
 use proptest::prelude::*;
@@ -168,7 +168,7 @@ fn a_key_ends_three_seconds_after_the_first_datagram_under_the_next_one() {
     assert_eq!(take(&old[2], 8_000_000_000), Err(Reason::TreeKeyUnknown));
 }
 
-/// Who has left forges with the last key that it had while its root sends nothing.
+/// A member that has left forges with the last key that it had while its root sends nothing.
 #[test]
 fn a_key_ends_three_seconds_after_the_anchor_of_the_next_one_where_no_datagram_comes() {
     let members = Members::new(leaf());
@@ -199,7 +199,7 @@ fn a_key_ends_three_seconds_after_the_next_came_into_use_though_its_first_anchor
     assert_eq!(take(&old[1], 4_000_000_000), Err(Reason::TreeKeyUnknown));
 }
 
-/// It could end the key that its root still uses.
+/// Another parent could end the key that its root still uses.
 #[test]
 fn an_anchor_of_another_parent_ends_no_key_before_three_seconds_after_the_next_one_was_taken() {
     let members = Members::new(leaf());
@@ -284,7 +284,7 @@ fn a_key_seals_no_more_than_its_limit() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever counters who holds the keys makes up, at any time: only genuine datagrams with just these are lost.
+    /// A holder of the keys makes up any counters, at any time: only genuine datagrams with just these are lost.
     #[test]
     fn forged_counters_cost_the_genuine_datagrams_of_the_same_counters_and_no_others(
         forged in prop::collection::vec((0u64..3000, prop_oneof![1u64..40_000, Just(1 << 30)]), 0..40)

@@ -134,7 +134,7 @@ pub fn receive_tree_at(tables: &ForwardingTables, datagram: &[u8], now_ns: u64) 
     }
 }
 
-/// What is in a tree datagram, and where: of broadcast in a session with this node, else from its address.
+/// Opens a tree datagram: of broadcast in a session with this node, else from its address.
 pub fn open_from(
     tables: &ForwardingTables,
     node: u32,
@@ -151,7 +151,7 @@ pub fn open_from(
     tables.open_tree(tree, &header, &mut buffer, false, now_ns).map(|opened| (opened, buffer))
 }
 
-/// What becomes of a tree datagram from node 1 at a relay.
+/// Takes a tree datagram from node 1 at a relay.
 pub fn relay(tables: &ForwardingTables, datagram: &[u8]) -> Option<Result<Relay, Reason>> {
     tables.relay(datagram, endpoint(1).address, NOW_NS, &mut Recent::default())
 }

@@ -1,4 +1,4 @@
-//! Who has copies of a stream takes none of it by the tree, then or later.
+//! A member that has copies of a stream takes none of it by the tree, then or later.
 
 use crate::anchors::{due, rotate, Members, FRAME, NAME};
 use crate::common::*;

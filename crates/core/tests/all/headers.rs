@@ -27,7 +27,7 @@ enum Extension {
     HopByHop,
     Routing,
     Destination,
-    /// Of so many further words of eight bytes.
+    /// A header of so many further words of eight bytes.
     Long(u8),
     Authentication,
     /// A first fragment, or an atomic one.

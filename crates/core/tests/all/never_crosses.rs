@@ -10,7 +10,7 @@ const MEMBER: u32 = 3;
 const ITS_MAC: [u8; 6] = [2, 0x54, 0, 0, 0, 3];
 const ITS_ADDRESS: [u8; 4] = [10, 77, 0, 3];
 
-/// What hosts and nodes say to each other on one LAN: a node's kernel would believe a query of a member.
+/// Membership and beacons are messages of one LAN: a node's kernel would believe a query of a member.
 #[test]
 fn membership_and_beacons_come_from_no_other_node() {
     let tables = tables(1);

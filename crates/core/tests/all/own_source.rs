@@ -1,4 +1,4 @@
-//! What the node's own machine sends from a bridge: from addresses of the overlay it goes under the node's own MAC.
+//! Frames of the node's own machine from a bridge: those from addresses of the overlay go under the node's own MAC.
 
 use crate::common::*;
 use treecast_core::offload::checksum;

@@ -1,4 +1,4 @@
-//! What a node makes of another one that is heard from many addresses, step by step. A vector for the model.
+//! The path to a node that sends from many addresses, step by step. A vector for the model.
 
 use serde_json::Value;
 

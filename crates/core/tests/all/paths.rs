@@ -189,7 +189,7 @@ fn a_path_is_silent_since_something_last_came_from_it() {
 }
 
 proptest! {
-    /// Whatever a member sends from whatever addresses: none gets more than three bytes for each, unless it is the path.
+    /// A member sends anything from any addresses: none gets more than three bytes for each, unless it is the path.
     #[test]
     fn no_address_gets_more_than_three_bytes_for_each_that_came_from_it(
         steps in prop::collection::vec((any::<bool>(), 2u8..12, 0usize..2000, 0u64..2_000_000_000), 1..400),

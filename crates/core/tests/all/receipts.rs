@@ -1,4 +1,4 @@
-//! What shows that a route leads to its node: what comes by it, and how much has come of what went by it.
+//! Receipts show that a route leads to its node: datagrams come by it, and how much has come of those that went.
 
 use crate::common::*;
 use treecast_core::aead::Aead;

@@ -15,7 +15,7 @@ const TURNS: u64 = 60;
 struct Phase {
     /// Datagrams of the root.
     sealed: u64,
-    /// Of these the parent sends on each so-manieth; 0: none.
+    /// The parent sends on each so-manieth of these; 0: none.
     each: u64,
     /// The parent is there: it sends a tick.
     alive: bool,

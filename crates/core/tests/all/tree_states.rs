@@ -17,7 +17,7 @@ const FRAME: &[u8] = &[7; 60];
 const PARENT: usize = 20;
 const LARGEST: usize = 28;
 const CHILDREN: usize = 48;
-/// Of a record with two children: the first backup child.
+/// The first backup child in a record with two children.
 const BEHIND: usize = CHILDREN + 2 * 4 + 2;
 
 /// The record of node 1 for a node at this place.

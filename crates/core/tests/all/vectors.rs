@@ -146,7 +146,7 @@ pub fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
-/// Of stream 0 they are signed.
+/// A tree's datagram; of stream 0 it is signed.
 pub fn tree_datagram(stream: u32) -> Value {
     let (tree_key, sender_key): ([u8; 16], [u8; 32]) = (counting(0x50), counting(0x70));
     let name = TreeName { root: 0x0A0B_0C0D, stream, epoch: 6 };
