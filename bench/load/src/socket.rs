@@ -290,11 +290,11 @@ mod tests {
         let mut batch = SendBatch::new(4, 30);
         (0..4).for_each(|index| batch.datagram(index)[0] = index as u8);
         assert_eq!(batch.send(&sender, 1, 3).unwrap(), 3);
-        let mut room = ReceiveBatch::new(8, 100);
+        let mut batch = ReceiveBatch::new(8, 100);
         let mut values = Vec::new();
         while values.len() < 3 {
-            for index in 0..room.receive(&receiver).unwrap() {
-                let (source, datagram) = room.datagram(index).unwrap();
+            for index in 0..batch.receive(&receiver).unwrap() {
+                let (source, datagram) = batch.datagram(index).unwrap();
                 assert_eq!((source, datagram.len()), (sender.local_addr().unwrap(), 30));
                 values.push(datagram[0]);
             }

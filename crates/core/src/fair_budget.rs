@@ -62,9 +62,9 @@ impl FairBudget {
     /// So many bytes of a class of a sharer: whether they may go. `rate.burst`: what one alone may take at once.
     pub(crate) fn take(&mut self, rate: Rate, sharer: u32, class: u32, bytes: u64, now_ns: u64) -> bool {
         self.drain(rate.per_second.into(), now_ns);
-        let room = 2 * u64::from(rate.burst);
-        let free = room.saturating_sub(self.waiting);
-        let least = LEAST.min(room / (2 * self.shares.len() as u64 + 1));
+        let capacity = 2 * u64::from(rate.burst);
+        let free = capacity.saturating_sub(self.waiting);
+        let least = LEAST.min(capacity / (2 * self.shares.len() as u64 + 1));
         let Some(share) = self.share(sharer) else { return false };
         let of_all = share.all();
         let Some(waiting) = share.waiting.get_mut(class as usize % CLASSES) else { return false };

@@ -10,16 +10,16 @@ pub(crate) const PREFIX_LEN: usize = 2;
 pub const FINAL_NONCE_LEN: usize = 8;
 
 /// A payload behind its length, and before what follows it and zeros, so that all datagrams of a kind are equally long.
-pub(crate) fn padded(payload: &[u8], behind: &[u8], room: usize) -> Result<Vec<u8>, Failure> {
-    if payload.len() > room.saturating_sub(PREFIX_LEN + behind.len()) {
+pub(crate) fn padded(payload: &[u8], behind: &[u8], length: usize) -> Result<Vec<u8>, Failure> {
+    if payload.len() > length.saturating_sub(PREFIX_LEN + behind.len()) {
         return Err(Failure::PayloadTooLong);
     }
-    let length = u16::try_from(payload.len()).map_err(|_| Failure::PayloadTooLong)?;
-    let mut padded = Vec::with_capacity(room);
-    padded.extend_from_slice(&length.to_be_bytes());
+    let payload_length = u16::try_from(payload.len()).map_err(|_| Failure::PayloadTooLong)?;
+    let mut padded = Vec::with_capacity(length);
+    padded.extend_from_slice(&payload_length.to_be_bytes());
     padded.extend_from_slice(payload);
     padded.extend_from_slice(behind);
-    padded.resize(room, 0);
+    padded.resize(length, 0);
     Ok(padded)
 }
 

@@ -128,10 +128,10 @@ proptest! {
         let network = Network { links, relays: Vec::new(), ..network };
         network.with(|request| {
             let with_root = [request.root].into_iter().chain(request.members.iter().copied());
-            let room: usize = with_root.map(|node| usize::from(request.capacity[node as usize])).sum();
+            let capacity: usize = with_root.map(|node| usize::from(request.capacity[node as usize])).sum();
             let starts = request.capacity[0] > 0 || request.members.is_empty();
             let missed = plan(request).missed(request).count();
-            assert_eq!(missed, if starts { request.members.len().saturating_sub(room) } else { request.members.len() });
+            assert_eq!(missed, if starts { request.members.len().saturating_sub(capacity) } else { request.members.len() });
         });
     }
 

@@ -85,11 +85,11 @@ class Arrivals:
         waiting = brought.of.get(origin, {})
         put_out: NodeIndex | None = None
         if key not in waiting and brought.count >= MAX_WAITING_ADVERTISEMENTS:
-            room = brought.shares.that_makes_room(origin)
-            if room is None:
+            evicted = brought.shares.that_makes_room(origin)
+            if evicted is None:
                 raise MalformedError(QUEUE_FULL)
-            self._remove(brought, *room)
-            put_out = room[0]
+            self._remove(brought, *evicted)
+            put_out = evicted[0]
         if key not in waiting:
             brought.count += 1
             brought.shares.put(origin, key)

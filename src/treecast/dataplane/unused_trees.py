@@ -42,8 +42,8 @@ class UnusedTrees:
 
     def that_makes_room(self, members: Collection[NodeIndex]) -> Flow | None:
         """The newest of the member with the most, where one of these members would still have fewer than that one."""
-        room = self._shares.that_makes_room(min(members, key=self._rank)) if members else None
-        return None if room is None else room[1]
+        evicted = self._shares.that_makes_room(min(members, key=self._rank)) if members else None
+        return None if evicted is None else evicted[1]
 
     def _rank(self, member: NodeIndex) -> tuple[int, int]:
         return (self._shares.count(member), member)

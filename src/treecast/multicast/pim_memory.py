@@ -66,21 +66,21 @@ class AbsentPim:
 
 def within_limit(segments: Iterable[PimSegment]) -> tuple[PimSegment, ...]:
     """As many, of the first ones, as are remembered."""
-    room, kept = MAX_REMEMBERED_PIM_ENTRIES, []
+    left, kept = MAX_REMEMBERED_PIM_ENTRIES, []
     for segment in segments:
-        if segment.size <= room:
-            room -= segment.size
+        if segment.size <= left:
+            left -= segment.size
             kept.append(segment)
     return tuple(kept)
 
 
 def worth_remembering(segments: Iterable[Segment], identity: Callable[[int], str]) -> Iterator[PimSegment]:
     """The segments that have Joins. ``identity``: of a port. Of very many Joins some are left out."""
-    room = MAX_REMEMBERED_PIM_ENTRIES
+    left = MAX_REMEMBERED_PIM_ENTRIES
     for segment in segments:
         if segment.pim.has_joins:
-            routers = tuple(segment.pim_routers()[:room])
-            joins = tuple(islice(segment.pim.all_views(), room - len(routers)))
-            room -= len(routers) + len(joins)
+            routers = tuple(segment.pim_routers()[:left])
+            joins = tuple(islice(segment.pim.all_views(), left - len(routers)))
+            left -= len(routers) + len(joins)
             if joins:
                 yield PimSegment(identity(segment.port), segment.vlan, routers, joins)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -110,3 +111,20 @@ def test_former_words_stay_away() -> None:
     assert len(texts) > 700
     found = [(path, word) for path, text in texts.items() for word in former.findall(text)]
     assert [f"{path.relative_to(ROOT)}: {word}" for path, word in found] == []
+
+
+def test_only_a_package_that_decides_is_called_room() -> None:
+    """``room`` of docs/vocabulary.md: no variable of a quota or a buffer has the name."""
+    python = {path: ast.walk(ast.parse(path.read_text(encoding="utf-8"))) for path in (ROOT / "src").rglob("*.py")}
+    found = [path for path, nodes in python.items() for node in nodes if is_variable_called_room(node)]
+    rust = {path: path.read_text(encoding="utf-8") for path in sources() if path.suffix == ".rs"}
+    found += [path for path, text in rust.items() if ROOM_IN_RUST.search(text)]
+    assert len(python) > 250 and len(rust) > 100
+    assert found == []
+
+
+ROOM_IN_RUST = re.compile(r"^(?!\s*//).*\b(let (mut )?room\b|room: \w)", re.MULTILINE)
+
+
+def is_variable_called_room(node: ast.AST) -> bool:
+    return (isinstance(node, ast.Name) and node.id == "room") or (isinstance(node, ast.arg) and node.arg == "room")
