@@ -121,7 +121,7 @@ impl ForwardingTables {
         }
         let inner = Inner::parse(opened.plaintext)?;
         let body = opened.plaintext.get(INNER_LEN..).unwrap_or_default();
-        session.carried.add_came(inner.kind);
+        session.datagram_counts.add_received(inner.kind);
         let peer = session.peer;
         if from == NO_PATH && [KIND_FRAME, KIND_FRAGMENT].contains(&inner.kind) {
             session.path.note_frame_by_route();

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwapOption;
 
 use crate::aead::{Aead, AeadKey};
-use crate::carried::Carried;
 use crate::counters::{Traffic, Volume};
 use crate::datagram::LARGEST_UNDERLAY_MTU;
 use crate::datagram::{Inner, SessionHeader, AEAD_TAG_LEN, INNER_LEN, MAX_DATAGRAM_LEN, SESSION_HEADER_LEN};
+use crate::datagram_counts::DatagramCounts;
 use crate::handshake::SessionKeys;
 use crate::limits::MAX_SESSIONS_PER_PEER;
 use crate::path::{Endpoint, Path, ProbedWay, Receipt};
@@ -75,8 +75,8 @@ pub struct Session {
     pub installed_ns: u64,
     /// UDP datagrams and payload bytes.
     pub traffic: Traffic,
-    /// How much went by the route of its peer, and has come.
-    pub carried: Carried,
+    /// Datagrams sent by the route of its peer, and received.
+    pub datagram_counts: DatagramCounts,
     /// The path of its peer.
     pub path: Arc<Path>,
     /// Where the handshake found it.
@@ -104,7 +104,7 @@ impl Session {
             peer,
             installed_ns: now_ns,
             traffic: Traffic::default(),
-            carried: Carried::default(),
+            datagram_counts: DatagramCounts::default(),
             path,
             found_at: endpoint.address,
             seal: AeadKey::new(aead, &keys.seal).ok()?,
@@ -205,7 +205,7 @@ impl Session {
 
     /// Notes a probe sent now on this way; returns its value.
     pub fn probe(&self, way: ProbedWay, now_ns: u64) -> u64 {
-        lock(&self.round_trip).probe(way, self.carried.routed(), now_ns)
+        lock(&self.round_trip).probe(way, self.datagram_counts.routed(), now_ns)
     }
 
     /// Takes a probe reply, and how many datagrams had come at the peer, if it says so; false when it answers no outstanding

@@ -141,7 +141,8 @@ impl<'s> ReceivedMessage<'s> {
 
     /// The body of an answer, and how long it is.
     fn answer(&self, session: &Session, kind: u8, value: u64) -> ([u8; REPLY_LEN], usize) {
-        let body = Probe { value, fingerprint: self.tables.fingerprints.own() }.emit_reply(session.carried.came());
+        let body =
+            Probe { value, fingerprint: self.tables.fingerprints.own() }.emit_reply(session.datagram_counts.received());
         (body, if kind == KIND_PROBE_REPLY { REPLY_LEN } else { size_of::<u64>() })
     }
 

@@ -72,7 +72,7 @@ impl Seals for Routed<'_> {
         front[SESSION_BODY_OFFSET..].copy_from_slice(&self.header.emit());
         self.session.traffic.tx.add(1, length as u64);
         if self.is_counted {
-            self.session.carried.add_routed(inner.kind);
+            self.session.datagram_counts.add_routed(inner.kind);
         }
         let forward = Inner { kind: KIND_FORWARD, checksum: None };
         self.next_hop.seal(forward, FORWARD_HEADER_LEN + length, buffer)

@@ -93,7 +93,7 @@ impl SessionStats {
             route_unanswered,
             least_rtt_ms: session.least_rtt_ms(),
             route_silent_s: since(session.path.received_by_route_ns()),
-            routed: session.carried.routed(),
+            routed: session.datagram_counts.routed(),
             receipt: session.path.receipt().map(|receipt| (receipt.session, receipt.sent, receipt.came)),
             tx_packets,
             tx_bytes,

@@ -32,7 +32,7 @@ fn a_reply_says_how_much_has_come_but_for_probes_and_counts_for_the_route_that_i
     let (here, there) = join(&one, &two, 10, Aead::Aes256Gcm);
     let get = |kind, body: &[u8]| receive(&two, &seal(&here, kind, body), endpoint(1));
     for kind in [KIND_FRAME, KIND_PROBE, KIND_FRAME] {
-        here.carried.add_routed(kind);
+        here.datagram_counts.add_routed(kind);
     }
     get(KIND_FRAME, FRAME).unwrap();
     let value = here.probe(here.path.probed_by_route(), NOW_NS);
@@ -42,8 +42,8 @@ fn a_reply_says_how_much_has_come_but_for_probes_and_counts_for_the_route_that_i
         let reply = Probe { value, fingerprint: 0 }.emit_reply(came);
         receive(&one, &seal(&there, KIND_PROBE_REPLY, &reply), endpoint(2))
     };
-    assert_eq!((here.path.receipt(), there.carried.came()), (None, 1));
-    answer(value, there.carried.came()).unwrap();
+    assert_eq!((here.path.receipt(), there.datagram_counts.received()), (None, 1));
+    answer(value, there.datagram_counts.received()).unwrap();
     assert_eq!(here.path.receipt(), Some(Receipt { session: 10, sent: 2, came: 1 }));
     let late = here.probe(here.path.probed_by_route(), NOW_NS);
     here.path.route_changed();

@@ -1,6 +1,6 @@
-//! How much a session carries: by its node's route, and what has come, probes and their replies not counted.
+//! Counts of a session's datagrams: sent by its node's route, and received, but for probes and their replies.
 //!
-//! A node says in its replies how much has come; who sent it finds what was lost on the way.
+//! A node says in its replies how many it has received; who sent them finds what was lost on the way.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,20 +8,20 @@ use crate::datagram::{KIND_PATH_CHALLENGE, KIND_PATH_RESPONSE, KIND_PROBE, KIND_
 
 /// One session's.
 #[derive(Debug, Default)]
-pub struct Carried {
+pub struct DatagramCounts {
     routed: AtomicU64,
-    came: AtomicU64,
+    received: AtomicU64,
 }
 
-impl Carried {
+impl DatagramCounts {
     /// One more datagram goes by the node's route, with a body of this kind.
     pub fn add_routed(&self, kind: u8) {
         self.routed.fetch_add(u64::from(!is_of_ways(kind)), Ordering::Relaxed);
     }
 
-    /// One more has come, on whatever way, with a body of this kind.
-    pub fn add_came(&self, kind: u8) {
-        self.came.fetch_add(u64::from(!is_of_ways(kind)), Ordering::Relaxed);
+    /// One more is received, on whatever way, with a body of this kind.
+    pub fn add_received(&self, kind: u8) {
+        self.received.fetch_add(u64::from(!is_of_ways(kind)), Ordering::Relaxed);
     }
 
     /// How many went by a route so far.
@@ -29,9 +29,9 @@ impl Carried {
         self.routed.load(Ordering::Relaxed)
     }
 
-    /// How many have come so far.
-    pub fn came(&self) -> u64 {
-        self.came.load(Ordering::Relaxed)
+    /// How many were received so far.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
     }
 }
 
