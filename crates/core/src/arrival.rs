@@ -116,7 +116,7 @@ impl ForwardingTables {
         if opened.first {
             self.confirm(session, now_ns);
         }
-        if opened.newest && from != NO_PATH && session.path.heard(from, length, now_ns) {
+        if opened.newest && from != NO_PATH && session.path.receive(from, length, now_ns) {
             self.report(Event::PathSeen { peer: session.peer, session: session.index, endpoint: from }, now_ns);
         }
         let inner = Inner::parse(opened.plaintext)?;

@@ -68,7 +68,7 @@ impl ForwardingTables {
             let received = self.receive_session(inner, NO_PATH, now_ns, recent)?;
             if let Some(session) = &recent.session {
                 if self.node_routes.get(session.peer) == Some(neighbour.peer) {
-                    session.path.heard_by_route(now_ns);
+                    session.path.receive_by_route(now_ns);
                 }
             }
             return Ok(match received {

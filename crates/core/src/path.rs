@@ -216,7 +216,7 @@ impl Path {
     }
 
     /// Something came by the next hop of the route.
-    pub fn heard_by_route(&self, now_ns: u64) {
+    pub fn receive_by_route(&self, now_ns: u64) {
         if now_ns.saturating_sub(self.received_by_route_ns()) >= RECEIVED_GRAIN_NS {
             self.received_by_route_ns.store(now_ns, Ordering::Relaxed);
         }
@@ -247,7 +247,7 @@ impl Path {
     }
 
     /// A new authentic datagram of so many bytes came from there. True: that is elsewhere, and news.
-    pub fn heard(&self, from: Endpoint, length: usize, now_ns: u64) -> bool {
+    pub fn receive(&self, from: Endpoint, length: usize, now_ns: u64) -> bool {
         if from == self.endpoint() {
             if now_ns.saturating_sub(self.received_ns()) >= RECEIVED_GRAIN_NS {
                 self.received_ns.store(now_ns, Ordering::Relaxed);

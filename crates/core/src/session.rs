@@ -87,7 +87,7 @@ pub struct Session {
     cut: AtomicU32,
     window: Mutex<SessionWindow>,
     confirmed: AtomicBool,
-    heard: AtomicBool,
+    has_received: AtomicBool,
     received_ns: AtomicU64,
     underlay_mtu: AtomicUsize,
     round_trip: Mutex<RoundTrip>,
@@ -113,7 +113,7 @@ impl Session {
             cut: AtomicU32::new(0),
             window: Mutex::default(),
             confirmed: AtomicBool::new(confirmed),
-            heard: AtomicBool::new(false),
+            has_received: AtomicBool::new(false),
             received_ns: AtomicU64::new(now_ns),
             underlay_mtu: AtomicUsize::new(LARGEST_UNDERLAY_MTU),
             round_trip: Mutex::default(),
@@ -169,7 +169,7 @@ impl Session {
         };
         self.received_ns.store(now_ns, Ordering::Relaxed);
         self.traffic.rx.add(1, length);
-        let first = !self.heard.load(Ordering::Relaxed) && !self.heard.swap(true, Ordering::Relaxed);
+        let first = !self.has_received.load(Ordering::Relaxed) && !self.has_received.swap(true, Ordering::Relaxed);
         Ok(OpenedSession { plaintext, newest, first })
     }
 

@@ -121,7 +121,7 @@ class BoundedPlanning(TreePlanning):
                 return False
         if self._lost_parents.has_just_named(now, parent):
             return False  # what the parent has not, it cannot send on
-        if not self._lost_parents.say(now, node, parent, key.plan.children[parent]):
+        if not self._lost_parents.report(now, node, parent, key.plan.children[parent]):
             return False
         silent = reason not in (ParentFailure.WITHHOLDS, ParentFailure.SENDS_NOTHING)
         self.withholding.found(now, parent, self.me, silent=silent)

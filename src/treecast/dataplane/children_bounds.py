@@ -23,12 +23,12 @@ READMITTED_ONCE_IN: Duration = 600.0
 
 
 class ChildrenBounds:
-    """The bounds of all nodes, for one root's trees. ``said``: what a node says of itself."""
+    """The bounds of all nodes, for one root's trees. ``advertised``: by a node, of itself."""
 
-    def __init__(self, me: NodeIndex, own: Relaying, said: Callable[[NodeIndex], Relaying]) -> None:
+    def __init__(self, me: NodeIndex, own: Relaying, advertised: Callable[[NodeIndex], Relaying]) -> None:
         self._me = me
         self._own = own
-        self._said = said
+        self._advertised = advertised
         self.relayed: Callable[[], int] = lambda: 0
         """Children of this node on the trees of other roots."""
         self._in_all: Counter[NodeIndex] = Counter()
@@ -73,7 +73,7 @@ class ChildrenBounds:
         if node == self._me:
             return max(_bound(self._own) - elsewhere - self.relayed(), 1)
         until, refused = self._refused.get(node, (now, 0))
-        most = min(_bound(self._said(node)) - elsewhere, CHILDREN_OF_A_RELAY)
+        most = min(_bound(self._advertised(node)) - elsewhere, CHILDREN_OF_A_RELAY)
         return max(min(most, refused) if until > now else most, 0)
 
 

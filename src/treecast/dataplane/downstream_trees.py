@@ -142,7 +142,7 @@ class DownstreamTrees:
         except MalformedError as error:
             self._drops.count(error.reason)
             self.commands.append(RefuseKey(offer.root, offer.stream, offer.key_id))
-            self._say_why(offer.root, offer.stream, offer.key_id, BY_DROP[error.reason])
+            self._report_refusal(offer.root, offer.stream, offer.key_id, BY_DROP[error.reason])
 
     def refused(self, command: AcceptKey, reason: RefusalReason) -> None:
         """The data plane has not taken a key. The root, without acknowledgement, sends copies and offers the key again.
@@ -154,7 +154,7 @@ class DownstreamTrees:
         if key not in self._trees:
             return
         if reason is RefusalReason.TABLE_FULL:
-            self._say_why(*key, command.key_id, KeyRefusalReason.TABLE_FULL)
+            self._report_refusal(*key, command.key_id, KeyRefusalReason.TABLE_FULL)
         self._accepted[key] -= 1
         if reason is not RefusalReason.UNKNOWN or self._accepted[key] <= 0:
             self._leave(self._trees[key])
@@ -191,7 +191,7 @@ class DownstreamTrees:
         of_key = None if flow is None else flow.of_key
         self.commands.append(AcceptKey(offer.root, offer.stream, offer.key_id, of_key, taken))
 
-    def _say_why(self, root: NodeIndex, stream: StreamId, key_id: KeyId, reason: KeyRefusalReason) -> None:
+    def _report_refusal(self, root: NodeIndex, stream: StreamId, key_id: KeyId, reason: KeyRefusalReason) -> None:
         self.commands.append(SendControl(root, emit_control(KeyRefusal(stream, key_id, reason))))
 
     def _replace_older(self, now: Instant, tree: DownstreamTree) -> None:

@@ -27,8 +27,8 @@ class LostParents:
         self._doubts: dict[NodeIndex, tuple[Instant, NodeIndex]] = {}
         """Since when a child has had nothing from a parent."""
 
-    def say(self, now: Instant, child: NodeIndex, parent: NodeIndex, children: Collection[NodeIndex]) -> bool:
-        """A child, one of these, says that their parent is silent. Whether most of them do."""
+    def report(self, now: Instant, child: NodeIndex, parent: NodeIndex, children: Collection[NodeIndex]) -> bool:
+        """A child, one of these, reports that their parent is silent. Whether most of them do."""
         until, named = self._named.get(child, (now, parent))
         if named != parent and now < until:
             return False

@@ -329,11 +329,11 @@ class Discovery:
         self._host_table.advance(now)
         self.commands += self._host_table.announcements(now)
         self._multicast_only.advance(now)
-        self._ask_machine_left(now)
+        self._probe_for_machine_left(now)
         for key in self.retries.take(now):
             self._place(key)
 
-    def _ask_machine_left(self, now: Instant) -> None:
+    def _probe_for_machine_left(self, now: Instant) -> None:
         node = self._machine_left.take_due(now)
         given = self._host_table.certified.given(node) if node is not None else None
         if given is None:

@@ -172,7 +172,7 @@ class ModelForwarder(TreeReception):
         if brought_by is not None and self.node_routes.get(session.peer) == brought_by:
             self.sessions.path(session.peer).received_by_route_at = self.underlay.now
         if source is not None and datagram.counter == session.window.highest:
-            self._heard(source, session, datagram)
+            self._receive_at_path(source, session, datagram)
         match datagram.body:
             case Probe(True, fingerprint, value, came):
                 if self._reply_counts(datagram.receiver_index, session, value, came):

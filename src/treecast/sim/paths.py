@@ -119,7 +119,7 @@ class ModelPath:
         self.route_moves += 1
         self.unanswered_by_route, self.receipt, self.received_by_route_at = 0, None, LONG_AGO
 
-    def heard(self, source: Endpoint, size: int, now: Instant) -> bool:
+    def receive(self, source: Endpoint, size: int, now: Instant) -> bool:
         """An authentic datagram came from there. Whether that is elsewhere, and news."""
         if source == self.endpoint:
             self.received_at = now

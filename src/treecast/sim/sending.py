@@ -136,8 +136,8 @@ class Sending(ForwardingTables):
         else:
             self.underlay.send(self.endpoint, endpoint, datagram)
 
-    def _heard(self, source: Endpoint, session: ModelSession, datagram: SessionDatagram) -> None:
-        if self.sessions.path(session.peer).heard(source, _size(datagram), self.underlay.now):
+    def _receive_at_path(self, source: Endpoint, session: ModelSession, datagram: SessionDatagram) -> None:
+        if self.sessions.path(session.peer).receive(source, _size(datagram), self.underlay.now):
             self.raise_event(e.PathSeen(session.peer, datagram.receiver_index, 0, source))
 
     def _report(self, index: int, one: ModelSession, datagram_weight: int) -> e.SessionReport:

@@ -29,9 +29,9 @@ from treecast.wire.advertised_groups import (
 )
 from treecast.wire.advertised_links import MAX_LINK_CHUNKS, LinksContent, parse_links
 from treecast.wire.advertised_uplink import (
-    CHILDREN_NOT_SAID,
-    UPLINK_NOT_SAID,
-    children_said,
+    CHILDREN_NOT_ADVERTISED,
+    UPLINK_NOT_ADVERTISED,
+    advertised_children,
     relaying_of,
     uplink_class,
 )
@@ -124,8 +124,8 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True):
     capabilities: U63 = 0
     floor: U63 = 0
     """No other advertisement of this origin with this sequence or a lower one is alive."""
-    uplink_class: U8 = UPLINK_NOT_SAID
-    most_children: U16 = CHILDREN_NOT_SAID
+    uplink_class: U8 = UPLINK_NOT_ADVERTISED
+    most_children: U16 = CHILDREN_NOT_ADVERTISED
 
     @classmethod
     def of(
@@ -144,7 +144,7 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True):
             underlay_mtu=underlay_mtu,
             capabilities=protocol_version.CAPABILITIES,
             uplink_class=uplink_class(relaying.uplink_bps),
-            most_children=children_said(relaying),
+            most_children=advertised_children(relaying),
         )
 
     def __str__(self) -> str:

@@ -88,6 +88,12 @@ FORMER = [
     "has_spoken",
     "longest_unspoken",
     "told_at",
+    "_say_why",
+    "_ask_machine_left",
+    "children_said",
+    "CHILDREN_NOT_SAID",
+    "UPLINK_NOT_SAID",
+    "heard_by_route",
 ]
 """Identifiers that had no other meaning; those that have one ("cross", "seeking", "reach") cannot be looked for."""
 

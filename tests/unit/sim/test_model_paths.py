@@ -30,7 +30,7 @@ def test_each_step_ends_as_in_the_data_plane() -> None:
         now, result = Instant(int(ms) / 1000), 0
         match what:
             case "heard":
-                result = int(path.heard(place, amount, now))
+                result = int(path.receive(place, amount, now))
             case "send":
                 result = int(path.may_send(place, amount))
             case "challenge":

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from treecast.base.errors import MalformedError
 from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.wire.advertised_uplink import (
-    CHILDREN_NOT_SAID,
+    CHILDREN_NOT_ADVERTISED,
     FASTEST_UPLINK_CLASS,
     SLOWEST_UPLINK_BPS,
     uplink_bps_of,
@@ -56,7 +56,7 @@ def test_any_values_in_the_fields_mean_something(uplink: int, children: int) -> 
     content = NodeContent(b"", (), uplink_class=uplink, most_children=children)
     relaying = parse_node(emit(content)).relaying()
     assert relaying.relays == (children > 0)
-    assert relaying.max_children == (None if children == CHILDREN_NOT_SAID else children)
+    assert relaying.max_children == (None if children == CHILDREN_NOT_ADVERTISED else children)
     assert (relaying.uplink_bps is None) == (uplink == 0)
 
 

@@ -19,7 +19,7 @@ pub(crate) fn steps() -> Value {
         let to = endpoint(address);
         let (what, amount, result) = match what {
             0..8 if to != path.endpoint() => {
-                ("heard", bytes, u64::from(path.heard(to, bytes as usize, at_ms * 1_000_000)))
+                ("heard", bytes, u64::from(path.receive(to, bytes as usize, at_ms * 1_000_000)))
             }
             0..12 => ("send", bytes, u64::from(path.may_send(to, bytes as usize))),
             12 | 13 => {

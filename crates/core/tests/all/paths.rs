@@ -106,7 +106,7 @@ fn a_newer_challenge_replaces_the_one_before_and_one_to_where_nobody_was_heard_i
     let path = Path::new(endpoint(1), NOW_NS);
     path.challenge(endpoint(99), 1);
     assert_eq!(path.answered(1), None);
-    assert!(path.heard(endpoint(99), 36, NOW_NS));
+    assert!(path.receive(endpoint(99), 36, NOW_NS));
     path.challenge(endpoint(99), 1);
     path.challenge(endpoint(99), 2);
     assert_eq!((path.answered(1), path.answered(2)), (None, Some(endpoint(99))));
@@ -200,7 +200,7 @@ proptest! {
         for (is_heard, from, length, later_ns) in steps {
             now_ns += later_ns;
             if is_heard {
-                path.heard(endpoint(from), length, now_ns);
+                path.receive(endpoint(from), length, now_ns);
                 received[from as usize] += length as u64;
             } else if path.may_send(endpoint(from), length) {
                 sent[from as usize] += length as u64;
