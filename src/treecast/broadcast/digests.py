@@ -46,7 +46,7 @@ class Digests:
 
     def of(self, index: NodeIndex) -> Digest:
         """The digest of one origin: a neighbour that holds more of it floods that."""
-        return self._list(index, index, asks=False)
+        return self._list(index, index, expects_reply=False)
 
     def whole(self) -> Digest | Ranges:
         """All that is held."""
@@ -85,19 +85,19 @@ class Digests:
             if differs:
                 together = list(run)
                 first, last = together[0][0], together[-1][1]
-                yield from self._lists(first, last, asks=True) if is_mostly else (self._describe(first, last),)
+                yield from self._lists(first, last, expects_reply=True) if is_mostly else (self._describe(first, last),)
 
     def request(self, wanted: list[NodeIndex]) -> Iterator[Digest]:
         """Describe these origins: the neighbour floods what it holds more."""
         if wanted:
-            for digest in self._lists(min(wanted), max(wanted), asks=False):
+            for digest in self._lists(min(wanted), max(wanted), expects_reply=False):
                 if any(digest.first <= index <= digest.last for index in wanted):
                     yield digest
 
     def _describe(self, first: int, last: int) -> Digest | Ranges:
         start, end = self._positions(first, last)
         if end - start <= LISTED:
-            return self._list(first, last, asks=True)
+            return self._list(first, last, expects_reply=True)
         held = self._store.indices()
         cuts = [start + (end - start) * number // MAX_RANGES for number in range(1, MAX_RANGES)]
         lasts = [*(held[cut] - 1 for cut in cuts), last]
@@ -106,17 +106,17 @@ class Digests:
             first, tuple((end, self._fingerprint(begin, end)) for begin, end in zip(firsts, lasts, strict=True))
         )
 
-    def _lists(self, first: int, last: int, *, asks: bool) -> Iterator[Digest]:
+    def _lists(self, first: int, last: int, *, expects_reply: bool) -> Iterator[Digest]:
         """Digests of a range, as many as needed, each complete for its part."""
         start, end = self._positions(first, last)
         held = self._store.indices()
         for cut in range(start + MAX_ORIGINS_PER_DIGEST, end, MAX_ORIGINS_PER_DIGEST):
-            yield self._list(first, held[cut] - 1, asks=asks)
+            yield self._list(first, held[cut] - 1, expects_reply=expects_reply)
             first = held[cut]
-        yield self._list(first, last, asks=asks)
+        yield self._list(first, last, expects_reply=expects_reply)
 
-    def _list(self, first: int, last: int, *, asks: bool) -> Digest:
-        return Digest(first, last, tuple(self._entries(first, last)), asks)
+    def _list(self, first: int, last: int, *, expects_reply: bool) -> Digest:
+        return Digest(first, last, tuple(self._entries(first, last)), expects_reply)
 
     def _entries(self, first: int, last: int) -> Iterator[tuple[int, int, bytes]]:
         start, end = self._positions(first, last)

@@ -159,7 +159,7 @@ class Reconciliation:
         for index in compared.lacking:
             if neighbour.wants(now, index):
                 neighbour.offer(now, *self._store.records_of(index))
-        if message.asks:
+        if message.expects_reply:
             self._answer(now, neighbour.peer, comparison, list(self._digests.request(compared.wanted)))
         return self._me in compared.newer
 

@@ -63,18 +63,18 @@ class Acknowledge(_Message, tag=2, frozen=True):
 class Digest(_Message, tag=3, frozen=True):
     """All that the sender holds of the origins ``first``..``last``: (origin, epoch, hash).
 
-    ``asks``: the receiver answers with what it lacks, beside flooding what the sender does.
+    ``expects_reply``: the receiver answers with what it lacks, beside flooding what the sender does.
     """
 
     first: U32
     last: U32
     origins: Annotated[tuple[tuple[U32, U63, Fingerprint], ...], Meta(max_length=MAX_ORIGINS_PER_DIGEST)]
-    asks: bool = False
+    expects_reply: bool = False
 
     def __str__(self) -> str:
         held = [f"n{origin} epoch {epoch} hash {hexadecimal(digest)}" for origin, epoch, digest in self.origins]
-        asks = ", asks" if self.asks else ""
-        return line(f"DIGEST of n{self.first} to n{self.last}{asks}:", listed(held) or "nothing")
+        reply = ", expects a reply" if self.expects_reply else ""
+        return line(f"DIGEST of n{self.first} to n{self.last}{reply}:", listed(held) or "nothing")
 
 
 class KeyAcknowledgement(_Message, tag=4, frozen=True):

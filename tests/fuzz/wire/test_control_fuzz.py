@@ -55,7 +55,7 @@ from treecast.wire.key_context import emit_context, parse_context
 MESSAGES: list[ControlMessage] = [
     Flood((b"abc", b"")),
     Acknowledge(((1, 2, 3), (4, 5, 6))),
-    Digest(0, 9, ((1, 2, b"12345678"),), asks=True),
+    Digest(0, 9, ((1, 2, b"12345678"),), expects_reply=True),
     Ranges(3, ((3, b"12345678"), (9, b"87654321"))),
     KeyAcknowledgement(1, 2),
     KeyRefusal(1, 2, 3),

@@ -63,7 +63,7 @@ class Pair:
         assert isinstance(message, Digest)
         compared = digests.compare(message)
         self.flooded[reader].update(compared.lacking)
-        return list(digests.request(compared.wanted)) if message.asks else []
+        return list(digests.request(compared.wanted)) if message.expects_reply else []
 
 
 origins = st.integers(0, 300) | st.integers(0, LAST_INDEX)

@@ -121,7 +121,7 @@ def test_who_reads_a_digest_that_asks_requests_what_it_lacks_and_floods_what_the
     (whole,) = [m for _, m in node.said() if isinstance(m, Digest) and m.last == LAST]
     by_origin = {origin: (origin, epoch, digest_hash) for origin, epoch, digest_hash in whole.origins}
     theirs = (by_origin[1], (8, 1, bytes(8)), (9, 1, bytes(8)))
-    node.hear(2, Digest(0, LAST, theirs, asks=True))
+    node.hear(2, Digest(0, LAST, theirs, expects_reply=True))
     said = [message for peer, message in node.said() if peer == 2]
     assert [parse_signed(w)[1].origin for m in said if isinstance(m, Flood) for w in m.advertisements] == [7, 8]
     assert [m for m in said if isinstance(m, Digest)] == [Digest(8, 9, (by_origin[8],))]
@@ -134,7 +134,7 @@ def test_an_older_epoch_is_answered_and_a_newer_one_requested() -> None:
     node.link(2, 3)
     node.hear(3, Flood((node_advertisement(7, epoch=5), node_advertisement(8, epoch=5))))
     acknowledge_all(node)
-    node.hear(2, Digest(7, 8, ((7, 4, bytes(8)), (8, 6, bytes(8))), asks=True))
+    node.hear(2, Digest(7, 8, ((7, 4, bytes(8)), (8, 6, bytes(8))), expects_reply=True))
     said = [message for peer, message in node.said() if peer == 2]
     assert [parse_signed(w)[1].origin for m in said if isinstance(m, Flood) for w in m.advertisements] == [7]
     assert [(m.first, m.last) for m in said if isinstance(m, Digest)] == [(8, 8)]

@@ -196,7 +196,7 @@ def body(kind: Kind, key: bytes, content: bytes) -> Body:
         (Flood((b"x" * 600, b"y" * 424)), "FLOOD of 2 advertisements, 1,024 bytes"),
         (Acknowledge(((7, 3, 12),)), "ACKNOWLEDGE n7 epoch 3 seq 12"),
         (Digest(0, 9, ((7, 3, bytes(8)),)), "DIGEST of n0 to n9: n7 epoch 3 hash 0000000000000000"),
-        (Digest(7, 7, (), asks=True), "DIGEST of n7 to n7, asks: nothing"),
+        (Digest(7, 7, (), expects_reply=True), "DIGEST of n7 to n7, expects a reply: nothing"),
         (Ranges(0, ((9, bytes(8)), (70, bytes(8)))), "RANGES from n0: to n9 0000000000000000, to n70 0000000000000000"),
         (
             HandshakePayload(b"c" * 200, 1, 5, 6, 0, 1500, "0.1"),
