@@ -95,8 +95,8 @@ class Peer(msgspec.Struct, frozen=True):
 
     ``state``: ``up``, ``connecting``, ``one way``, ``refused: WHY``, ``unreachable``, ``offline``, ``revoked``, ``this
     node itself``, ``another network``, ``name unresolved``. ``name``: the text of ``--peer`` while nobody knows who is
-    there. Bytes: since the start of this node. ``hybrid``: ML-KEM is in its session's keys. ``last_heard_s``: or None.
-    ``via``: the neighbour that sends on what is for it; empty where it is reached by itself.
+    there. Bytes: since the start of this node. ``hybrid``: ML-KEM is in its session's keys. ``last_received_s``: since
+    its last datagram, or None. ``via``: the neighbour that sends on what is for it; empty where it is reached itself.
     """
 
     name: str
@@ -108,7 +108,7 @@ class Peer(msgspec.Struct, frozen=True):
     tx_bytes: int
     ipv4: str = ""
     ipv6: str = ""
-    last_heard_s: float | None = None
+    last_received_s: float | None = None
     version: str = ""
     """The version of its program."""
     underlay_mtu: int | None = None

@@ -86,7 +86,7 @@ def print_peers(peers: Sequence[Peer]) -> None:
             peer.name,
             peer.ipv4 or peer.ipv6 or "-",
             peer.state,
-            in_time(peer.last_heard_s) if peer.last_heard_s is not None else "-",
+            in_time(peer.last_received_s) if peer.last_received_s is not None else "-",
             f"{peer.rtt_ms:.1f} ms" if peer.rtt_ms is not None else "-",
             peer.endpoint or "-",
             peer.version or "-",

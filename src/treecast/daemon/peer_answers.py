@@ -66,7 +66,7 @@ def _peer(
         tx_bytes=traffic.tx_bytes if traffic else 0,
         ipv4=by_version.get(4, ""),
         ipv6=by_version.get(6, ""),
-        last_heard_s=round(silent_s, 3) if silent_s is not None else None,
+        last_received_s=round(silent_s, 3) if silent_s is not None else None,
         version=known.version,
         underlay_mtu=known.underlay_mtu,
         hybrid=known.hybrid,

@@ -22,5 +22,5 @@ def test_a_remembered_node_has_its_addresses_and_when_it_was_last_linked() -> No
     (row,) = peer_answers(node.engine.view, Silence(), now)
     assert (row.name, row.state, row.endpoint) == ("n9", "connecting", "192.0.2.9:7700")
     assert (row.ipv4, row.ipv6) == ("10.77.0.9", "fd00::9")
-    assert row.last_heard_s is not None
-    assert row.last_heard_s > 0
+    assert row.last_received_s is not None
+    assert row.last_received_s > 0

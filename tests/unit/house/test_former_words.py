@@ -94,6 +94,7 @@ FORMER = [
     "CHILDREN_NOT_SAID",
     "UPLINK_NOT_SAID",
     "heard_by_route",
+    "last_heard_s",
 ]
 """Identifiers that had no other meaning; those that have one ("cross", "seeking", "reach") cannot be looked for."""
 
