@@ -13,8 +13,9 @@ use treecast_core::broadcast_signature::verify as signature_is_of;
 use treecast_core::datagram::{Inner, INNER_LEN, KIND_FRAME, MAX_DATAGRAM_LEN};
 use treecast_core::datagram::{TREE_ASSOCIATED_LEN, TREE_HEADER_LEN, TREE_TAG_LEN};
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::headers::{Frame, Mac};
+use treecast_core::headers::{Frame, Headers, Mac};
 use treecast_core::key_steps::STEP_NS;
+use treecast_core::offload::VnetHeader;
 use treecast_core::root_tree::{RootTree, TREE_BODY_OFFSET};
 use treecast_core::tree_tag::TreeKey;
 
@@ -67,12 +68,13 @@ fn looked_at(bridge: Option<Mac>, address: [u8; 4]) -> Duration {
     let tables = tables(1);
     tables.set_bridge_mac(bridge, [address.into()].into());
     let mut frames: Vec<Vec<u8>> = (0..BATCH).map(|_| frame(64)).collect();
+    let (vnet, headers) = (VnetHeader::default(), Headers::parse(&frames[0]));
     let begin = Instant::now();
     for _ in 0..DATAGRAMS / BATCH {
         let own_source = black_box(&tables).own_source();
         for frame in &mut frames {
             if let Some(own_source) = own_source.as_deref() {
-                own_source.put_on(black_box(frame), false);
+                own_source.put_on(&vnet, black_box(frame), black_box(headers));
             }
         }
     }

@@ -187,7 +187,7 @@ impl Ip<'_> {
     }
 
     /// IGMP of types that we know, or whose type is in another fragment (others are to be flooded: RFC 4541 section 2.1.1); MLD.
-    fn is_membership(&self) -> bool {
+    pub(crate) fn is_membership(&self) -> bool {
         let known = |first: &u8| matches!(first, 0x11 | 0x12 | 0x16 | 0x17 | 0x22 | 0x30..=0x32);
         match self.packet.version {
             Version::V4 => self.packet.protocol == PROTOCOL_IGMP && self.upper.first().is_none_or(known),

@@ -2,35 +2,29 @@
 //! (docs/protocol.md section 7, Hosts).
 //!
 //! These addresses are on the bridge then, so the kernel sends from them with the bridge's MAC, which any node that carries
-//! hosts may claim. The node's own MAC nobody else can. Frames are changed in place where they come from the TAP, before
-//! anything else looks at them; frames of the machine's other addresses, its IGMP and MLD are those of a host of the LAN. To the
-//! machine nothing need be changed: a bridge takes frames to the MAC of one of its ports for its own.
+//! hosts may claim. The node's own MAC nobody else can. Frames are changed in place where they come from the TAP, when their
+//! headers were read ([`crate::headers`]) and before anything else looks at them: no offset changes. Frames of the machine's
+//! other addresses, its IGMP and MLD are those of a host of the LAN. To the machine nothing need be changed: a bridge takes
+//! frames to the MAC of one of its ports for its own.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use std::net::IpAddr;
 
-use crate::datagram::{array_at, u16_at};
+use crate::datagram::array_at;
 use crate::frame_source::mac_of;
-use crate::headers::Mac;
-use crate::iana::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, PROTOCOL_HOP_BY_HOP, PROTOCOL_ICMPV6, PROTOCOL_IGMP};
+use crate::headers::{Frame, Headers, Ip, Mac, Packet, Version};
+use crate::iana::{ETHERTYPE_ARP, PROTOCOL_IGMP};
 use crate::iana::{NEIGHBOR_ADVERTISEMENT, NEIGHBOR_SOLICITATION, ROUTER_SOLICITATION};
 use crate::offload::checksum::{add, subtract, sum};
-use crate::offload::vnet::{NEEDS_CSUM, VNET_LEN};
+use crate::offload::VnetHeader;
 
 const SOURCE: usize = 6;
-const ETHERTYPE: usize = 12;
-const ARP_SENDER_MAC: usize = 22;
-const ARP_SENDER: usize = 28;
-const IPV4_PROTOCOL: usize = 23;
-const IPV4_SOURCE: usize = 26;
-const IPV6_NEXT_HEADER: usize = 20;
-const IPV6_SOURCE: usize = 22;
-const ICMPV6: usize = 54;
-const ICMPV6_CHECKSUM: usize = ICMPV6 + 2;
+/// The sender's MAC and address in ARP over Ethernet.
+const ARP_SENDER_MAC: usize = 8;
+const ARP_SENDER: usize = 14;
+const ICMPV6_CHECKSUM: usize = 2;
 /// The target of a Neighbor Solicitation or Advertisement (RFC 4861 sections 4.3 and 4.4).
-const ND_TARGET: usize = ICMPV6 + 8;
-/// Queries, reports and leave messages of MLD.
-const MLD: [u8; 4] = [130, 131, 132, 143];
+const ND_TARGET: usize = 8;
 /// Options that hold a MAC, of the source and of the target (RFC 4861 section 4.6.1).
 const LINK_LAYER_ADDRESSES: [u8; 2] = [1, 2];
 
@@ -48,68 +42,63 @@ impl OwnSource {
         Self { bridge, own: mac_of(node), addresses }
     }
 
-    /// A read from the TAP: virtio-net header and frame.
+    /// An untagged frame of the bridge that speaks for one of the addresses gets the node's own MAC. `vnet`: a partial
+    /// checksum is completed later.
     #[inline(always)]
-    pub fn put_on_read(&self, read: &mut [u8]) {
-        if let Some((vnet, frame)) = read.split_first_chunk_mut::<VNET_LEN>() {
-            self.put_on(frame, vnet.first().is_some_and(|flags| flags & NEEDS_CSUM != 0));
+    pub fn put_on(&self, vnet: &VnetHeader, frame: &mut [u8], headers: Headers) {
+        if array_at(frame, SOURCE) == Some(self.bridge) && !headers.is_tagged() {
+            self.put_where_own(vnet.needs_csum(), frame, headers);
         }
     }
 
-    /// An untagged frame of the bridge that speaks for one of the addresses gets the node's own MAC. `partial`: its checksum is
-    /// completed later.
-    #[inline(always)]
-    pub fn put_on(&self, frame: &mut [u8], partial: bool) {
-        if array_at(frame, SOURCE) == Some(self.bridge) {
-            self.put_where_own(frame, partial);
-        }
-    }
-
-    fn put_where_own(&self, frame: &mut [u8], partial: bool) {
-        match u16_at(frame, ETHERTYPE) {
-            Some(ETHERTYPE_IPV4) if self.is_own::<4>(frame, IPV4_SOURCE) => {
-                // Python knows the machine for a listener by the MAC of its LAN.
-                if frame.get(IPV4_PROTOCOL) == Some(&PROTOCOL_IGMP) {
-                    return;
+    fn put_where_own(&self, partial: bool, bytes: &mut [u8], headers: Headers) {
+        let frame = Frame { bytes, headers };
+        let network = headers.network;
+        match frame.ip() {
+            Some(ip) if self.is_from_own(&ip) => {
+                if let Some(options) = nd_options(&ip) {
+                    self.replace_options(bytes, headers.ip, options, partial);
                 }
             }
-            Some(ETHERTYPE_ARP) if self.is_own::<4>(frame, ARP_SENDER) => {
-                self.replace(frame, ARP_SENDER_MAC);
-            }
-            Some(ETHERTYPE_IPV6) if !is_mld(frame) => {
-                let message = nd_message(frame);
-                let target = message == Some(NEIGHBOR_ADVERTISEMENT) && self.is_own::<16>(frame, ND_TARGET);
-                if !target && !self.is_own::<16>(frame, IPV6_SOURCE) {
-                    return;
-                }
-                if let Some(message) = message {
-                    self.replace_options(frame, message, partial);
-                }
+            None if headers.ethertype == ETHERTYPE_ARP && self.is_own::<4>(bytes, network + ARP_SENDER) => {
+                self.replace(bytes, network + ARP_SENDER_MAC);
             }
             _ => return,
         }
-        self.replace(frame, SOURCE);
+        self.replace(bytes, SOURCE);
     }
 
-    fn is_own<const LENGTH: usize>(&self, frame: &[u8], at: usize) -> bool
+    /// Whether a packet is from one of the addresses, or an advertisement of one. Not so IGMP and MLD: Python knows the machine
+    /// for a listener by the MAC of its LAN.
+    fn is_from_own(&self, ip: &Ip<'_>) -> bool {
+        let is_membership = match ip.packet.version {
+            Version::V4 => ip.packet.protocol == PROTOCOL_IGMP,
+            Version::V6 => ip.is_membership(),
+        };
+        let advertises = ip.icmpv6_type() == Some(NEIGHBOR_ADVERTISEMENT) && self.is_own::<16>(ip.upper, ND_TARGET);
+        !is_membership && (advertises || ip.source().is_some_and(|source| self.addresses.contains(&source)))
+    }
+
+    fn is_own<const LENGTH: usize>(&self, bytes: &[u8], at: usize) -> bool
     where
         IpAddr: From<[u8; LENGTH]>,
     {
-        array_at::<LENGTH>(frame, at).is_some_and(|address| self.addresses.contains(&address.into()))
+        array_at::<LENGTH>(bytes, at).is_some_and(|address| self.addresses.contains(&address.into()))
     }
 
     /// The bridge's MAC at this offset becomes the node's own. False: it is not there.
-    fn replace(&self, frame: &mut [u8], at: usize) -> bool {
-        let found = frame.get_mut(at..).and_then(|rest| rest.first_chunk_mut()).filter(|mac| **mac == self.bridge);
+    fn replace(&self, bytes: &mut [u8], at: usize) -> bool {
+        let found = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()).filter(|mac| **mac == self.bridge);
         found.map(|mac| *mac = self.own).is_some()
     }
 
     /// The options of a message of Neighbor Discovery that name the bridge's MAC, and its checksum (RFC 1624).
-    fn replace_options(&self, frame: &mut [u8], message: u8, partial: bool) {
-        let mut at = if message == ROUTER_SOLICITATION { ND_TARGET } else { ND_TARGET + 16 };
-        while let Some([kind, length]) = array_at(frame, at).filter(|[_, length]| *length > 0) {
-            if LINK_LAYER_ADDRESSES.contains(&kind) && self.replace(frame, at + 2) && !partial {
-                if let Some(checksum) = frame.get_mut(ICMPV6_CHECKSUM..).and_then(|rest| rest.first_chunk_mut()) {
+    fn replace_options(&self, frame: &mut [u8], packet: Option<Packet>, options: usize, partial: bool) {
+        let message = packet.and_then(|packet| frame.get_mut(packet.transport..packet.end)).unwrap_or_default();
+        let mut at = options;
+        while let Some([kind, length]) = array_at(message, at).filter(|[_, length]| *length > 0) {
+            if LINK_LAYER_ADDRESSES.contains(&kind) && self.replace(message, at + 2) && !partial {
+                if let Some(checksum) = message.get_mut(ICMPV6_CHECKSUM..).and_then(|rest| rest.first_chunk_mut()) {
                     let before = !u16::from_be_bytes(*checksum);
                     *checksum = (!add(subtract(before, sum(&self.bridge)), sum(&self.own))).to_be_bytes();
                 }
@@ -119,16 +108,11 @@ impl OwnSource {
     }
 }
 
-/// Whether this is MLD: behind hop-by-hop options with a router alert, and from a link-local address (RFC 9777 section 5).
-fn is_mld(frame: &[u8]) -> bool {
-    let Some([PROTOCOL_ICMPV6, length]) = array_at(frame, ICMPV6) else { return false };
-    let message = frame.get(ICMPV6 + 8 + usize::from(length) * 8);
-    frame.get(IPV6_NEXT_HEADER) == Some(&PROTOCOL_HOP_BY_HOP) && message.is_some_and(|kind| MLD.contains(kind))
-}
-
-/// The type of a message of Neighbor Discovery that names a MAC of who sends it; kernels put no extension headers before one.
-fn nd_message(frame: &[u8]) -> Option<u8> {
-    let kind = *frame.get(ICMPV6)?;
-    let names = matches!(kind, ROUTER_SOLICITATION | NEIGHBOR_SOLICITATION | NEIGHBOR_ADVERTISEMENT);
-    (names && frame.get(IPV6_NEXT_HEADER) == Some(&PROTOCOL_ICMPV6)).then_some(kind)
+/// Offset of the options in a message of Neighbor Discovery that names a MAC of who sends it.
+fn nd_options(ip: &Ip<'_>) -> Option<usize> {
+    match ip.icmpv6_type()? {
+        ROUTER_SOLICITATION => Some(ND_TARGET),
+        NEIGHBOR_SOLICITATION | NEIGHBOR_ADVERTISEMENT => Some(ND_TARGET + 16),
+        _ => None,
+    }
 }

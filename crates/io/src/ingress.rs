@@ -3,8 +3,10 @@
 use treecast_core::counters::Counter;
 use treecast_core::flows::{FlowAccount, FlowKey};
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::headers::Frame;
+use treecast_core::headers::{Frame, Headers};
+use treecast_core::offload::vnet::VNET_LEN;
 use treecast_core::offload::{Segmenter, VnetHeader};
+use treecast_core::own_source::OwnSource;
 use treecast_core::reason::Reason;
 use treecast_core::verdict::Destination;
 use treecast_core::verdict::RecentFlow;
@@ -23,17 +25,24 @@ pub struct Ingress<'s> {
     pub outbox: &'s mut Outbox,
     pub senders: &'s mut FlowAccount,
     pub recent: RecentFlow,
+    /// Replaces the MAC of what the machine sends; of the TAP only, and where an interface is bridged.
+    pub own_source: Option<&'s OwnSource>,
 }
 
 impl Ingress<'_> {
     /// One read from the TAP or a packet port: classified, counted, cut up, sealed. Returns frames and their bytes.
-    pub fn encapsulate(&mut self, port: u32, read: &[u8], now_ns: u64) -> (usize, usize) {
-        let Self { tables, underlay, local, outbox, senders, recent } = self;
-        let Some((vnet, bytes)) = VnetHeader::parse(read) else {
+    pub fn encapsulate(&mut self, port: u32, read: &mut [u8], now_ns: u64) -> (usize, usize) {
+        let Self { tables, underlay, local, outbox, senders, recent, own_source } = self;
+        let Some((vnet, _)) = VnetHeader::parse(read) else {
             tables.drops.count(Reason::VnetMalformed);
             return (0, 0);
         };
-        let frame = &Frame::read(bytes);
+        let bytes = read.get_mut(VNET_LEN..).unwrap_or_default();
+        let headers = Headers::parse(bytes);
+        if let Some(own_source) = own_source {
+            own_source.put_on(&vnet, bytes, headers);
+        }
+        let frame = &Frame { bytes, headers };
         let segmenter = match Segmenter::new(&vnet, frame) {
             Ok(segmenter) => segmenter,
             Err(reason) => {

@@ -104,13 +104,14 @@ impl Reader {
     fn serve(&self, outbox: &mut Outbox, senders: &mut FlowAccount, buffer: &mut [u8]) {
         let Self { tables, underlay, local, port, .. } = self;
         let now_ns = monotonic_ns();
-        let mut ingress = Ingress { tables, underlay, local, outbox, senders, recent: RecentFlow::default() };
+        let (recent, own_source) = (RecentFlow::default(), None);
+        let mut ingress = Ingress { tables, underlay, local, outbox, senders, recent, own_source };
         let (mut reads, mut frames, mut bytes) = (0, 0, 0);
         while reads < BATCH {
             reads += 1;
             match port.socket.read(buffer) {
                 Ok(length) => {
-                    let read = buffer.get(..length).unwrap_or_default();
+                    let read = buffer.get_mut(..length).unwrap_or_default();
                     if read.get(VNET_LEN + 6..VNET_LEN + 12) == Some(&port.mac()) {
                         tables.drops.count(Reason::PacketOwn);
                         continue;

@@ -169,15 +169,13 @@ impl Worker {
         let Self { tables, underlay, local, outbox, tap_buffer, share, senders, .. } = self;
         let now_ns = monotonic_ns();
         let own_source = tables.own_source();
-        let mut ingress = Ingress { tables, underlay, local, outbox, senders, recent: RecentFlow::default() };
+        let (recent, own_source) = (RecentFlow::default(), own_source.as_deref());
+        let mut ingress = Ingress { tables, underlay, local, outbox, senders, recent, own_source };
         let (mut reads, mut frames, mut bytes) = (0, 0, 0);
         while frames < TAP_BATCH || frames < TAP_BATCH_MOST && ingress.outbox.has_open_run() {
             match local.tap.read(share.number, tap_buffer) {
                 Ok(length) => {
                     let read = tap_buffer.get_mut(..length).unwrap_or_default();
-                    if let Some(own_source) = own_source.as_deref() {
-                        own_source.put_on_read(read);
-                    }
                     let taken = ingress.encapsulate(TAP_PORT, read, now_ns);
                     reads += 1;
                     frames += taken.0.max(1);

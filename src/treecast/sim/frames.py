@@ -57,7 +57,7 @@ class FrameKind:
 
 
 @dataclass(frozen=True, slots=True)
-class _Packet:
+class Packet:
     """An IP packet. ``protocol`` is the upper layer's, None where there is none to be found; ``rest`` its bytes."""
 
     version: int
@@ -96,6 +96,10 @@ class _Packet:
         known = {0x11, 0x12, 0x16, 0x17, 0x22, 0x30, 0x31, 0x32}
         return self.version == 4 and self.protocol == 2 and (not self.rest or self.rest[0] in known)
 
+    @property
+    def is_mld(self) -> bool:
+        return self.icmpv6_type in {130, 131, 132, 143}
+
 
 def frame_kind(frame: bytes) -> FrameKind:
     """The kind of any bytes."""
@@ -106,7 +110,7 @@ def frame_kind(frame: bytes) -> FrameKind:
     ethertype, destination = int.from_bytes(frame[start - 2 : start], "big"), frame[:6]
     if ethertype == 0x88B5 and destination == BEACON_GROUP:
         return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
-    packet = _packet(ethertype, frame[start:])
+    packet = ip_packet(ethertype, frame[start:])
     if destination[0] & 1 == 0:
         return _to_one(ethertype, packet, vlan)
     return _to_many(destination, ethertype, packet, vlan)
@@ -116,13 +120,13 @@ def never_crosses(frame: bytes) -> bool:
     """Whether no node sends it to another: of what Python alone has, ARP and ND may go on."""
     start = 18 if frame[12:14] == b"\x81\x00" else 14
     ethertype, kind = int.from_bytes(frame[start - 2 : start], "big"), frame_kind(frame)
-    packet = _packet(ethertype, frame[start:])
+    packet = ip_packet(ethertype, frame[start:])
     is_of_neighbours = ethertype == 0x0806 or (packet is not None and 133 <= packet.icmpv6_type <= 137)
     return kind.way is Way.NOWHERE and kind.shown and not is_of_neighbours
 
 
-def _to_one(ethertype: int, packet: _Packet | None, vlan: int) -> FrameKind:
-    if packet is not None and (packet.is_membership or packet.icmpv6_type in {130, 131, 132, 143}):
+def _to_one(ethertype: int, packet: Packet | None, vlan: int) -> FrameKind:
+    if packet is not None and (packet.is_membership or packet.is_mld):
         return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
     shown = ethertype == 0x0806
     if packet is not None:
@@ -131,7 +135,7 @@ def _to_one(ethertype: int, packet: _Packet | None, vlan: int) -> FrameKind:
     return FrameKind(Way.ONE, shown, vlan)
 
 
-def _to_many(destination: bytes, ethertype: int, packet: _Packet | None, vlan: int) -> FrameKind:
+def _to_many(destination: bytes, ethertype: int, packet: Packet | None, vlan: int) -> FrameKind:
     if destination[:5] == bytes.fromhex("0180c20000") and destination[5] < 16:
         return FrameKind(dropped="mac_reserved")
     if ethertype == 0x0806:
@@ -148,7 +152,7 @@ def _to_many(destination: bytes, ethertype: int, packet: _Packet | None, vlan: i
     return _to_group(destination, packet, shown, vlan)
 
 
-def _to_group(destination: bytes, packet: _Packet, shown: bool, vlan: int) -> FrameKind:
+def _to_group(destination: bytes, packet: Packet, shown: bool, vlan: int) -> FrameKind:
     group = packet.destination
     if not group.is_multicast or destination != _group_mac(group):
         return FrameKind(Way.ALL, vlan=vlan)
@@ -171,14 +175,14 @@ def _group_mac(group: IPAddress) -> bytes:
     return b"\x33\x33" + octets[-4:]
 
 
-def _packet(ethertype: int, data: bytes) -> _Packet | None:
+def ip_packet(ethertype: int, data: bytes) -> Packet | None:
     """None for what is no IP packet, or contradicts itself."""
     if ethertype == 0x0800:
         return _ipv4(data)
     return _ipv6(data) if ethertype == 0x86DD else None
 
 
-def _ipv4(data: bytes) -> _Packet | None:
+def _ipv4(data: bytes) -> Packet | None:
     if len(data) < 20 or data[0] >> 4 != 4:
         return None
     header, total = (data[0] & 0x0F) * 4, int.from_bytes(data[2:4], "big")
@@ -186,17 +190,17 @@ def _ipv4(data: bytes) -> _Packet | None:
         return None
     later_fragment = int.from_bytes(data[6:8], "big") & 0x1FFF != 0
     rest = b"" if later_fragment else data[header:total]
-    return _Packet(4, IPv4Address(data[12:16]), IPv4Address(data[16:20]), data[9], rest)
+    return Packet(4, IPv4Address(data[12:16]), IPv4Address(data[16:20]), data[9], rest)
 
 
-def _ipv6(data: bytes) -> _Packet | None:
+def _ipv6(data: bytes) -> Packet | None:
     if len(data) < 40 or data[0] >> 4 != 6:
         return None
     end = 40 + int.from_bytes(data[4:6], "big")
     if end > len(data):
         return None
     protocol, rest = _upper_layer(data[6], data[40:end])
-    return _Packet(6, IPv6Address(data[8:24]), IPv6Address(data[24:40]), protocol, rest)
+    return Packet(6, IPv6Address(data[8:24]), IPv6Address(data[24:40]), protocol, rest)
 
 
 def _upper_layer(protocol: int, rest: bytes) -> tuple[int | None, bytes]:

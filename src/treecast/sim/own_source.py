@@ -6,8 +6,12 @@ against each other on random frames.
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address
+
+from treecast.base.addresses import IPAddress
 from treecast.base.ids import NodeIndex
 from treecast.base.machine_commands import SetBridgeMac
+from treecast.sim.frames import Packet, ip_packet
 
 FIRST_OPTION = {133: 8, 135: 24, 136: 24}
 """By the type of a message of Neighbor Discovery, counted from its start."""
@@ -23,33 +27,35 @@ def under_own_mac(node: NodeIndex, frame: bytes, command: SetBridgeMac | None) -
     if command is None or command.mac is None or frame[6:12] != command.mac.packed:
         return frame
     bridge, own = command.mac.packed, own_mac(node)
-    packed = {address.packed for address in command.addresses}
     ethertype, data = frame[12:14], frame[14:]
-    match ethertype:
-        case b"\x08\x00" if data[12:16] in packed and data[9] != 2:
-            pass
-        case b"\x08\x06" if data[14:18] in packed:
-            data = data[:8] + (own if data[8:14] == bridge else data[8:14]) + data[14:]
-        case b"\x86\xdd" if not _is_mld(data) and (data[8:24] in packed or _advertised(data) in packed):
-            data = data[:40] + _with_options(data[40:], bridge, own) if data[6] == 58 else data
-        case _:
-            return frame
+    packet = ip_packet(int.from_bytes(ethertype, "big"), data)
+    if packet is not None and not _speaks_for(packet).isdisjoint(command.addresses):
+        data = _under_own_options(data, packet, bridge, own)
+    elif ethertype == b"\x08\x06" and data[14:18] in {address.packed for address in command.addresses}:
+        data = data[:8] + (own if data[8:14] == bridge else data[8:14]) + data[14:]
+    else:
+        return frame
     return frame[:6] + own + ethertype + data
 
 
-def _is_mld(data: bytes) -> bool:
-    """Behind hop-by-hop options."""
-    message = data[48 + data[41] * 8 :] if len(data) > 41 else b""
-    return data[6:7] == b"\0" and data[40:41] == b"\x3a" and message[:1] in {b"\x82", b"\x83", b"\x84", b"\x8f"}
+def _speaks_for(packet: Packet) -> set[IPAddress]:
+    """The addresses that a packet is from or advertises; none for IGMP and MLD."""
+    if packet.is_mld or (packet.version == 4 and packet.protocol == 2):
+        return set()
+    target = packet.rest[8:24] if packet.icmpv6_type == 136 else b""
+    return {packet.source, *([IPv6Address(target)] if len(target) == 16 else [])}
 
 
-def _advertised(data: bytes) -> bytes:
-    return data[48:64] if data[6:7] == b"\x3a" and data[40:41] == b"\x88" else b""
+def _under_own_options(data: bytes, packet: Packet, bridge: bytes, own: bytes) -> bytes:
+    if packet.icmpv6_type not in FIRST_OPTION:
+        return data
+    end = 40 + int.from_bytes(data[4:6], "big")
+    return data[: end - len(packet.rest)] + _with_options(packet.rest, bridge, own) + data[end:]
 
 
 def _with_options(message: bytes, bridge: bytes, own: bytes) -> bytes:
-    at = FIRST_OPTION.get(message[0]) if message else None
-    while at is not None and at + 2 <= len(message) and message[at + 1]:
+    at = FIRST_OPTION[message[0]]
+    while at + 2 <= len(message) and message[at + 1]:
         if message[at] in {1, 2} and message[at + 2 : at + 8] == bridge:
             checksum = _updated(int.from_bytes(message[2:4], "big"), bridge, own).to_bytes(2, "big")
             message = message[:2] + checksum + message[4 : at + 2] + own + message[at + 8 :]

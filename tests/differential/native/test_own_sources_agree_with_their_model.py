@@ -54,7 +54,8 @@ def payload(rng: Random) -> tuple[int, bytes]:
             return rng.choice((0x9000, 0x88F7)), rng.randbytes(46)
     protocol, upper = rng.choice(((58, discovery(rng)), (58, discovery(rng)), (58, discovery(rng)), (17, bytes(16))))
     if protocol == 58 and rng.random() < 0.2:
-        protocol, upper = 0, bytes((rng.choice((58, 58, 17)), rng.choice((0, 0, 1)))) + bytes(6) + upper
+        next_header = bytes((rng.choice((58, 58, 17)), rng.choice((0, 0, 1))))
+        protocol, upper = rng.choice((0, 60)), next_header + bytes(6) + upper
     length = len(upper).to_bytes(2, "big")
     return 0x86DD, b"\x60\0\0\0" + length + bytes((protocol, 255)) + rng.choice(V6) + V6[0][:15] + b"\x02" + upper
 

@@ -1,8 +1,9 @@
 //! Frames of the node's own machine from a bridge: those from addresses of the overlay go under the node's own MAC.
 
 use crate::common::*;
-use treecast_core::offload::checksum;
-use treecast_core::offload::vnet::{NEEDS_CSUM, VNET_LEN};
+use treecast_core::headers::Headers;
+use treecast_core::offload::vnet::NEEDS_CSUM;
+use treecast_core::offload::{checksum, VnetHeader};
 use treecast_core::own_source::OwnSource;
 
 const BRIDGE: [u8; 6] = [0x52, 0x54, 0, 0xFE, 0xDC, 0xBA];
@@ -16,8 +17,13 @@ fn own_source() -> OwnSource {
     OwnSource::new(0x102, BRIDGE, [V4.into(), V6.into()].into())
 }
 
-fn put_on(mut frame: Vec<u8>) -> Vec<u8> {
-    own_source().put_on(&mut frame, false);
+fn put_on(frame: Vec<u8>) -> Vec<u8> {
+    put_on_by(&own_source(), 0, frame)
+}
+
+fn put_on_by(own_source: &OwnSource, flags: u8, mut frame: Vec<u8>) -> Vec<u8> {
+    let headers = Headers::parse(&frame);
+    own_source.put_on(&VnetHeader { flags, ..VnetHeader::default() }, &mut frame, headers);
     frame
 }
 
@@ -70,6 +76,9 @@ fn what_is_from_elsewhere_stays() {
     let of_the_lan = nd(LAN_V6, 135, &LAN_V6, &option(1, BRIDGE));
     let mut mld = from(BRIDGE, ipv6(LAN_V6, 0, &[58, 0, 5, 2, 0, 0, 1, 0, 143, 0, 0, 0, 0, 0, 0, 0]));
     mld[22..38].copy_from_slice(&V6);
+    let mut mld_behind_options = mld.clone();
+    mld_behind_options[20] = 60; // destination options
+    assert_eq!(put_on(mld_behind_options.clone()), mld_behind_options);
     let mut other_icmp = mld.clone();
     other_icmp[62] = 128;
     assert_eq!(put_on(other_icmp.clone()), from(OWN, other_icmp), "behind the same options");
@@ -108,14 +117,11 @@ fn neighbour_discovery_names_the_nodes_own_mac_under_a_right_checksum() {
 
 #[test]
 fn a_partial_checksum_is_left_to_who_completes_it() {
-    let mut read = vec![0; VNET_LEN];
-    read[0] = NEEDS_CSUM;
-    read.extend_from_slice(&nd(V6, 135, &LAN_V6, &option(1, BRIDGE)));
-    let before = read.clone();
-    own_source().put_on_read(&mut read);
-    assert_eq!(read[VNET_LEN + 6..][..6], OWN);
-    assert_eq!(read[VNET_LEN + 80..][..6], OWN);
-    assert_eq!(read[VNET_LEN + 56..][..2], before[VNET_LEN + 56..][..2]);
+    let before = nd(V6, 135, &LAN_V6, &option(1, BRIDGE));
+    let after = put_on_by(&own_source(), NEEDS_CSUM, before.clone());
+    assert_eq!(after[6..12], OWN);
+    assert_eq!(after[80..86], OWN);
+    assert_eq!(after[56..58], before[56..58]);
 }
 
 #[test]
@@ -126,7 +132,6 @@ fn whatever_is_cut_off_does_no_harm() {
             let cut = put_on(whole[..length].to_vec());
             assert_eq!(cut.len(), length);
         }
-        own_source().put_on_read(&mut whole[..5].to_vec());
     }
 }
 
@@ -135,9 +140,7 @@ fn it_counts_while_the_addresses_are_on_a_bridge() {
     let tables = tables(0x102);
     assert!(tables.own_source().is_none());
     tables.set_bridge_mac(Some(BRIDGE), [V4.into()].into());
-    let mut frame = udp(V4);
-    tables.own_source().as_deref().unwrap().put_on(&mut frame, false);
-    assert_eq!(frame, from(OWN, udp(V4)));
+    assert_eq!(put_on_by(tables.own_source().as_deref().unwrap(), 0, udp(V4)), from(OWN, udp(V4)));
     tables.set_bridge_mac(None, [].into());
     assert!(tables.own_source().is_none());
 }
