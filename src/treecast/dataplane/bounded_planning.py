@@ -229,6 +229,6 @@ class BoundedPlanning(TreePlanning):
             yield Problem(
                 "no_place_on_trees",
                 "trees",
-                f"{self._missed} receivers of streams of this node have no place below other nodes: it sends to them itself, "
-                "beyond its bound: give more nodes the role relay, or a higher --max-children",
+                f"{self._missed} receivers of streams of this node have no place below other nodes: it sends to them "
+                "itself, beyond its bound: give more nodes the role relay, or a higher --max-children",
             )

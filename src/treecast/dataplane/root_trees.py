@@ -8,6 +8,7 @@ session-sealed copy, when a key is offered, repeated, replaced. Read ``docs/prot
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from random import Random
 
 from treecast.base.addresses import IPNetwork
 from treecast.base.commands import Command, CreateTree, MakeKey, OfferTree, RemoveTree
@@ -43,6 +44,7 @@ class RootTrees:
         self,
         epoch: TreeEpoch,
         drops: Drops,
+        rng: Random,
         me: NodeIndex = NO_NODE,
         planner: TreePlanner = star,
         authenticated: Collection[IPNetwork] = (),
@@ -66,7 +68,7 @@ class RootTrees:
         self.remade_links = RemadeLinks()
         self._last_stream, self._last_epoch = BROADCAST_STREAM, epoch - 1
         self.commands: list[Command] = []
-        self.offers = TreeOffers(me, drops, self._give)
+        self.offers = TreeOffers(me, drops, rng, self._give)
 
     def tables(self, wants_most: tuple[NodeIndex, int] | None) -> Iterator[TableUse]:
         """How full they are. ``wants_most``: the node that wants most groups, and how many."""
@@ -317,8 +319,7 @@ class RootTrees:
         limit = tree.next_key_limit
         if tree.next_key is None or limit is None or (tree.lagging and now < limit):
             return
-        rested = max(after(now, KEY_REST), tree.next_rotation or now)
-        last = tree.key
+        last, rested = tree.key, max(after(now, KEY_REST), tree.next_rotation or now)
         before = tree.use_next_key(rested, after(now, KEY_LIFETIME))
         self.commands += [before] if before else []
         self.offers.use_key(now, tree)
@@ -337,8 +338,7 @@ class RootTrees:
 
     def _release(self, tree: RootTree, key: SenderKey, relays: Collection[NodeIndex]) -> None:
         """Nodes that relayed the tree do so no more."""
-        for node in sorted(relays):
-            self.commands.append(OfferTree(tree.stream, key.epoch, node, NO_NODE))
+        self.commands += [OfferTree(tree.stream, key.epoch, node, NO_NODE) for node in sorted(relays)]
 
     def _plan_anew(self, now: Instant, tree: RootTree) -> None:
         """Where the tree is to be another one, it takes the place of this one with the next key."""

@@ -58,7 +58,12 @@ class MemberEvent(Enum):
 
 
 AT_MEMBER: StateTable[AtMember, MemberEvent] = StateTable(
-    Row(AtMember.NONE, MemberEvent.OFFER, AtMember.OFFERED, "repeated after 100 ms, doubling to 1 s"),
+    Row(
+        AtMember.NONE,
+        MemberEvent.OFFER,
+        AtMember.OFFERED,
+        "repeated after 100 ms, doubling to 1 s, less up to a quarter",
+    ),
     Row(AtMember.OFFERED, MemberEvent.OFFER, AtMember.OFFERED, "a repetition"),
     Row(AtMember.HELD, MemberEvent.OFFER, AtMember.HELD, "offered to all again, as the first frame comes"),
     Row(AtMember.NONE, MemberEvent.ACKNOWLEDGEMENT, AtMember.HELD, "a member from before: it kept the key"),

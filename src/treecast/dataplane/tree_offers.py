@@ -8,6 +8,7 @@ Read ``docs/protocol.md`` section 6 first. Who acknowledges nothing for long is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from random import Random
 
 from treecast.base.commands import Command, OfferKey, OfferTree, UseKey
 from treecast.base.counters import Drops
@@ -23,6 +24,10 @@ from treecast.wire.key_context import emit_context
 
 FIRST_OFFER_INTERVAL: Duration = 0.1
 LAST_OFFER_INTERVAL: Duration = 1.0
+JITTER = (0.75, 1.0)
+"""Repetitions come a little earlier each time, so that offers to many members, and announcements of many keys, that
+began together do not go on together.
+"""
 ANNOUNCED_AFTER: tuple[Duration, ...] = (0.1, 0.3, 0.9)
 """After a key has come into use, while its stream is silent. An outage of a moment is over by the last; where a third
 of all datagrams is lost, one member in eighty misses all four. No more: each next hop got two records just before."""
@@ -31,8 +36,9 @@ of all datagrams is lost, one member in eighty misses all four. No more: each ne
 class TreeOffers:
     """The offers of all trees of a root. ``give``: takes each command."""
 
-    def __init__(self, me: NodeIndex, drops: Drops, give: Callable[[Command], None]) -> None:
+    def __init__(self, me: NodeIndex, drops: Drops, rng: Random, give: Callable[[Command], None]) -> None:
         self._me = me
+        self._rng = rng
         self._drops = drops
         self._give = give
         self._timers: Timers[tuple[StreamId, NodeIndex]] = Timers()
@@ -66,7 +72,7 @@ class TreeOffers:
     def _announce_after(self, stream: StreamId, since: Instant, said: int) -> None:
         if said < len(ANNOUNCED_AFTER):
             self._used[stream] = (since, said)
-            self._announcements.set(stream, after(since, ANNOUNCED_AFTER[said]))
+            self._announcements.set(stream, self._repeat_after(since, ANNOUNCED_AFTER[said]))
         else:
             del self._used[stream]
 
@@ -127,15 +133,18 @@ class TreeOffers:
             self._give(OfferTree(tree.stream, key.epoch, node, parent, backup, *below))
         interval = tree.intervals.get(node, FIRST_OFFER_INTERVAL)
         tree.intervals[node] = min(2 * interval, LAST_OFFER_INTERVAL)
-        again, becomes_mute = after(now, interval), False
+        again, becomes_mute = self._repeat_after(now, interval), False
         if node not in key.holders and again > (limit := tree.silence.limit(now, node)):
             if now < limit:
                 again = limit
             elif node not in tree.key.holders:
                 becomes_mute = self._becomes_mute(tree, node)
-                again = after(now, MUTE_OFFER_INTERVAL)
+                again = self._repeat_after(now, MUTE_OFFER_INTERVAL)
         self._timers.set((tree.stream, node), again)
         return becomes_mute
+
+    def _repeat_after(self, since: Instant, interval: Duration) -> Instant:
+        return after(since, interval * self._rng.uniform(*JITTER))
 
     def _becomes_mute(self, tree: RootTree, node: NodeIndex) -> bool:
         """A node has been offered keys, and has acknowledged none, for so long that it is mute."""

@@ -23,6 +23,9 @@ from treecast.designated_forwarder.states import PORT, Finding
 from treecast.wire.beacon import Beacon, BeaconState
 
 BEACON_INTERVAL: Duration = 0.5
+"""Without jitter: nodes in step do no harm, as no election is decided by which beacon is first; and earlier ones of
+MAX_CANDIDATES nodes would come close to the signatures that are checked in a second, later ones to BEACON_HOLD_TIME.
+"""
 BEACON_HOLD_TIME: Duration = 1.5
 """Three beacons. Also how long a port waits for beacons before it may forward."""
 

@@ -149,7 +149,7 @@ def rooms_of(
         membership=_membership(node, membership),
         broadcast=broadcast,
         topology=Topology(certificate.rights.send_to),
-        root_trees=RootTrees(epoch, drops, me, authenticated=groups.authenticated, planning=planning),
+        root_trees=RootTrees(epoch, drops, rng, me, authenticated=groups.authenticated, planning=planning),
         downstream_trees=downstream_trees,
         tree_states=tree_states,
         tree_planning=planning,

@@ -24,7 +24,7 @@ from treecast.wire.control import Ciphertext, EncapsulationKey, emit_control
 FIRST_PAUSE = (0.5, 3.0)
 """Seconds after a link came up, by chance: links that came up together exchange one after the other."""
 REPETITIONS = 10
-"""One for each review, which is once a second."""
+"""One for each review, which is once a second. Without jitter: links begin by chance, and 64 in a review at most."""
 UNANSWERED_PAUSE: Duration = 60.0
 FORGOTTEN_PAUSE: Duration = 5.0
 """After a secret that the peer does not have: a peer that has none ever does not set the pace."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address
+from random import Random
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -58,7 +59,7 @@ class OneTree(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.plan: dict[NodeIndex, NodeIndex] = {}
-        self.trees = RootTrees(TreeEpoch(7), Drops(), ROOT, self.planned)
+        self.trees = RootTrees(TreeEpoch(7), Drops(), Random(1), ROOT, self.planned)
         self.now = Instant(0.0)
         self.members: set[NodeIndex] = set()
         self.nodes = {node: Holder() for node in MEMBERS + RELAYS}

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,7 +65,7 @@ class Root:
     """Topology and trees of one root, and what each command comes to."""
 
     topology: Topology = field(default_factory=Topology)
-    trees: RootTrees = field(default_factory=lambda: RootTrees(TreeEpoch(1), Drops()))
+    trees: RootTrees = field(default_factory=lambda: RootTrees(TreeEpoch(1), Drops(), Random(1)))
     tables: Tables = field(default_factory=Tables)
     now: Instant = field(default_factory=lambda: Instant(0.0))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
+from random import Random
 
 from tests.unit.counting import steps_of, times_the_work
 from tests.unit.dataplane.answers import take
@@ -25,7 +26,7 @@ class Root:
 
     def __init__(self, size: int) -> None:
         self.now = Instant(0.0)
-        self.trees = RootTrees(EPOCH, Drops())
+        self.trees = RootTrees(EPOCH, Drops(), Random(1))
         self.members = [NodeIndex(number) for number in range(2, 2 + size)]
         self.trees.want(self.now, FLOW, self.members)
         self.trees.used(self.now, TREE)

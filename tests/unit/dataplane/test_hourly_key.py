@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
+from random import Random
 
 import pytest
 
@@ -23,7 +24,7 @@ TREE = StreamId(1)
 
 @pytest.mark.parametrize("answers", [True, False])
 def test_an_hour_old_key_is_replaced_once(answers: bool) -> None:
-    trees = RootTrees(TreeEpoch(1), Drops())
+    trees = RootTrees(TreeEpoch(1), Drops(), Random(1))
     trees.want(Instant(0.0), FLOW, [MEMBER])
     trees.used(Instant(0.0), TREE)
     take(trees, Instant(0.1), MEMBER, TREE, 1)
@@ -44,7 +45,7 @@ def test_an_hour_old_key_is_replaced_once(answers: bool) -> None:
 
 
 def test_a_worn_key_is_replaced_once_however_often_it_is_reported() -> None:
-    trees = RootTrees(TreeEpoch(1), Drops())
+    trees = RootTrees(TreeEpoch(1), Drops(), Random(1))
     trees.want(Instant(0.0), FLOW, [MEMBER])
     trees.used(Instant(0.0), TREE)
     take(trees, Instant(0.1), MEMBER, TREE, 1)
@@ -65,7 +66,7 @@ def test_a_worn_key_is_replaced_once_however_often_it_is_reported() -> None:
 
 
 def test_a_member_whose_offer_is_due_when_the_next_key_begins_is_offered_that_once() -> None:
-    trees = RootTrees(TreeEpoch(1), Drops())
+    trees = RootTrees(TreeEpoch(1), Drops(), Random(1))
     trees.want(Instant(0.0), FLOW, [MEMBER])
     trees.used(Instant(0.0), TREE)
     trees.advance(Instant(0.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address
+from random import Random
 
 from tests.unit.dataplane.answers import take
 from tests.unit.dataplane.driven import DrivenRoot
@@ -25,7 +26,7 @@ class Root(DrivenRoot):
 
     def __init__(self, *members: NodeIndex, silent: Collection[NodeIndex] = ()) -> None:
         self.drops = Drops()
-        super().__init__(RootTrees(TreeEpoch(1), self.drops, ROOT, self.planned))
+        super().__init__(RootTrees(TreeEpoch(1), self.drops, Random(1), ROOT, self.planned))
         self.trees.set_relay(RELAY, may_relay=True)
         self.silent = set(silent)
         self.given = SetTreeMembers(TREE, (), ())

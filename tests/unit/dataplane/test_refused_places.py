@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
+from random import Random
 
 from tests.unit.dataplane.driven import DrivenRoot
 from treecast.base.commands import Command, MakeKey, OfferKey, OfferTree, SetTreeMembers
@@ -28,7 +29,7 @@ class Root(DrivenRoot):
         planning = BoundedPlanning(ROOT, LinkGraph(), bounds)
         for node in (ROOT, *MEMBERS):
             planning.set_links(node, 0, [(other, 10 + abs(node - other), 0) for other in (ROOT, *MEMBERS)])
-        super().__init__(RootTrees(TreeEpoch(1), Drops(), ROOT, planning=planning))
+        super().__init__(RootTrees(TreeEpoch(1), Drops(), Random(1), ROOT, planning=planning))
         for node in MEMBERS:
             self.trees.set_relay(node, may_relay=True)
         self.refusing = {*refusing}

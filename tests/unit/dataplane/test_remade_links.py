@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
+from random import Random
 
 from tests.unit.dataplane.driven import DrivenRoot
 from treecast.base.commands import Command, MakeKey, OfferKey, OfferTree, SetTreeMembers
@@ -23,7 +24,7 @@ class Root(DrivenRoot):
 
     def __init__(self, *, relay: bool = False, flows: int = 1) -> None:
         below = {ONE: RELAY, TWO: RELAY} if relay else {}
-        super().__init__(RootTrees(TreeEpoch(1), Drops(), ROOT, lambda *_: below))
+        super().__init__(RootTrees(TreeEpoch(1), Drops(), Random(1), ROOT, lambda *_: below))
         self.silent: set[NodeIndex] = set()
         self.offered: list[tuple[Instant, NodeIndex]] = []
         self.placed: list[NodeIndex] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from random import Random
 
 import pytest
 
@@ -39,7 +40,7 @@ def texts(members: RestlessMembers, now: float) -> dict[str, str]:
 def test_a_member_that_comes_back_and_leaves_is_noted_whether_it_is_the_only_one_or_not() -> None:
     for others in ([], [TWO]):
         drops = Drops()
-        trees = RootTrees(TreeEpoch(1), drops)
+        trees = RootTrees(TreeEpoch(1), drops, Random(1))
         for number in range(USUAL + 3):
             trees.want(Instant(float(number)), FLOWS[0], [ONE, *others])
             use_new_trees(trees, float(number))
@@ -92,7 +93,7 @@ def test_members_that_take_turns_are_named_each_though_none_leaves_more_often_th
     number_of_members: int, pause: float
 ) -> None:
     drops = Drops()
-    trees = RootTrees(TreeEpoch(1), drops)
+    trees = RootTrees(TreeEpoch(1), drops, Random(1))
     restless = [NodeIndex(10 + number) for number in range(number_of_members)]
     now, end, keys = 0.0, 65.0, 0
     while now < end:

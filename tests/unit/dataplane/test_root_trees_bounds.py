@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
+from random import Random
 
 import pytest
 
 from tests.unit.dataplane.answers import take
 from tests.unit.dataplane.test_keys_of_leavers import EPOCH, FLOW, TREE, Root
-from treecast.base.commands import CreateTree, OfferKey, SetTreeMembers
+from treecast.base.commands import CreateTree, SetTreeMembers
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
@@ -32,7 +33,7 @@ def made(trees: RootTrees) -> int:
 def test_trees_are_bounded_and_one_that_had_no_room_is_made_when_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(root_trees, "MAX_ROOT_TREES", 2)
     drops = Drops()
-    trees = RootTrees(EPOCH, drops)
+    trees = RootTrees(EPOCH, drops, Random(1))
     for number in range(3):
         trees.want(NOW, flow(number), [MEMBER])
     assert (made(trees), drops.snapshot()) == (2, {"tree_table_full": 1})
@@ -45,7 +46,7 @@ def test_trees_are_bounded_and_one_that_had_no_room_is_made_when_there_is(monkey
 
 def acknowledged(epoch: TreeEpoch, key_id: int) -> SetTreeMembers | None:
     """The command of a root with one key and tree when a member acknowledges these."""
-    trees = RootTrees(EPOCH, Drops())
+    trees = RootTrees(EPOCH, Drops(), Random(1))
     trees.want(NOW, FLOW, [MEMBER])
     trees.used(NOW, TREE)
     trees.commands.clear()
@@ -81,19 +82,3 @@ def test_who_is_no_member_acknowledges_nothing() -> None:
     take(root.trees, root.now, MEMBER, StreamId(77), 1)
     root.trees.advance(root.now)
     assert root.trees.commands == []
-
-
-def test_an_offer_that_is_not_answered_is_repeated_less_and_less_often() -> None:
-    trees = RootTrees(EPOCH, Drops())
-    trees.want(NOW, FLOW, [MEMBER])
-    trees.used(NOW, TREE)
-    at: list[float] = []
-    now = NOW
-    while now < 5.0:
-        at += [now for command in trees.commands if isinstance(command, OfferKey)]
-        trees.commands.clear()
-        due = trees.next_deadline()
-        assert due is not None
-        now = due
-        trees.advance(now)
-    assert at == pytest.approx([0.0, 0.1, 0.3, 0.7, 1.5, 2.5, 3.5, 4.5])

@@ -24,7 +24,7 @@ class Root:
     def __init__(self, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(root_trees, "MAX_ROOT_TREES", most)
         self.drops = Drops()
-        self.trees = RootTrees(TreeEpoch(1), self.drops)
+        self.trees = RootTrees(TreeEpoch(1), self.drops, Random(1))
         self.flows: dict[StreamId, Flow | None] = {}
 
     def want(self, number: int, *members: NodeIndex) -> None:
