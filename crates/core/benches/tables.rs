@@ -45,10 +45,14 @@ fn main() {
             all.chunks(size).for_each(|chunk| assert!(tables.set_routes(chunk).is_empty()));
         });
     }
-    sources("one after the other from one host", &[ipv4(1)]);
-    sources("from two hosts in turn", &[ipv4(1), ipv4(2)]);
-    sources("IPv6, from one host", &[ipv6(1)]);
-    sources("IPv6, from two hosts in turn", &[ipv6(1), ipv6(2)]);
+    let (ipv4_groups, ipv6_groups) = (
+        Prefix { first: [224, 0, 0, 0].into(), length: 4 },
+        Prefix { first: [0xFF, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0].into(), length: 8 },
+    );
+    sources("one after the other from one host", ipv4_groups, &[ipv4(1)]);
+    sources("from two hosts in turn", ipv4_groups, &[ipv4(1), ipv4(2)]);
+    sources("IPv6, from one host", ipv6_groups, &[ipv6(1)]);
+    sources("IPv6, from two hosts in turn", ipv6_groups, &[ipv6(1), ipv6(2)]);
 }
 
 fn signing_key() -> SigningKey {
@@ -76,7 +80,7 @@ fn routes(how: &str, write: impl Fn(&ForwardingTables)) {
 }
 
 /// Frames of a bridge's hosts, of which none has an address of one of the other nodes.
-fn sources(how: &str, frames: &[Vec<u8>]) {
+fn sources(how: &str, groups: Prefix, frames: &[Vec<u8>]) {
     let network = Network::new([0; 16], Zeroizing::new([0; 32]));
     let tables = ForwardingTables::new(1, &network, signing_key(), Box::new(|| {}));
     for node in 1..=NODES {
@@ -85,7 +89,6 @@ fn sources(how: &str, frames: &[Vec<u8>]) {
         assert!(tables.certify_node(node, certified).is_ok());
     }
     let frames: Vec<Frame<'_>> = frames.iter().map(|bytes| Frame::read(bytes)).collect();
-    let groups = Prefix { first: [224, 0, 0, 0].into(), length: 4 };
     let flow = KeyFlow { vlan: 0, groups, source: None };
     report(&format!("{FRAMES} frames, their sources checked, {how}"), || {
         let (mut recent, begin) = (Recent::default(), Instant::now());
