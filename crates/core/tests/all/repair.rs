@@ -94,6 +94,16 @@ impl Network {
         datagrams
     }
 
+    /// The tree of the next epoch is in use: the child's parent there is its backup of before, and sends on a datagram.
+    fn follow(&self) -> TreeName {
+        let next = TreeName { epoch: EPOCH + 1, ..NAME };
+        self.root.make_key(5, KEY_ID + 1, next.epoch, secrets(9, 7)).unwrap();
+        take_place(&self.root, &self.child, next, &TreePlace { parent: 4, backup: 2, ..relaying(&[5]) });
+        self.root.use_key(5, KEY_ID + 1).unwrap();
+        assert_eq!(self.pass(&self.child, 4, &seal_tree(&self.tree(), FRAME)), Ok(vec![5]));
+        next
+    }
+
     /// The child's turns during this time: all that it grafts and all whom it sends a word.
     fn turns(&mut self, for_ns: u64) -> Turn {
         let mut all = Turn::default();
@@ -293,12 +303,7 @@ fn who_takes_the_turns_is_called_once_where_none_were_due_before() {
 fn a_tree_is_as_fast_as_the_one_before_it_in_its_stream() {
     let mut network = Network::new();
     network.stream(150, 150);
-    let next = TreeName { epoch: EPOCH + 1, ..NAME };
-    network.root.make_key(5, KEY_ID + 1, next.epoch, secrets(9, 7)).unwrap();
-    take_place(&network.root, &network.child, next, &TreePlace { parent: 4, backup: 2, ..relaying(&[5]) });
-    network.root.use_key(5, KEY_ID + 1).unwrap();
-    let datagram = seal_tree(&network.tree(), FRAME);
-    network.pass(&network.child, 4, &datagram).unwrap();
+    network.follow();
     assert_eq!(network.turns(80 * MS).grafts.len(), 1);
 }
 
@@ -307,12 +312,7 @@ fn a_tree_is_as_fast_as_the_one_before_it_in_its_stream() {
 fn a_tree_that_another_one_has_followed_is_left_alone() {
     let mut network = Network::new();
     network.stream(150, 150);
-    let next = TreeName { epoch: EPOCH + 1, ..NAME };
-    network.root.make_key(5, KEY_ID + 1, next.epoch, secrets(9, 7)).unwrap();
-    take_place(&network.root, &network.child, next, &TreePlace { parent: 4, backup: 2, ..relaying(&[5]) });
-    network.root.use_key(5, KEY_ID + 1).unwrap();
-    let datagram = seal_tree(&network.tree(), FRAME);
-    assert_eq!(network.pass(&network.child, 4, &datagram), Ok(vec![5]));
+    let next = network.follow();
     let grafts = network.turns(1500 * MS).grafts;
     assert!(grafts.iter().all(|(_, graft)| graft.tree == next), "{grafts:?}");
 }
