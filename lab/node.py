@@ -152,9 +152,9 @@ class TreecastNode:
         wait_until(lambda: others <= self.peers_up(), limit_s, what, poll_s=POLL_S)
 
     def wait_logged(self, text: str, limit_s: float = READY_LIMIT_S, *, times: int = 1) -> None:
-        """Until its log has ``text``: a thread of its own writes it, so a problem may be in ``status`` first."""
+        """Until its log since it was started has ``text``: a thread writes it, a moment after ``status`` has it."""
         what = f"{self.name} has logged {text!r}"
-        wait_until(lambda: self.log_tail().count(text) >= times, limit_s, what, poll_s=POLL_S)
+        wait_until(lambda: self.log_of_run().count(text) >= times, limit_s, what, poll_s=POLL_S)
 
     @property
     def resident_bytes(self) -> int:

@@ -134,7 +134,7 @@ def test_the_log_level_changes_while_the_node_runs_and_systemd_hears_that_its_th
         said = n1.machine.run([PROGRAM, "log-level", n1.directory, "info"]).stdout
         assert said == f"node {n1.name} in {n1.directory} logs at level info from now on, until it ends\n"
         assert n1.status().log_level == "info"
-        assert 'event="log level changed" level_before=warning level_now=info' in n1.log.read_text()
+        n1.wait_logged('event="log level changed" level_before=warning level_now=info')
         assert "level=info" not in n1.log.read_text()
         n1.stop()
         assert "event=stopping" in n1.log.read_text()

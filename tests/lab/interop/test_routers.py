@@ -133,6 +133,8 @@ def test_a_linux_bridge_of_lower_address_is_the_querier_until_it_falls_silent(si
     }
     wait_until(lambda: second_queriers(sites).keys() == said.keys(), LIMIT_S, "the node says who took the duty over")
     assert all(text.startswith(said[subject]) for subject, text in second_queriers(sites).items())
+    for beginning in said.values():
+        sites.overlay[0].wait_logged(f'event="{beginning}')
     log = sites.overlay[0].log_tail()
     assert all(log.count(f'event="{beginning}') == 1 for beginning in said.values())
     bridge.run(["ip", "link", "set", "br0", "type", "bridge", "mcast_querier", "0"])

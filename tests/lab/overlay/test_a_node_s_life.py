@@ -183,6 +183,7 @@ def test_a_machine_without_ipv6_carries_on_with_ipv4_and_one_with_it_has_an_unde
     for node in (n1, n2):
         assert node.ipv6 == ""
         assert node.status().ipv6 == ""
+        node.wait_logged("IPv6")
         (line,) = [line for line in node.log.read_text().splitlines() if "IPv6" in line]
         assert f"IPv6 is off on {INTERFACE} as on new interfaces (net.ipv6.conf.default.disable_ipv6)" in line
         assert node.status().problems == []

@@ -40,16 +40,14 @@ def test_a_peer_that_is_wrong_is_a_line_and_a_problem_with_its_reason() -> None:
         assert rows[f"nowhere.invalid:{PORT}"] == ("name unresolved", "")
         assert rows.keys() == wanted.keys(), "each of them is a row of peers"
         wait_until(lambda: kinds(other) == {node.endpoint: "peer_of_another_network"}, LIMIT_S, "it is told so too")
-        log = node.log.read_text()
-        assert f"peer {beyond} cannot be tried: this machine has no route there" in log
-        assert f"peer {subnet} cannot be tried: that is a subnet's broadcast address" in log
-        assert f"peer {nobody} does not answer" in log
+        node.wait_logged(f"peer {beyond} cannot be tried: this machine has no route there")
+        node.wait_logged(f"peer {subnet} cannot be tried: that is a subnet's broadcast address")
+        node.wait_logged(f"peer {nobody} does not answer")
         for subject, kind in wanted.items():
-            assert f"problem={kind} subject={subject}" in log
+            node.wait_logged(f"problem={kind} subject={subject}")
         for subject in (nobody, node.endpoint, other.endpoint):
-            assert f'level=debug event="handshake begun" peer={subject} addresses={subject}' in log
-        refused = f'level=debug event="handshake refused" addresses={node.endpoint} reason=handshake_reflected'
-        assert refused in log
+            node.wait_logged(f'level=debug event="handshake begun" peer={subject} addresses={subject}')
+        node.wait_logged(f'level=debug event="handshake refused" addresses={node.endpoint} reason=handshake_reflected')
         node.stop()
         other.stop()
 
@@ -64,5 +62,5 @@ def test_a_node_that_listens_on_loopback_only_says_so_of_a_peer_elsewhere() -> N
         for one in (node, other):
             one.wait_ready()
         wait_until(lambda: kinds(node) == {other.endpoint: "peer_unreachable"}, LIMIT_S, "the peer is a problem")
-        assert f"peer {other.endpoint} cannot be tried: this node listens on 127.0.0.1 only" in node.log.read_text()
+        node.wait_logged(f"peer {other.endpoint} cannot be tried: this node listens on 127.0.0.1 only")
         net.stop()
