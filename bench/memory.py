@@ -21,7 +21,7 @@ from treecast.base.commands import CreateTree, SetHost, SetRoute
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 
 HOSTS, GROUPS, TREES, PEERS = 200_000, 30_000, 10_000, 2_000
-FIRST = 500
+FIRST = 5_000
 """Entries made before those that are measured: what a process takes with the first ones is not theirs."""
 FIRST_PEER = 1_000
 

@@ -6,6 +6,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::Guard;
+
 use crate::anchor::Anchor;
 use crate::cookie::COOKIE_DATAGRAM_LEN;
 use crate::counters::Counter;
@@ -58,7 +60,7 @@ pub enum Received {
 }
 
 /// A tree whose datagram may go on, and to whom.
-pub type Relay = (Arc<DownstreamTree>, NextHops);
+pub type Relay<'r> = (&'r Arc<DownstreamTree>, Guard<NextHops>);
 
 /// The session or tree of the datagram before: most belong to the same. Not kept beyond a batch, for tables change.
 #[derive(Debug, Default)]
@@ -247,28 +249,26 @@ impl ForwardingTables {
         self.downstream_trees.relays()
     }
 
-    /// A tree datagram of a tree with next hops, up to its replay window: then it may go on as it is. None when it is no
-    /// such datagram.
-    pub fn relay(
+    /// A tree datagram of a tree with next hops, up to its replay window: then it may go on as it is, and is kept for nodes that
+    /// may want it later. None when it is no such datagram. A node that becomes a child meanwhile gets it: now, or of those kept.
+    pub fn relay<'r>(
         &self,
-        datagram: &[u8],
+        (datagram, traffic_class): (&[u8], u8),
         source: SocketAddr,
         now_ns: u64,
-        recent: &mut Recent,
-    ) -> Option<Result<Relay, Reason>> {
+        recent: &'r mut Recent,
+    ) -> Option<Result<Relay<'r>, Reason>> {
         let header = TreeHeader::parse(datagram).ok().filter(|header| !header.tree.is_broadcast())?;
-        let tree = self.downstream_trees.get(&header.tree)?;
-        let next_hops = tree.next_hops.load_full();
-        if !tree.relays() || header.tree.root == self.node_index {
-            return None;
-        }
-        let expected = self.check_path(&tree, source, now_ns, &mut recent.path);
-        let authentic = expected.and_then(|of_parent| tree.verify(&header, datagram).map(|()| of_parent));
-        let fresh = authentic.and_then(|of_parent| {
-            self.note_arrival(&tree, of_parent, now_ns);
+        let tree = self.downstream_tree(&header, &mut recent.tree).ok().filter(|tree| tree.relays())?;
+        let fresh = self.check_path(tree, source, now_ns, &mut recent.path).and_then(|of_parent| {
+            tree.verify(&header, datagram)?;
+            self.note_arrival(tree, of_parent, now_ns);
             tree.pass(&header, datagram, now_ns)
         });
-        Some(fresh.map(|()| (tree, next_hops)))
+        Some(fresh.map(|()| {
+            tree.keep(&header, datagram, traffic_class, now_ns);
+            (tree, tree.next_hops.load())
+        }))
     }
 
     /// Opens a datagram whose tree tag is right, and counts it unless it was relayed, which has counted it.

@@ -104,8 +104,8 @@ impl DownstreamTree {
     }
 
     /// Keeps a datagram that has passed, where a node may want it later.
-    pub fn keep(&self, datagram: &[u8], traffic_class: u8, now_ns: u64) {
-        if let Some((history, header)) = self.history.as_ref().zip(TreeHeader::parse(datagram).ok()) {
+    pub(crate) fn keep(&self, header: &TreeHeader, datagram: &[u8], traffic_class: u8, now_ns: u64) {
+        if let Some(history) = &self.history {
             history.keep(header.counter, traffic_class, datagram, now_ns);
         }
     }

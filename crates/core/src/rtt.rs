@@ -2,6 +2,8 @@
 //!
 //! The value of a probe is random: who sends it back has read it where it was sent.
 
+use std::collections::VecDeque;
+
 use aws_lc_rs::rand;
 
 use crate::path::ProbedWay;
@@ -23,8 +25,8 @@ struct Outstanding {
 /// One session's probes.
 #[derive(Debug)]
 pub struct RoundTrip {
-    outstanding: [Option<Outstanding>; OUTSTANDING],
-    next: usize,
+    /// The oldest first.
+    outstanding: VecDeque<Outstanding>,
     smoothed_ns: Option<f64>,
     variation_ns: f64,
     recent_ns: [u64; RECENT],
@@ -33,8 +35,8 @@ pub struct RoundTrip {
 
 impl Default for RoundTrip {
     fn default() -> Self {
-        let (outstanding, recent_ns) = ([None; OUTSTANDING], [u64::MAX; RECENT]);
-        Self { outstanding, next: 0, smoothed_ns: None, variation_ns: 0.0, recent_ns, replies: 0 }
+        let recent_ns = [u64::MAX; RECENT];
+        Self { outstanding: VecDeque::new(), smoothed_ns: None, variation_ns: 0.0, recent_ns, replies: 0 }
     }
 }
 
@@ -44,17 +46,17 @@ impl RoundTrip {
         let mut bytes = [0; 8];
         let _ = rand::fill(&mut bytes); // where there is no randomness AWS-LC ends the process
         let value = u64::from_be_bytes(bytes);
-        if let Some(slot) = self.outstanding.get_mut(self.next) {
-            *slot = Some(Outstanding { value, way, sent, sent_ns: now_ns });
+        if self.outstanding.len() >= OUTSTANDING {
+            self.outstanding.pop_front();
         }
-        self.next = (self.next + 1) % OUTSTANDING;
+        self.outstanding.push_back(Outstanding { value, way, sent, sent_ns: now_ns });
         value
     }
 
     /// A reply came: the way that its probe took, and how much had gone by it. None when it answers no outstanding probe.
     pub fn reply(&mut self, value: u64, now_ns: u64) -> Option<(ProbedWay, u64)> {
-        let slot = self.outstanding.iter_mut().find(|slot| slot.is_some_and(|probe| probe.value == value))?;
-        let probe = slot.take()?;
+        let position = self.outstanding.iter().position(|probe| probe.value == value)?;
+        let probe = self.outstanding.remove(position)?;
         let sample_ns = now_ns.saturating_sub(probe.sent_ns);
         if let Some(oldest) = self.recent_ns.get_mut(self.replies % RECENT) {
             *oldest = sample_ns;
@@ -96,6 +98,17 @@ mod tests {
             assert!(round_trip.reply(value, sample_ms * 1_000_000).is_some());
         }
         round_trip.least_ms()
+    }
+
+    #[test]
+    fn the_oldest_probes_are_answered_no_more_when_there_are_later_ones() {
+        let mut round_trip = RoundTrip::default();
+        let values: Vec<_> =
+            (0..=OUTSTANDING).map(|sent| round_trip.probe(ProbedWay::Route(0), sent as u64, 0)).collect();
+        assert_eq!(round_trip.reply(values[0], 1), None);
+        assert_eq!(round_trip.reply(values[OUTSTANDING], 1), Some((ProbedWay::Route(0), OUTSTANDING as u64)));
+        assert_eq!(round_trip.reply(values[1], 1), Some((ProbedWay::Route(0), 1)), "in whatever order");
+        assert_eq!(round_trip.reply(values[1], 1), None, "once");
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub fn datagram(bytes: &[u8]) {
     let mut recent = Recent::default();
     assert!(node.receive_session(&mut bytes.to_vec(), endpoint(66), now_ns, &mut recent).is_err());
     assert!(node.receive_tree(bytes, endpoint(1).address, now_ns, &mut recent).is_err());
-    assert!(node.relay(bytes, endpoint(1).address, now_ns, &mut recent).is_none_or(|fresh| fresh.is_err()));
+    assert!(node.relay((bytes, 0), endpoint(1).address, now_ns, &mut recent).is_none_or(|fresh| fresh.is_err()));
     let _ = node.receive_handshake(bytes, 0, endpoint(66).address, now_ns);
     node.drain(16, || {});
 }

@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use treecast_core::arrival::{Recent, Relay};
+use treecast_core::arrival::Recent;
 use treecast_core::counters::Counter;
 use treecast_core::downstream_tree::{DownstreamTree, NextHops};
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::reason::Reason;
 
 use crate::dispatch::Run;
 use crate::outbox::Outbox;
@@ -38,19 +37,24 @@ impl Relayed {
         receiver: &Receiver,
         now_ns: u64,
     ) {
-        let mut recent = Recent::default();
+        let (mut recent, mut sent_on) = (Recent::default(), 0);
         for (index, (message, bytes)) in receiver.messages().enumerate() {
             let mut open: Option<(Run, NextHops)> = None;
             let mut start = 0;
             let Some(source) = message.source else { continue };
             for (number, datagram) in bytes.chunks(message.segment.max(1)).enumerate() {
-                if let Some(fresh) = tables.relay(datagram, source, now_ns, &mut recent) {
-                    if let Ok((tree, _)) = &fresh {
-                        tree.keep(datagram, message.traffic_class, now_ns);
-                    }
-                    let hops = self.note(tables, index, number, fresh);
+                let relayed = tables.relay((datagram, message.traffic_class), source, now_ns, &mut recent);
+                if let Some(fresh) = relayed {
+                    let deliver = fresh.as_ref().ok().filter(|(tree, _)| tree.stream.is_subscribed());
+                    self.0.push(Passed {
+                        message: index,
+                        datagram: number,
+                        deliver: deliver.map(|(tree, _)| (*tree).clone()),
+                    });
+                    let hops = fresh.map(|(_, hops)| hops).map_err(|reason| tables.drops.count(reason)).ok();
+                    sent_on += u64::from(hops.as_ref().is_some_and(|hops| !hops.is_empty()));
                     let next = Run::new(start, datagram.len(), message.traffic_class);
-                    open = extend(open, hops, next, |run, hops| {
+                    extend(&mut open, hops.as_deref(), next, |run, hops| {
                         outbox.dispatch.add_tree(tables, underlay, index, run, hops);
                     });
                 }
@@ -60,45 +64,20 @@ impl Relayed {
                 outbox.dispatch.add_tree(tables, underlay, index, run, &hops);
             }
         }
+        tables.counters.add(Counter::FramesRelayed, sent_on);
         outbox.dispatch.send(tables, underlay, |index| receiver.bytes(index));
-    }
-
-    fn note(
-        &mut self,
-        tables: &ForwardingTables,
-        message: usize,
-        datagram: usize,
-        fresh: Result<Relay, Reason>,
-    ) -> Option<NextHops> {
-        let (deliver, hops) = match fresh {
-            Ok((tree, hops)) => {
-                tables.counters.add(Counter::FramesRelayed, (!hops.is_empty()).into());
-                (tree.stream.is_subscribed().then_some(tree), Some(hops))
-            }
-            Err(reason) => {
-                tables.drops.count(reason);
-                (None, None)
-            }
-        };
-        self.0.push(Passed { message, datagram, deliver });
-        hops
     }
 }
 
 /// Grows the open run by one datagram of the same tree that follows it, or closes it (to `done`) and opens the next.
-fn extend(
-    open: Option<(Run, NextHops)>,
-    hops: Option<NextHops>,
-    next: Run,
-    done: impl FnOnce(Run, &[u32]),
-) -> Option<(Run, NextHops)> {
-    if let (Some((mut run, before)), Some(hops)) = (open.clone(), &hops) {
-        if Arc::ptr_eq(&before, hops) && run.end() == next.start && run.extend(next.length) {
-            return Some((run, before));
+fn extend(open: &mut Option<(Run, NextHops)>, hops: Option<&NextHops>, next: Run, done: impl FnOnce(Run, &[u32])) {
+    if let (Some((run, before)), Some(hops)) = (open.as_mut(), hops) {
+        if Arc::ptr_eq(before, hops) && run.end() == next.start && run.extend(next.length) {
+            return;
         }
     }
-    if let Some((run, before)) = open {
+    if let Some((run, before)) = open.take() {
         done(run, &before);
     }
-    hops.map(|hops| (next, hops))
+    *open = hops.map(|hops| (next, hops.clone()));
 }

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use treecast_core::aead::Aead;
-use treecast_core::arrival::{Opened, OpenedFrame, Received, Recent, Relay};
+use treecast_core::arrival::{Opened, OpenedFrame, Received, Recent};
 use treecast_core::broadcast_signature::SigningKey;
 use treecast_core::datagram::{Inner, TreeHeader, TreeName};
 use treecast_core::datagram::{KIND_FRAME, KIND_SENDER_KEY, KIND_TREE_STATE, MAX_DATAGRAM_LEN};
+use treecast_core::downstream_tree::{DownstreamTree, NextHops};
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame::FrameFacts;
@@ -152,8 +153,10 @@ pub fn open_from(
 }
 
 /// Takes a tree datagram from node 1 at a relay.
-pub fn relay(tables: &ForwardingTables, datagram: &[u8]) -> Option<Result<Relay, Reason>> {
-    tables.relay(datagram, endpoint(1).address, NOW_NS, &mut Recent::default())
+pub fn relay(tables: &ForwardingTables, datagram: &[u8]) -> Option<Result<(Arc<DownstreamTree>, NextHops), Reason>> {
+    let mut recent = Recent::default();
+    let relayed = tables.relay((datagram, 0), endpoint(1).address, NOW_NS, &mut recent)?;
+    Some(relayed.map(|(tree, next_hops)| (tree.clone(), (*next_hops).clone())))
 }
 
 /// Known keys.

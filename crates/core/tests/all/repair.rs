@@ -71,11 +71,9 @@ impl Network {
 
     /// A datagram comes to a node that sends it on, with this traffic class.
     pub fn pass(&self, node: &ForwardingTables, from: u8, datagram: &[u8]) -> Result<Vec<u32>, Reason> {
-        let passed = node.relay(datagram, endpoint(from).address, self.now_ns, &mut Recent::default()).unwrap();
-        passed.map(|(tree, next_hops)| {
-            tree.keep(datagram, 0x2E, self.now_ns);
-            next_hops.to_vec()
-        })
+        let mut recent = Recent::default();
+        let passed = node.relay((datagram, 0x2E), endpoint(from).address, self.now_ns, &mut recent).unwrap();
+        passed.map(|(_, next_hops)| next_hops.to_vec())
     }
 
     /// Datagrams come to the child's backup, and the first of them by the relay to the child, one a millisecond.

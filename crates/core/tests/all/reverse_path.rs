@@ -14,7 +14,7 @@ fn a_tree_datagram_is_taken_from_an_address_of_its_root_only() {
         for wrong in [endpoint(3).address, std::net::SocketAddr::from(([192, 0, 2, 1], 7701))] {
             let mut recent = Recent::default();
             assert_eq!(members.member.receive_tree(&datagram, wrong, NOW_NS, &mut recent).err(), Some(Reason::TreeRpf));
-            let relayed = members.member.relay(&datagram, wrong, NOW_NS, &mut recent);
+            let relayed = members.member.relay((&datagram, 0), wrong, NOW_NS, &mut recent);
             assert!(relayed.is_none_or(|fresh| fresh.err() == Some(Reason::TreeRpf)));
         }
         assert_eq!(members.take(&datagram), Ok(FRAME.to_vec()));
