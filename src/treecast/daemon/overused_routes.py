@@ -16,7 +16,9 @@ from treecast.base.rates import in_rate
 from treecast.base.time import Instant
 
 FEWEST = 50
-"""Refusals within a minute that are a problem, until none came for a minute: a burst may lose some."""
+LASTING_SECONDS = 5
+"""So many refusals within a minute, of a node in so many of its seconds, are a problem, until none came for a minute: a
+burst may lose some, and what goes to a node that has died is refused until its neighbours have found that."""
 _NAMED = 3
 """So many nodes are named, those that lost most; the others are counted."""
 
@@ -68,7 +70,8 @@ class _Overuse:
             counts.expire(now)
         self.counts = {node: counts for node, counts in self.counts.items() if counts.total}
         many = sum(counts.total for counts in self.counts.values()) >= FEWEST
-        self.is_named = self.is_named or many
+        lasting = any(counts.seconds >= LASTING_SECONDS for counts in self.counts.values())
+        self.is_named = self.is_named or (many and lasting)
         return bool(self.counts)
 
 

@@ -14,7 +14,7 @@ from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
 from treecast.base.parent_failures import ParentFailure
 from treecast.base.planned_tree import LinkPlanner, Place, PlannedTree, TreeRequest
 from treecast.base.problems import Problem
-from treecast.base.time import Duration, Instant, after
+from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.tree_planner import star
 from treecast.dataplane.children_bounds import ChildrenBounds
 from treecast.dataplane.lost_parents import LostParents
@@ -151,7 +151,7 @@ class BoundedPlanning(TreePlanning):
             self._count_children(tree, held)
             return held.plan
         relays = self._relays - mute
-        places = self._places(now, stream, answering, relays)
+        places = self._places(stream, answering, relays)
         planned, full_at = self._planned(now, places, held)
         wanted = {node: parent for node, parent in planned.parents.items() if parent != self.me}
         plan = plan_of(self.me, answering, relays, wanted, planned.backups)
@@ -175,11 +175,11 @@ class BoundedPlanning(TreePlanning):
         self.bounds.use(tree.stream, children)
         held.is_settled = all(plan == held.plan for plan in plans)
 
-    def _places(self, now: Instant, stream: StreamId, answering: Set[NodeIndex], relays: Set[NodeIndex]) -> list[Place]:
+    def _places(self, stream: StreamId, answering: Set[NodeIndex], relays: Set[NodeIndex]) -> list[Place]:
         return [
             Place(
                 node,
-                self.bounds.most(now, node, stream) if node in relays or node == self.me else 0,
+                self.bounds.most(node, stream) if node in relays or node == self.me else 0,
                 COPY_US,
                 node in answering,
             )
@@ -201,6 +201,8 @@ class BoundedPlanning(TreePlanning):
 
     def due(self, now: Instant) -> list[StreamId]:
         """The trees that are to be planned again, a few at a time."""
+        if self.bounds.end_refusals(now):
+            self.changed()
         if not self._to_review or (self._next_review is not None and now < self._next_review):
             return []
         ready: list[StreamId] = []
@@ -221,7 +223,8 @@ class BoundedPlanning(TreePlanning):
 
     def next_deadline(self) -> Instant | None:
         """When ``due`` has something."""
-        return (self._next_review or Instant(0.0)) if self._to_review else None
+        review = (self._next_review or Instant(0.0)) if self._to_review else None
+        return earliest(review, self.bounds.next_end())
 
     def problems(self) -> Iterator[Problem]:
         """Members for which no node has a place left."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from treecast.base.ids import NodeIndex, StreamId
 from treecast.base.relaying import Relaying
 from treecast.base.time import Duration, Instant, after
+from treecast.base.timers import Timers
 
 CHILDREN_OF_UNKNOWN_UPLINK = 4
 """Children of a node that says nothing of its uplink, over all trees of one root."""
@@ -33,8 +34,10 @@ class ChildrenBounds:
         """Children of this node on the trees of other roots."""
         self._in_all: Counter[NodeIndex] = Counter()
         self._on_tree: dict[StreamId, Mapping[NodeIndex, int]] = {}
-        self._refused: dict[NodeIndex, tuple[Instant, int]] = {}
-        """Nodes that have refused so many children: until when, and how many they would take."""
+        self._refused: dict[NodeIndex, int] = {}
+        """Nodes that have refused children for a while, and how many they would take."""
+        self._ends: Timers[NodeIndex] = Timers()
+        """When that is over."""
         self._readmitted: dict[NodeIndex, Instant] = {}
         """Relays that were readmitted early, and until when that does not happen again."""
 
@@ -52,29 +55,40 @@ class ChildrenBounds:
 
     def refuse(self, now: Instant, node: NodeIndex, most: int) -> None:
         """A node takes no more than so many children on a tree of this root, for a while."""
-        self._refused[node] = (after(now, REFUSED_FOR), most)
+        self._refused[node] = most
+        self._ends.set(node, after(now, REFUSED_FOR))
 
     def readmit(self, now: Instant, node: NodeIndex) -> None:
         """The relay that was lost is there again: it may have children soon, the first time in a while."""
-        until, _ = self._refused.get(node, (now, 0))
-        soon = after(now, READMITTED_AFTER)
+        until, soon = self._ends.deadline(node) or now, after(now, READMITTED_AFTER)
         if until > soon and now >= self._readmitted.get(node, now):
-            self._refused[node] = (soon, 0)
+            self._ends.set(node, soon)
             self._readmitted[node] = after(now, READMITTED_ONCE_IN)
 
     def forget(self, node: NodeIndex) -> None:
         """The node's link is gone."""
         self._refused.pop(node, None)
+        self._ends.cancel(node)
         self._readmitted.pop(node, None)
 
-    def most(self, now: Instant, node: NodeIndex, stream: StreamId) -> int:
+    def end_refusals(self, now: Instant) -> bool:
+        """Nodes that refused children may have them again when their time has come. Whether there are any."""
+        over = self._ends.due(now)
+        for node in over:
+            del self._refused[node]
+        return bool(over)
+
+    def next_end(self) -> Instant | None:
+        """When ``end_refusals`` has any."""
+        return self._ends.next()
+
+    def most(self, node: NodeIndex, stream: StreamId) -> int:
         """So many children the node may have on the stream's tree. The root sends each stream once at least."""
         elsewhere = self._in_all[node] - self._on_tree.get(stream, {}).get(node, 0)
         if node == self._me:
             return max(_bound(self._own) - elsewhere - self.relayed(), 1)
-        until, refused = self._refused.get(node, (now, 0))
         most = min(_bound(self._advertised(node)) - elsewhere, CHILDREN_OF_A_RELAY)
-        return max(min(most, refused) if until > now else most, 0)
+        return max(min(most, self._refused.get(node, most)), 0)
 
 
 def _bound(relaying: Relaying) -> int:

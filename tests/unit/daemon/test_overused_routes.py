@@ -11,7 +11,14 @@ from treecast.base.last_minute import MINUTE
 from treecast.base.limits import MAX_OVERUSED_ROUTES
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
-from treecast.daemon.overused_routes import BROUGHT_BPS, FEWEST, ONWARD_BPS, OWN_BPS, OverusedRoutes
+from treecast.daemon.overused_routes import (
+    BROUGHT_BPS,
+    FEWEST,
+    LASTING_SECONDS,
+    ONWARD_BPS,
+    OWN_BPS,
+    OverusedRoutes,
+)
 
 
 @dataclass(frozen=True)
@@ -32,10 +39,23 @@ class Node:
         self.now, self.cuts = Instant(self.now + 1), cuts
         return list(self._routes.problems(self.now))
 
+    def seconds(self, *cuts: Cut) -> list[Problem]:
+        """Refused in as many seconds as are a problem, in the last of them so often."""
+        for before in reversed(range(1, LASTING_SECONDS)):
+            assert self.second(*(Cut(cut.neighbour, cut.budget, cut.node, cut.refused - before) for cut in cuts)) == []
+        return self.second(*cuts)
+
+
+def test_a_burst_is_no_problem_and_what_is_refused_second_after_second_is() -> None:
+    node = Node()
+    for number in range(1, LASTING_SECONDS):
+        assert node.second(Cut(2, "own", 4, 1_000 * number)) == []
+    assert len(node.second(Cut(2, "own", 4, 1_000 * LASTING_SECONDS))) == 1
+
 
 def test_who_takes_more_than_its_share_is_named_until_a_minute_after_the_last_loss() -> None:
     node = Node()
-    assert node.second(Cut(2, "own", 4, FEWEST - 1)) == []
+    assert node.seconds(Cut(2, "own", 4, FEWEST - 1)) == []
     (problem,) = node.second(Cut(2, "own", 4, FEWEST))
     assert (problem.kind, problem.subject) == ("route_overused", "by n2")
     assert problem.text == (
@@ -50,22 +70,22 @@ def test_who_takes_more_than_its_share_is_named_until_a_minute_after_the_last_lo
 
 def test_a_count_that_begins_anew_is_more_and_those_that_lost_most_come_first() -> None:
     node = Node()
-    node.second(Cut(2, "own", 4, 100), Cut(2, "own", 5, 90))
+    node.seconds(Cut(2, "own", 4, 100), Cut(2, "own", 5, 90))
     (problem,) = node.second(Cut(2, "own", 5, 20), Cut(2, "own", 6, 1), Cut(2, "own", 7, 3), Cut(2, "own", None, 2))
     assert "sends to n5, n4, n7 and 2 more by way" in problem.text
 
 
 def test_each_budget_of_a_neighbour_is_a_problem_of_its_own() -> None:
-    found = Node().second(Cut(2, "onward", 3, 90), Cut(2, "own", 4, 90), Cut(2, "brought", None, 90))
+    found = Node().seconds(Cut(2, "onward", 3, 90), Cut(2, "own", 4, 90), Cut(2, "brought", None, 90))
     assert [problem.subject for problem in found] == ["from n2", "beyond n2", "by n2"]
     assert ["of it" in found[0].text, "what n3 sends" in found[1].text, "others sends" in found[0].text] == [True] * 3
 
 
 def test_so_many_routes_and_nodes_are_followed_and_no_more() -> None:
     node = Node()
-    found = node.second(*(Cut(neighbour, "own", 1, 90) for neighbour in range(2, MAX_OVERUSED_ROUTES + 9)))
+    found = node.seconds(*(Cut(neighbour, "own", 1, 90) for neighbour in range(2, MAX_OVERUSED_ROUTES + 9)))
     assert len(found) == MAX_OVERUSED_ROUTES
-    (problem,) = Node().second(*(Cut(2, "own", peer, 90) for peer in range(3, MAX_OVERUSED_ROUTES + 9)))
+    (problem,) = Node().seconds(*(Cut(2, "own", peer, 90) for peer in range(3, MAX_OVERUSED_ROUTES + 9)))
     assert f"and {MAX_OVERUSED_ROUTES - 3} more" in problem.text
 
 

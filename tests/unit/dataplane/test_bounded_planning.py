@@ -108,7 +108,7 @@ def test_the_children_of_a_second_tree_come_out_of_the_same_bounds() -> None:
     root.planning.forget(ONE)
     assert root.planning.own_children() == 1
     root.bounds.relayed = lambda: 3
-    assert root.bounds.most(root.now, ROOT, TWO) == 1
+    assert root.bounds.most(ROOT, TWO) == 1
 
 
 def test_children_by_the_key_in_use_count_until_the_next_one_is_in_use() -> None:
@@ -136,7 +136,7 @@ def test_bounds_follow_what_nodes_say_of_themselves() -> None:
         (Relaying(relays=False, max_children=0), 0),
     ):
         root.said[node] = said
-        assert root.bounds.most(root.now, node, ONE) == most
+        assert root.bounds.most(node, ONE) == most
 
 
 def test_who_joins_takes_a_free_place_and_who_leaves_frees_one_and_nobody_else_moves() -> None:
@@ -185,7 +185,12 @@ def test_a_node_that_refuses_children_has_no_more_than_it_takes_for_a_minute() -
     again = root.plan(*root.nodes)
     assert relay not in again.children
     assert children_of_root(again, set(root.nodes)) == 2
-    assert root.bounds.most(Instant(REFUSED_FOR + 1.0), relay, TWO) == 2
+    assert root.bounds.most(relay, TWO) == 0
+    assert root.planning.next_deadline() == REFUSED_FOR
+    assert root.planning.due(Instant(REFUSED_FOR - 0.1)) == []
+    assert root.planning.due(Instant(REFUSED_FOR)) == [ONE], "held against a fresh plan, in which it may have them"
+    assert root.bounds.most(relay, TWO) == 2
+    assert root.planning.next_deadline() is None
 
 
 def test_a_relay_whose_link_ends_has_nobody_below_it_at_once() -> None:
