@@ -120,4 +120,6 @@ def survivors(chosen: Iterable[Guard], say: Callable[[str], None] = print) -> li
 
 
 if __name__ == "__main__":
+    if unknown := set(sys.argv[1:]) - {guard.name for guard in guards()}:
+        sys.exit(f"no guard has the name {', '.join(sorted(unknown))}: they are in tests/mutation/guards")
     sys.exit(bool(survivors(guard for guard in guards() if guard.name in (sys.argv[1:] or [guard.name]))))

@@ -29,7 +29,7 @@ def valid_until(node: TreecastNode) -> str:
 
 
 def hang_up(node: TreecastNode) -> None:
-    """What its file has is read at once. It does not end."""
+    """SIGHUP, just after its file has changed."""
     os.utime(node.directory / CERTIFICATE_FILE)
     node.process.send_signal(signal.SIGHUP)
 
