@@ -9,7 +9,7 @@ pub const ANCHOR_INTERVAL: u64 = 2048;
 /// The anchor of a key that came into use is not repeated any more when so many datagrams have followed: they say the same.
 pub const ANCHOR_DATAGRAMS: u64 = 64;
 
-const ANCHOR_LEN: usize = 4 + 4 + 4 + 4 + 8 + 2 + 8;
+const ANCHOR_LEN: usize = 4 + 4 + 4 + 4 + 8 + 2 + 8 + 8;
 
 /// The news, on a session, that a root has used a key's counters up to this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Anchor {
     /// The first counter of the key that the receiver gets by the tree: what is lower it had as copies; 0 where its root does not
     /// say.
     pub first_counter: u64,
+    /// The counter of the request that it answers; 0 where it answers none.
+    pub answers: u64,
 }
 
 impl Anchor {
@@ -37,7 +39,8 @@ impl Anchor {
         }
         out[16..24].copy_from_slice(&self.counter.to_be_bytes());
         out[24..26].copy_from_slice(&self.in_use_ms.to_be_bytes());
-        out[26..].copy_from_slice(&self.first_counter.to_be_bytes());
+        out[26..34].copy_from_slice(&self.first_counter.to_be_bytes());
+        out[34..].copy_from_slice(&self.answers.to_be_bytes());
         out
     }
 
@@ -46,7 +49,8 @@ impl Anchor {
         let word = |offset| u32_at(body, offset).ok_or(Reason::InnerMalformed);
         let counter = u64_at(body, 16).ok_or(Reason::InnerMalformed)?;
         let tree = TreeName { root: word(0)?, stream: word(4)?, epoch: word(8)? };
-        let (in_use_ms, first_counter) = (u16_at(body, 24).unwrap_or(0), u64_at(body, 26).unwrap_or(0));
-        Ok(Self { tree, key_id: word(12)?, counter, in_use_ms, first_counter })
+        let in_use_ms = u16_at(body, 24).unwrap_or(0);
+        let [first_counter, answers] = [26, 34].map(|offset| u64_at(body, offset).unwrap_or(0));
+        Ok(Self { tree, key_id: word(12)?, counter, in_use_ms, first_counter, answers })
     }
 }

@@ -34,7 +34,7 @@ use crate::path::Endpoint;
 use crate::reason::Reason;
 use crate::reverse_path::KnownPath;
 use crate::session::Session;
-use crate::tree_mark::{TreeMark, KIND_GRAFT, KIND_TICK};
+use crate::tree_mark::{TreeMark, KIND_ANCHOR_REQUEST, KIND_GRAFT, KIND_TICK};
 use crate::tree_state::TreeState;
 
 /// The content of an authentic datagram.
@@ -144,8 +144,12 @@ impl ForwardingTables {
                 let routes_set = session.path.routes_set();
                 let tree = self.downstream_trees.raise_anchor(session.peer, &anchor, routes_set, now_ns);
                 let next_hops = tree.map(|tree| tree.next_hops.load_full()).filter(|hops| !hops.is_empty());
-                let onwards = Anchor { first_counter: 0, ..anchor }; // that is a word to this node
+                let onwards = Anchor { first_counter: 0, answers: 0, ..anchor }; // that is a word to this node
                 Ok(next_hops.map_or(Received::Done, |hops| Received::Anchor(onwards, hops)))
+            }
+            KIND_ANCHOR_REQUEST => {
+                let answer = self.answer_request(peer, &TreeMark::parse(body)?, now_ns);
+                answer.map(|anchor| Received::Anchor(anchor, Arc::new(Box::new([peer]))))
             }
             KIND_TREE_STATE => self.add_state(TreeState::parse(session.peer, body)?, now_ns).map(|()| Received::Done),
             KIND_HANDSHAKE => self.receive_rekey(session, body, now_ns).map(|()| Received::Done),
@@ -263,7 +267,9 @@ impl ForwardingTables {
         let fresh = self.check_path(tree, source, now_ns, &mut recent.path).and_then(|of_parent| {
             tree.verify(&header, datagram)?;
             self.note_arrival(tree, of_parent, now_ns);
-            tree.pass(&header, datagram, now_ns)
+            let passed = tree.pass(&header, datagram, now_ns);
+            self.note_anchor_request(tree);
+            passed
         });
         Some(fresh.map(|()| {
             tree.keep(&header, datagram, traffic_class, now_ns);
@@ -281,9 +287,11 @@ impl ForwardingTables {
         now_ns: u64,
     ) -> Result<Opened, Reason> {
         let length = datagram.len();
-        let plaintext = tree.stream.open(header, datagram, now_ns, |associated, text| {
+        let opened = tree.stream.open(header, datagram, now_ns, |associated, text| {
             self.check_signature(&tree.stream, associated, text, now_ns)
-        })?;
+        });
+        self.note_anchor_request(tree);
+        let plaintext = opened?;
         if !relayed {
             tree.note_newest(header);
             tree.stream.count(length);

@@ -1,7 +1,7 @@
 //! A stream of another root at a node of its trees: its keys, and which counters came, by whichever tree (docs/protocol.md
 //! sections 5 and 6). A subscriber has its sender keys, a relay the counters of what went on.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwapOption;
@@ -51,6 +51,9 @@ impl KeyOffer {
     }
 }
 
+/// No request for an anchor is due.
+const NO_REQUEST: u64 = u64::MAX;
+
 /// A stream of another root.
 #[derive(Debug)]
 pub struct DownstreamStream {
@@ -68,6 +71,8 @@ pub struct DownstreamStream {
     served_since: AtomicU32,
     /// Checks of broadcast's signatures.
     pub(crate) signatures: Option<Box<SignatureChecks>>,
+    /// The request for its anchor that is due: the counter that is doubted, 0, or [`NO_REQUEST`].
+    request: AtomicU64,
     /// The epochs of the trees by which it comes here, the lower one first.
     pub(crate) epochs: Mutex<Vec<u32>>,
     /// The highest epoch by which anything came.
@@ -84,6 +89,7 @@ impl DownstreamStream {
             relayed: ArcSwapOption::empty(),
             served_since: AtomicU32::new(u32::MAX),
             signatures: name.is_broadcast().then(Box::default),
+            request: AtomicU64::new(NO_REQUEST),
             epochs: Mutex::default(),
             newest_epoch: AtomicU32::new(0),
         }
@@ -133,11 +139,13 @@ impl DownstreamStream {
         self.keys.store(None);
     }
 
-    /// Takes news of the counter of a key in use. `of_root`: from the root itself.
-    pub(crate) fn raise_anchor(&self, anchor: &Anchor, of_root: bool, now_ns: u64) {
+    /// Takes news of a key in use, and from the root itself of its counter. Whether counters above that were made up.
+    pub(crate) fn raise_anchor(&self, anchor: &Anchor, of_root: bool, now_ns: u64) -> bool {
         let used_ns = now_ns.saturating_sub(u64::from(anchor.in_use_ms) * 1_000_000);
-        let raise = |counters: &KeyCounters| {
-            counters.raise_anchor(anchor.counter);
+        let mut is_set_back = false;
+        let mut raise = |counters: &KeyCounters| {
+            // Another parent may make up a counter.
+            is_set_back |= of_root && counters.take_anchor(anchor);
             counters.note_use(if of_root { used_ns } else { counters.known_since(used_ns, now_ns) });
         };
         if let Some(key) = self.keys.load().as_ref().and_then(|keys| keys.get(anchor.key_id)) {
@@ -146,6 +154,7 @@ impl DownstreamStream {
         if let Some(known) = self.relayed.load().as_ref().and_then(|keys| keys.get(anchor.key_id)) {
             raise(known);
         }
+        is_set_back
     }
 
     /// Takes the root's word that the tree serves this node from a counter of a key on. `routes_set`: of the path to it.
@@ -168,8 +177,9 @@ impl DownstreamStream {
     pub(crate) fn pass(&self, header: &TreeHeader, now_ns: u64) -> Result<(), Reason> {
         let keys = self.relayed.load();
         let known = keys.as_ref().ok_or(Reason::TreeKeyUnknown)?.find(header.key_id, now_ns)?;
-        known.admit(header.counter)?;
-        known.mark(header.counter, now_ns)
+        let taken = known.admit(header.counter).and_then(|()| known.mark(header.counter, now_ns));
+        self.note_request(known.request(header.counter, taken, now_ns));
+        taken
     }
 
     /// How many of a key's counters beyond one, up to another, came: to a subscriber what it opened, to a relay what went on. All, where
@@ -184,6 +194,19 @@ impl DownstreamStream {
         counters.map_or(high - low, |counters| counters.seen(low, high))
     }
 
+    /// The request that is due to the root, for its anchor: the counter that is doubted, or 0.
+    pub(crate) fn take_request(&self) -> Option<u64> {
+        let doubted = Some(self.request.load(Ordering::Relaxed)).filter(|doubted| *doubted != NO_REQUEST)?;
+        self.request.store(NO_REQUEST, Ordering::Relaxed);
+        Some(doubted)
+    }
+
+    fn note_request(&self, doubted: Option<u64>) {
+        if let Some(doubted) = doubted {
+            self.request.store(doubted, Ordering::Relaxed);
+        }
+    }
+
     /// Opens a datagram in place, tree tag included, and marks it; the plaintext starts behind the header. `verify`: its length
     /// without a signature, when that is right.
     pub(crate) fn open<'a>(
@@ -195,6 +218,20 @@ impl DownstreamStream {
     ) -> Result<&'a mut [u8], Reason> {
         let keys = self.keys.load();
         let key = keys.as_ref().ok_or(Reason::TreeNotDelivered)?.find(header.key_id, now_ns)?;
+        let opened = self.open_under(key, header, datagram, now_ns, verify);
+        let taken = opened.as_ref().map(|_| ()).map_err(|reason| *reason);
+        self.note_request(key.counters.request(header.counter, taken, now_ns));
+        opened
+    }
+
+    fn open_under<'a>(
+        &self,
+        key: &MemberKey,
+        header: &TreeHeader,
+        datagram: &'a mut [u8],
+        now_ns: u64,
+        verify: impl FnOnce(&[u8; TREE_ASSOCIATED_LEN], &[u8]) -> Result<usize, Reason>,
+    ) -> Result<&'a mut [u8], Reason> {
         key.counters.admit(header.counter)?;
         let (sealed, _) = datagram.split_last_chunk_mut::<TREE_TAG_LEN>().ok_or(Reason::DatagramShort)?;
         let (head, text) = sealed.split_first_chunk_mut().ok_or(Reason::DatagramShort)?;

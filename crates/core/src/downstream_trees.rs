@@ -97,7 +97,9 @@ impl DownstreamTrees {
     ) -> Option<Arc<DownstreamTree>> {
         let of_root = from == anchor.tree.root;
         let tree = self.trees.get(&anchor.tree).filter(|tree| of_root || tree.parents.contains(&from))?;
-        tree.stream.raise_anchor(anchor, of_root, now_ns);
+        if tree.stream.raise_anchor(anchor, of_root, now_ns) {
+            tree.upstream.newest.fetch_min(anchor.counter, Ordering::Relaxed);
+        }
         if of_root && anchor.first_counter != 0 {
             tree.stream.serve(anchor, routes_set);
         }

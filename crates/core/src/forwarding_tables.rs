@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
+use crate::anchor_requests::AnchorRequests;
 use crate::answered_addresses::AnsweredAddresses;
 use crate::authenticated_groups::AuthenticatedGroups;
 use crate::broadcast_signature::{SigningKey, SuspectChecks};
@@ -87,6 +88,8 @@ pub struct ForwardingTables {
     pub(crate) suspect_checks: SuspectChecks,
     pub(crate) downstream_trees: DownstreamTrees,
     pub(crate) silence: Silence,
+    /// Requests to roots for their anchors.
+    pub anchor_requests: AnchorRequests,
     pub(crate) pending_offers: PendingOffers<KeyOffer>,
     pub(crate) pending_states: PendingOffers<TreeState>,
     /// The control plane's changes exclude each other.
@@ -125,6 +128,7 @@ impl ForwardingTables {
             signing_key,
             suspect_checks: SuspectChecks::default(),
             downstream_trees: DownstreamTrees::default(),
+            anchor_requests: AnchorRequests::default(),
             silence: Silence::default(),
             pending_offers: PendingOffers::default(),
             pending_states: PendingOffers::default(),

@@ -5,6 +5,8 @@
 
 pub mod aead;
 pub mod anchor;
+mod anchor_control;
+pub mod anchor_requests;
 pub mod answered_addresses;
 pub mod arrival;
 mod authenticated_groups;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::anchor::Anchor;
 use crate::key_steps::{MemberSteps, StepSecret};
 use crate::reason::Reason;
 use crate::replay::TreeWindow;
@@ -11,6 +12,12 @@ use crate::session::lock;
 /// A member takes counters that are at most so far beyond the key's anchor: half the window, so that no datagram, forged or
 /// not, moves the window beyond those that are on the way.
 pub const AHEAD_OF_ANCHOR: u64 = TreeWindow::WIDTH / 2;
+/// The root is asked for its anchor when a counter is so far beyond the last one: where relays bring a stream, nobody else says it.
+const ASKED_AHEAD: u64 = AHEAD_OF_ANCHOR / 2;
+/// A further request for it leaves no sooner.
+const ASKED_AGAIN_NS: u64 = 50_000_000;
+/// Replays, less the counters that were new meanwhile, by which what was marked is doubted: who holds the keys may have made it up.
+const DOUBTED_REPLAYS: u32 = 2;
 /// The key before goes on for so long after the first datagram under the next one.
 pub const PREVIOUS_KEY_NS: u64 = 3_000_000_000;
 
@@ -29,8 +36,17 @@ pub(crate) struct KeyCounters {
     taken_ns: u64,
     /// 0: neither a datagram nor an anchor came under it yet.
     first_used_ns: AtomicU64,
+    marked: Mutex<Marked>,
+    asked_ns: AtomicU64,
+}
+
+/// The counters that came.
+#[derive(Debug, Default)]
+struct Marked {
     /// There is none before the first datagram.
-    window: Mutex<Option<Box<TreeWindow>>>,
+    window: Option<Box<TreeWindow>>,
+    /// Replays, less the counters that were new.
+    replays: u32,
 }
 
 impl KeyCounters {
@@ -43,13 +59,46 @@ impl KeyCounters {
             anchor: AtomicU64::new(anchor),
             taken_ns,
             first_used_ns: AtomicU64::new(0),
-            window: Mutex::default(),
+            marked: Mutex::default(),
+            asked_ns: AtomicU64::new(0),
         }
     }
 
     /// Takes the root's word about its counter. Late ones change nothing.
     pub(crate) fn raise_anchor(&self, counter: u64) {
         self.anchor.fetch_max(counter, Ordering::Relaxed);
+    }
+
+    /// Takes the root's anchor. Where it answers a request that doubted a higher counter than the root's, those above the root's were made
+    /// up: they count as not seen, and the anchor is the root's. Whether it is so.
+    pub(crate) fn take_anchor(&self, anchor: &Anchor) -> bool {
+        let mut marked = lock(&self.marked);
+        let Some(window) = marked.window.as_mut().filter(|_| anchor.counter < anchor.answers) else {
+            self.raise_anchor(anchor.counter);
+            return false;
+        };
+        let lost = window.highest().saturating_sub(TreeWindow::WIDTH).min(anchor.counter);
+        window.set_back(anchor.counter);
+        marked.replays = 0;
+        self.first_counter.fetch_max(lost + 1, Ordering::Relaxed);
+        self.anchor.store(anchor.counter, Ordering::Relaxed);
+        true
+    }
+
+    /// Is the root to be asked how far it is, now that a datagram of this counter was taken, or was not? The highest counter, where
+    /// that is doubted, or 0.
+    pub(crate) fn request(&self, counter: u64, taken: Result<(), Reason>, now_ns: u64) -> Option<u64> {
+        let is_replay = taken == Err(Reason::TreeReplay) && counter >= self.first_counter.load(Ordering::Relaxed);
+        let doubted = if is_replay { self.note_replay() } else { 0 };
+        let beyond = counter.saturating_sub(self.anchor.load(Ordering::Relaxed));
+        if doubted == 0 && beyond <= ASKED_AHEAD {
+            return None;
+        }
+        let asked_ns = self.asked_ns.load(Ordering::Relaxed);
+        let is_due = asked_ns == 0 || now_ns.saturating_sub(asked_ns) >= ASKED_AGAIN_NS;
+        let (relaxed, now_ns) = (Ordering::Relaxed, now_ns.max(1));
+        let asks = is_due && self.asked_ns.compare_exchange(asked_ns, now_ns, relaxed, relaxed).is_ok();
+        asks.then_some(doubted)
     }
 
     /// Takes the root's word that lower counters came as copies. Where some did under this key, the tree has not served this node
@@ -74,7 +123,7 @@ impl KeyCounters {
 
     /// Would the counter be new? Marks nothing: what is asked next may find the datagram forged.
     pub(crate) fn check_fresh(&self, counter: u64) -> Result<(), Reason> {
-        let is_seen = lock(&self.window).as_ref().is_some_and(|window| !window.is_fresh(counter));
+        let is_seen = lock(&self.marked).window.as_ref().is_some_and(|window| !window.is_fresh(counter));
         if is_seen {
             Err(Reason::TreeReplay)
         } else {
@@ -84,19 +133,30 @@ impl KeyCounters {
 
     /// How many counters beyond one, up to another, came here, or cannot be new.
     pub(crate) fn seen(&self, low: u64, high: u64) -> u64 {
-        let window = lock(&self.window);
-        let is_fresh = |counter: u64| window.as_ref().is_none_or(|window| window.is_fresh(counter));
+        let marked = lock(&self.marked);
+        let is_fresh = |counter: u64| marked.window.as_ref().is_none_or(|window| window.is_fresh(counter));
         let first_counter = self.first_counter.load(Ordering::Relaxed);
         (low + 1..=high).filter(|counter| *counter < first_counter || !is_fresh(*counter)).count() as u64
     }
 
     /// Marks the counter of an authentic datagram.
     pub(crate) fn mark(&self, counter: u64, now_ns: u64) -> Result<(), Reason> {
-        if !lock(&self.window).get_or_insert_default().mark(counter) {
+        let mut marked = lock(&self.marked);
+        if !marked.window.get_or_insert_default().mark(counter) {
             return Err(Reason::TreeReplay);
         }
+        marked.replays = marked.replays.saturating_sub(1);
+        drop(marked);
         self.note_use(now_ns);
         Ok(())
+    }
+
+    /// A counter came that was marked: the highest one, when there are so many that it is doubted, or 0.
+    fn note_replay(&self) -> u64 {
+        let mut marked = lock(&self.marked);
+        marked.replays = (marked.replays + 1).min(DOUBTED_REPLAYS);
+        let is_doubted = marked.replays == DOUBTED_REPLAYS;
+        marked.window.as_ref().filter(|_| is_doubted).map_or(0, |window| window.highest())
     }
 
     /// Its root has used it since then.

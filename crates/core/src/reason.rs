@@ -115,6 +115,7 @@ reasons! {
     KeyOffersFull = "key_offers_full": "too many sender keys of one root wait for accept_key",
     TreeStateMalformed = "tree_state_malformed": "a state of a tree that does not parse, or names this node or a node twice",
     TreeStatesFull = "tree_states_full": "too many states of trees of one root wait for accept_tree",
+    AnchorRequestUnexpected = "anchor_request_unexpected": "an anchor request of a node that is not on that tree, or of a tree of another root",
     GraftUnexpected = "graft_unexpected": "a graft of a node to which this one is no backup on that tree, by the tree's root",
     GraftRepeated = "graft_repeated": "a graft of a node that gets the tree's datagrams from here already",
     TickUnexpected = "tick_unexpected": "a node that is not this one's backup on a tree says how far it is in it",

@@ -64,6 +64,17 @@ impl<const WORDS: usize> ReplayWindow<WORDS> {
         true
     }
 
+    /// Forgets the counters above one, which is the highest from now on. Those that are too low for the window by the highest one
+    /// before are no more known.
+    pub fn set_back(&mut self, highest: u64) {
+        for counter in (highest.saturating_add(1)..=self.highest).take(WORDS * 64) {
+            if let Some(word) = self.seen.get_mut(Self::word(counter)) {
+                *word &= !Self::bit(counter);
+            }
+        }
+        self.highest = self.highest.min(highest);
+    }
+
     /// Makes room for a counter beyond the words there are, whose places are the same among more.
     fn grow(&mut self, counter: u64) {
         let needed = usize::try_from(counter / 64).map_or(WORDS, |word| word.saturating_add(1));

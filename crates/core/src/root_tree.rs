@@ -17,6 +17,7 @@ use crate::newly_served::NewlyServed;
 use crate::reason::Reason;
 pub use crate::sender_key::{Generation, SenderKey};
 use crate::session::lock;
+use crate::tree_mark::TreeMark;
 use crate::tree_state::{self, TreePlace};
 use crate::tree_tag::TreeKey;
 
@@ -145,7 +146,7 @@ impl RootTree {
         let due = counter >= last + ANCHOR_INTERVAL
             && key.anchored.compare_exchange(last, counter, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         let all = if due { &*members.hops.next_hops } else { &[] };
-        let anchor = Anchor { tree: *tree, key_id: key.key_id, counter, in_use_ms: 0, first_counter: 0 };
+        let anchor = Anchor { tree: *tree, key_id: key.key_id, counter, in_use_ms: 0, first_counter: 0, answers: 0 };
         (anchor, all.iter().map(|node| (*node, 0)).chain(members.newly_served.due(counter)))
     }
 
@@ -155,6 +156,12 @@ impl RootTree {
         let members = self.members.load_full();
         members.generation.key.used_ns.store(now_ns.max(1), Ordering::Relaxed);
         (members.generation.anchor(now_ns), members)
+    }
+
+    /// How far the key in use is, for a node of its tree that has asked.
+    pub(crate) fn answer(&self, node: u32, asked: &TreeMark, now_ns: u64) -> Option<Anchor> {
+        let members = self.members.load();
+        members.hops.is_served(node).then(|| Anchor { answers: asked.counter, ..members.generation.anchor(now_ns) })
     }
 
     /// The same once more, of a key that took another one's place; None where what followed says it.

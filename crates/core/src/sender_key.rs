@@ -72,6 +72,7 @@ impl Generation {
             counter: sealed.load(Ordering::Relaxed),
             in_use_ms,
             first_counter: 0,
+            answers: 0,
         }
     }
 }

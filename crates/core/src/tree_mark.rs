@@ -8,15 +8,19 @@ pub const KIND_GRAFT: u8 = 13;
 /// Inner kind: a parent on a tree is there, though nothing comes by it; or how far a backup is in a tree.
 pub const KIND_TICK: u8 = 14;
 
+/// Inner kind: a node of a tree asks its root how far the key in use is.
+pub const KIND_ANCHOR_REQUEST: u8 = 15;
+
 /// Bytes of a mark.
 pub const MARK_LEN: usize = 4 + 4 + 4 + 8;
 
-/// The body of a graft, and of a backup's tick.
+/// The body of a graft, of a backup's tick, and of an anchor request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TreeMark {
     /// Which tree.
     pub tree: TreeName,
-    /// A graft is for the datagrams with higher counters; a tick has the highest one that came.
+    /// A graft is for the datagrams with higher counters; a tick has the highest one that came, an anchor request the highest
+    /// that is doubted, or 0.
     pub counter: u64,
 }
 

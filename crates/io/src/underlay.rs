@@ -13,6 +13,7 @@ use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::path::Endpoint;
 use treecast_core::reason::Reason;
 use treecast_core::session::Session;
+use treecast_core::tree_mark::KIND_ANCHOR_REQUEST;
 
 use crate::seals::{Routed, Seals};
 use crate::socket_group::SocketGroup;
@@ -206,6 +207,16 @@ impl Underlay {
         for (peer, first_counter) in firsts {
             if let Ok(session) = tables.session_to(peer) {
                 self.send_on(tables, &session, KIND_ANCHOR, &Anchor { first_counter, ..*anchor }.emit());
+            }
+        }
+    }
+
+    /// Asks the roots of trees for their anchors, where that is due.
+    pub fn request_anchors(&self, tables: &ForwardingTables) {
+        for mark in tables.anchor_requests.take() {
+            if let Ok(session) = tables.session_to(mark.tree.root) {
+                tables.counters.add(Counter::AnchorRequests, 1);
+                self.send_on(tables, &session, KIND_ANCHOR_REQUEST, &mark.emit());
             }
         }
     }

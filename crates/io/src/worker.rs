@@ -258,5 +258,6 @@ impl Worker {
         coalescer.finish(&mut sink);
         delivering.finish();
         outbox.flush(tables, underlay);
+        underlay.request_anchors(tables);
     }
 }

@@ -146,7 +146,7 @@ KEY_BYTES = 52
 """A sender key; its context is beside it."""
 STATE_BYTES = 50
 """A tree key and the rest; its children are beside it."""
-ANCHOR_BYTES = 34
+ANCHOR_BYTES = 42
 MARK_BYTES = 4 + 4 + 4 + 8
 """A graft, or a backup's tick."""
 CHILD_BYTES = 4

@@ -101,7 +101,7 @@ fn who_takes_its_path_again_before_its_root_does_waits_for_the_word_of_that_and_
 fn nobody_but_the_root_says_from_which_counter_on_the_tree_serves_a_node() {
     let members = Members::new(TreePlace { backup: 3, ..leaf() });
     let (session, _) = join(&tables(3), &members.member, 30, Aead::Aes256Gcm);
-    let word = Anchor { tree: NAME, key_id: KEY_ID, counter: 1, in_use_ms: 0, first_counter: 1 << 20 };
+    let word = Anchor { tree: NAME, key_id: KEY_ID, counter: 1, in_use_ms: 0, first_counter: 1 << 20, answers: 0 };
     receive(&members.member, &seal(&session, KIND_ANCHOR, &word.emit()), endpoint(3)).unwrap();
     assert_eq!(members.take(&members.genuine()), Ok(FRAME.to_vec()));
 }
@@ -121,11 +121,13 @@ fn copies_under_a_key_end_the_one_before_at_once() {
 
 #[test]
 fn an_anchor_of_before_its_later_fields_is_read() {
-    let anchor = Anchor { tree: NAME, key_id: KEY_ID, counter: 1, in_use_ms: 7, first_counter: 9 };
+    let anchor = Anchor { tree: NAME, key_id: KEY_ID, counter: 1, in_use_ms: 7, first_counter: 9, answers: 3 };
     let bytes = [&[1, 0, 0, 0, 5][..], &EPOCH.to_be_bytes(), &KEY_ID.to_be_bytes()].concat();
     assert_eq!(anchor.emit()[3..16], bytes);
-    assert_eq!(anchor.emit()[16..], [0, 0, 0, 0, 0, 0, 0, 1, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9]);
+    assert_eq!(anchor.emit()[16..], [0, 0, 0, 0, 0, 0, 0, 1, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 3]);
     assert_eq!(Anchor::parse(&anchor.emit()), Ok(anchor));
+    let anchor = Anchor { answers: 0, ..anchor };
+    assert_eq!(Anchor::parse(&anchor.emit()[..34]), Ok(anchor));
     assert_eq!(Anchor::parse(&anchor.emit()[..26]), Ok(Anchor { first_counter: 0, ..anchor }));
     assert_eq!(Anchor::parse(&anchor.emit()[..24]), Ok(Anchor { first_counter: 0, in_use_ms: 0, ..anchor }));
 }

@@ -1,5 +1,6 @@
 //! The core's tests, in one binary.
 
+mod anchor_requests;
 mod anchors;
 mod authenticated_groups;
 mod batches;

@@ -21,6 +21,11 @@ impl Model {
         self.highest = self.highest.max(counter);
         true
     }
+
+    fn set_back(&mut self, highest: u64) {
+        self.seen.retain(|counter| *counter <= highest);
+        self.highest = self.highest.min(highest);
+    }
 }
 
 fn counters() -> impl Strategy<Value = Vec<u64>> {
@@ -44,6 +49,25 @@ proptest! {
         for step in steps {
             at = (at + step).max(0);
             prop_assert_eq!(window.mark(at as u64), model.mark(at as u64, 32_768));
+        }
+    }
+
+    #[test]
+    fn a_window_that_is_set_back_knows_what_it_did_below(steps in prop::collection::vec((-300i64..3_000, 0u64..40_000), 0..200)) {
+        let (mut window, mut model, mut at, mut lost) = (TreeWindow::default(), Model::default(), 0i64, 0);
+        for (step, back) in steps {
+            at = (at + step).max(1);
+            if back < 2_000 {
+                lost = lost.max(window.highest().saturating_sub(TreeWindow::WIDTH));
+                let highest = window.highest().saturating_sub(back).max(lost);
+                window.set_back(highest);
+                model.set_back(highest);
+                at = (highest as i64).max(1);
+            }
+            if at as u64 > lost {
+                prop_assert_eq!(window.mark(at as u64), model.mark(at as u64, 32_768));
+            }
+            prop_assert_eq!(window.highest(), model.highest);
         }
     }
 
