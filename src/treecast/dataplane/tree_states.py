@@ -13,10 +13,11 @@ from treecast.base.downstream_commands import AcceptTree, EndRelaying, RefuseTre
 from treecast.base.errors import MalformedError
 from treecast.base.events import ParentFailed, RefusalReason, TreeOffered
 from treecast.base.ids import NO_NODE, NodeIndex, StreamId
-from treecast.base.limits import MAX_RELAYED_STREAMS, MAX_RELAYED_STREAMS_PER_ROOT, MAX_TREE_CHILDREN
+from treecast.base.limits import MAX_RELAYED_STREAMS, MAX_RELAYED_STREAMS_PER_ROOT
 from treecast.base.parent_failures import ParentFailure
 from treecast.base.tables import TableUse
 from treecast.base.time import Instant, after
+from treecast.dataplane.children_bounds import CHILDREN_OF_A_RELAY
 from treecast.dataplane.downstream_trees import MAX_SILENCE
 from treecast.dataplane.tree_plan import children_at_once
 from treecast.dataplane.withholding_relays import WithholdingRelays
@@ -115,8 +116,8 @@ class TreeStates:
         """So many children this node takes on a stream's tree."""
         free = self._free_children()
         if free is None:
-            return MAX_TREE_CHILDREN
-        return min(max(free - self.children + self._children.get(key, 0), 0), MAX_TREE_CHILDREN)
+            return CHILDREN_OF_A_RELAY
+        return min(max(free - self.children + self._children.get(key, 0), 0), CHILDREN_OF_A_RELAY)
 
     def _count(self, key: _StreamKey, children: int) -> None:
         self.children += children - self._children.pop(key, 0)

@@ -11,6 +11,7 @@ from treecast.base.events import RefusalReason, TreeOffered
 from treecast.base.ids import NO_NODE, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Instant
 from treecast.dataplane import tree_states
+from treecast.dataplane.children_bounds import CHILDREN_OF_A_RELAY
 from treecast.dataplane.downstream_trees import MAX_SILENCE
 from treecast.dataplane.tree_states import TreeStates
 from treecast.wire.control import TreeAcknowledgement, TreeRefusal, emit_control, parse_control
@@ -161,6 +162,14 @@ def test_children_beyond_the_bound_are_refused_with_how_many_would_be_taken() ->
     node.states.commands.clear()
     assert node.states.children == 1
     assert node.takes(8, CHILDREN)
+
+
+@pytest.mark.parametrize("free", [None, 200])
+def test_no_root_has_a_node_send_to_more_than_16_children_whatever_it_may_have(free: int | None) -> None:
+    node = Node(5, free=free)
+    children = tuple(NodeIndex(number) for number in range(10, 10 + CHILDREN_OF_A_RELAY + 1))
+    assert refusal(node, 6, children).most_children == CHILDREN_OF_A_RELAY
+    assert node.takes(6, children[1:])
 
 
 def test_children_on_own_trees_leave_fewer_for_others() -> None:
