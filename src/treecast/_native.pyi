@@ -209,6 +209,28 @@ class StreamStats:
     rx_bytes: int
 
 @final
+class PlaceStats:
+    """This node's place on another root's tree, as it is installed."""
+
+    epoch: int
+    key_id: int
+    parent: int  # 0: none
+    backup: int  # 0: none
+    next_hops: list[int]  # those that have grafted here among them
+    graft: int  # 0: none; 1: the backup sends, and nothing has come from the parent since; 2: both send
+    since_s: float  # that it has had a place on it
+
+@final
+class RootTreeStats:
+    """A tree that begins here, as it is installed."""
+
+    epoch: int
+    key_id: int
+    next_hops: list[int]
+    copied: list[int]  # they get session-sealed copies
+    beyond: list[int]  # they get it from other nodes
+
+@final
 class ForwardCut:
     """A node that a budget of Forward was refused to in the last seconds (docs/protocol.md section 4)."""
 
@@ -319,6 +341,11 @@ class Forwarder:
     def delivered_flows(self) -> list[FlowStats]:
         """What hosts here were given of groups, from other nodes and other ports of this one: at most 8192 flows."""
     def streams(self) -> list[StreamStats]: ...
+    def places(self, root: int, stream: int) -> tuple[StreamStats, list[PlaceStats]] | None:
+        """What came of a stream of another root, and this node's places on its trees, the lower epoch first."""
+    def sent_by_streams(self, streams: Sequence[int]) -> list[tuple[int, tuple[int, int]]]:
+        """Frames and bytes that took the routes of these streams of this node."""
+    def root_tree(self, stream: int) -> RootTreeStats | None: ...
     def forward_cuts(self) -> list[ForwardCut]:
         """Nodes that a budget of Forward was refused to in the last three seconds."""
     def counters(self) -> dict[str, int]:

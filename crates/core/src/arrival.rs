@@ -151,7 +151,9 @@ impl ForwardingTables {
                 let answer = self.answer_request(peer, &TreeMark::parse(body)?, now_ns);
                 answer.map(|anchor| Received::Anchor(anchor, Arc::new(Box::new([peer]))))
             }
-            KIND_TREE_STATE => self.add_state(TreeState::parse(session.peer, body)?, now_ns).map(|()| Received::Done),
+            KIND_TREE_STATE => {
+                self.add_state(TreeState::parse(session.peer, body, now_ns)?, now_ns).map(|()| Received::Done)
+            }
             KIND_HANDSHAKE => self.receive_rekey(session, body, now_ns).map(|()| Received::Done),
             KIND_GRAFT if from == NO_PATH => Err(Reason::GraftUnexpected),
             KIND_GRAFT => {

@@ -180,6 +180,13 @@ impl ForwardingTables {
         self.trees_changed();
     }
 
+    /// Frames and bytes that took the routes of these streams, in no order.
+    pub fn sent_by_streams(&self, streams: &[u32]) -> Vec<(u32, (u64, u64))> {
+        let (routes, prefixes) = (self.routes.all(), self.prefixes.all());
+        let of_these = routes.iter().chain(prefixes.iter()).filter(|route| streams.contains(&route.stream));
+        of_these.map(|route| (route.stream, route.tx.get())).collect()
+    }
+
     /// All routes by VLAN, group, prefix length, source.
     pub fn routes(&self) -> Vec<Arc<Route>> {
         let mut routes = self.routes.all();

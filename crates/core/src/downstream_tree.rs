@@ -11,6 +11,7 @@ use crate::history::{HistoriesLen, History};
 use crate::reason::Reason;
 use crate::tree_state::{TreePlace, TreeState};
 use crate::tree_tag::TreeKey;
+pub use crate::upstream::Graft;
 use crate::upstream::Upstream;
 
 /// The nodes that get each datagram of a tree as it came.
@@ -37,8 +38,29 @@ pub struct DownstreamTree {
     pub(crate) upstream: Upstream,
     /// Has it children here, or a parent that is not its root?
     pub(crate) is_watched: bool,
+    /// When this node took its first place on it.
+    since_ns: u64,
     key_id: u32,
     tree_key: TreeKey,
+}
+
+/// A node's place on a tree, as it is installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstalledPlace {
+    /// Root, stream, epoch.
+    pub name: TreeName,
+    /// The sender key of its datagrams.
+    pub key_id: u32,
+    /// By whom it comes; 0: by nobody.
+    pub parent: u32,
+    /// By whom, where the parent is silent; 0: by nobody.
+    pub backup: u32,
+    /// The nodes that it goes on to, those that have grafted here among them.
+    pub next_hops: Box<[u32]>,
+    /// Does the backup send it, too?
+    pub graft: Graft,
+    /// When this node took its first place on it.
+    pub since_ns: u64,
 }
 
 impl DownstreamTree {
@@ -49,7 +71,7 @@ impl DownstreamTree {
         before: Option<&Self>,
         histories_len: &HistoriesLen,
     ) -> Self {
-        let TreeState { tree, key_id, place, tree_key, .. } = state;
+        let TreeState { tree, key_id, place, tree_key, came_ns, .. } = state;
         let parents = place.parents();
         let TreePlace { parent, backup, children, backup_children } = place;
         let kept = before.and_then(|before| before.history.clone());
@@ -70,8 +92,22 @@ impl DownstreamTree {
             backup_children,
             is_watched,
             upstream: Upstream::default(),
+            since_ns: before.map_or(came_ns, |before| before.since_ns),
             key_id,
             tree_key,
+        }
+    }
+
+    /// This node's place on it.
+    pub(crate) fn place(&self) -> InstalledPlace {
+        InstalledPlace {
+            name: self.name,
+            key_id: self.key_id,
+            parent: self.parent,
+            backup: self.backup,
+            next_hops: self.next_hops.load().iter().copied().collect(),
+            graft: self.upstream.graft(),
+            since_ns: self.since_ns,
         }
     }
 

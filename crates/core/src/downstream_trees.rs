@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::anchor::Anchor;
 use crate::datagram::{StreamName, TreeName};
 use crate::downstream_stream::{DownstreamStream, KeyOffer};
-use crate::downstream_tree::DownstreamTree;
+use crate::downstream_tree::{DownstreamTree, InstalledPlace};
 use crate::history::HistoriesLen;
 use crate::hops::without;
 use crate::key_flow::KeyFlow;
@@ -144,6 +144,15 @@ impl DownstreamTrees {
     /// Is this node a relay of any tree?
     pub(crate) fn relays(&self) -> bool {
         self.relaying.load(Ordering::Relaxed) > 0
+    }
+
+    /// A stream, and this node's places on its trees, that of the lower epoch first.
+    pub(crate) fn places(&self, name: StreamName) -> Option<(Arc<DownstreamStream>, Vec<InstalledPlace>)> {
+        let stream = self.streams.get(&name)?;
+        let epochs = lock(&stream.epochs).clone();
+        let trees = epochs.into_iter().filter_map(|epoch| self.trees.get(&name.in_epoch(epoch)));
+        let places = trees.map(|tree| tree.place()).collect();
+        Some((stream, places))
     }
 
     /// All streams by name.

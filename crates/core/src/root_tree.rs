@@ -62,6 +62,11 @@ impl Members {
         self.hops.next_hops.is_empty() && self.copied().next().is_none()
     }
 
+    /// The sender key in use.
+    pub fn key_id(&self) -> u32 {
+        self.generation.key.key_id
+    }
+
     /// The tree by which it goes.
     pub fn tree(&self) -> TreeName {
         self.generation.tree

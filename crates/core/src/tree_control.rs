@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::aead::Aead;
 use crate::datagram::{StreamName, TreeName, LARGEST_UNDERLAY_MTU};
 use crate::downstream_stream::{DownstreamStream, KeyOffer};
+use crate::downstream_tree::InstalledPlace;
 use crate::events::Event;
 use crate::forwarding_tables::ForwardingTables;
 use crate::key_flow::KeyFlow;
@@ -185,6 +186,11 @@ impl ForwardingTables {
     pub fn end_relaying(&self, stream: StreamName) {
         let _writing = lock(&self.writing);
         self.downstream_trees.end_relaying(stream);
+    }
+
+    /// A stream of another root, and this node's places on its trees, that of the lower epoch first.
+    pub fn places(&self, stream: StreamName) -> Option<(Arc<DownstreamStream>, Vec<InstalledPlace>)> {
+        self.downstream_trees.places(stream)
     }
 
     /// All streams of other roots, by name.

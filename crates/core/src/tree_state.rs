@@ -57,11 +57,14 @@ pub struct TreeState {
     pub place: TreePlace,
     pub(crate) anchor: u64,
     pub(crate) tree_key: TreeKey,
+    /// When it came.
+    pub(crate) came_ns: u64,
 }
 
 impl TreeState {
-    /// Reads the body of a session datagram of kind 9 from `root`. What stands behind the children is left alone.
-    pub fn parse(root: u32, body: &[u8]) -> Result<Self, Reason> {
+    /// Reads the body of a session datagram of kind 9 from `root`, which came at `came_ns`. What stands behind the children is
+    /// left alone.
+    pub fn parse(root: u32, body: &[u8], came_ns: u64) -> Result<Self, Reason> {
         let malformed = Reason::TreeStateMalformed;
         let word = |offset| u32_at(body, offset).ok_or(malformed);
         let half = |offset| u16_at(body, offset).map(usize::from).ok_or(malformed);
@@ -87,7 +90,7 @@ impl TreeState {
         if !(above && ascending && others && fits) {
             return Err(malformed);
         }
-        Ok(Self { tree, key_id: word(8)?, place, anchor, tree_key })
+        Ok(Self { tree, key_id: word(8)?, place, anchor, tree_key, came_ns })
     }
 }
 

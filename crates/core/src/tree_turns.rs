@@ -117,6 +117,7 @@ impl ForwardingTables {
         for tree in trees.filter(|tree| tree.parent == lost.parent && tree.backup != 0) {
             let newest = if tree.name == lost.name { newest } else { tree.upstream.newest.load(Ordering::Relaxed) };
             let counter = newest.saturating_sub(OVERTAKEN);
+            tree.upstream.grafted_ns.store(now_ns, Ordering::Relaxed);
             turn.grafts.push((tree.backup, TreeMark { tree: tree.name, counter }));
         }
         if watched.grafts == 1 {

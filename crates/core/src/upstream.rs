@@ -2,6 +2,17 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+/// Whether a node has grafted at its backup, which sends it the tree from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Graft {
+    /// None so far.
+    None,
+    /// A graft, and nothing has come from its parent since.
+    InsteadOfParent,
+    /// A graft, and its parent sends on, too.
+    BesideParent,
+}
+
 /// Arrivals by one tree.
 #[derive(Debug, Default)]
 pub(crate) struct Upstream {
@@ -11,6 +22,8 @@ pub(crate) struct Upstream {
     pub(crate) came_ns: AtomicU64,
     /// When the last one came from the parent.
     pub(crate) parent_ns: AtomicU64,
+    /// When this node grafted at its backup last; 0: it has not.
+    pub(crate) grafted_ns: AtomicU64,
     /// The highest counter that was taken.
     pub(crate) newest: AtomicU64,
     /// The highest counter that the backup says it has, and when it said so last.
@@ -35,6 +48,15 @@ impl Upstream {
         self.of_backup.fetch_max(counter, Ordering::Relaxed);
         self.said_ns.store(now_ns, Ordering::Relaxed);
         self.is_to_be_watched()
+    }
+
+    /// Has this node grafted at its backup, and has anything come from the parent since?
+    pub(crate) fn graft(&self) -> Graft {
+        match self.grafted_ns.load(Ordering::Relaxed) {
+            0 => Graft::None,
+            grafted_ns if self.parent_ns.load(Ordering::Relaxed) <= grafted_ns => Graft::InsteadOfParent,
+            _ => Graft::BesideParent,
+        }
     }
 
     /// When something was last known to come.

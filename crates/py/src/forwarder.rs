@@ -6,6 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use treecast_core::counters::Counter;
+use treecast_core::datagram::StreamName;
 use treecast_core::port::Port;
 use treecast_core::reason::Reason;
 use treecast_io::configuration::{Configuration, OpenError};
@@ -18,7 +19,9 @@ use treecast_io::sys::thread::monotonic_ns;
 use crate::convert::{address, exactly, os_error, reason, socket_address, Address, GivenAddress};
 use crate::handshake::{Handshake, Network};
 use crate::signing::SigningKey;
-use crate::stats::{FlowStats, ForwardCut, PeerStats, RouteStats, SessionStats, StreamStats};
+use crate::stats::{
+    FlowStats, ForwardCut, PeerStats, PlaceStats, RootTreeStats, RouteStats, SessionStats, StreamStats,
+};
 
 #[pyclass(module = "treecast._native", frozen)]
 pub struct Forwarder(io::Forwarder);
@@ -195,6 +198,21 @@ impl Forwarder {
 
     fn streams(&self) -> Vec<StreamStats> {
         self.0.tables.downstream_streams().iter().map(|stream| StreamStats::of(stream)).collect()
+    }
+
+    fn places(&self, root: u32, stream: u32) -> Option<(StreamStats, Vec<PlaceStats>)> {
+        let now_ns = monotonic_ns();
+        let (stream, places) = self.0.tables.places(StreamName { root, stream })?;
+        let places = places.into_iter().map(|place| PlaceStats::of(place, now_ns)).collect();
+        Some((StreamStats::of(&stream), places))
+    }
+
+    fn sent_by_streams(&self, streams: Vec<u32>) -> Vec<(u32, (u64, u64))> {
+        self.0.tables.sent_by_streams(&streams)
+    }
+
+    fn root_tree(&self, stream: u32) -> Option<RootTreeStats> {
+        self.0.tables.tree(stream).map(|tree| RootTreeStats::of(&tree))
     }
 
     fn forward_cuts(&self) -> Vec<ForwardCut> {

@@ -3,8 +3,10 @@
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use treecast_core::downstream_stream::DownstreamStream;
+use treecast_core::downstream_tree::InstalledPlace;
 use treecast_core::flows::FlowReport;
 use treecast_core::forward_budgets::Cut;
+use treecast_core::root_tree::RootTree;
 use treecast_core::routes::Route;
 use treecast_core::session::{Session, Totals};
 
@@ -71,6 +73,16 @@ records! {
         bps: Option<f64>,
     }
     StreamStats { root: u32, stream: u32, rx_packets: u64, rx_bytes: u64 }
+    PlaceStats {
+        epoch: u32,
+        key_id: u32,
+        parent: u32,
+        backup: u32,
+        next_hops: Vec<u32>,
+        graft: u8,
+        since_s: f64,
+    }
+    RootTreeStats { epoch: u32, key_id: u32, next_hops: Vec<u32>, copied: Vec<u32>, beyond: Vec<u32> }
     ForwardCut { neighbour: u32, budget: &'static str, node: Option<u32>, refused: u64 }
 }
 
@@ -149,6 +161,29 @@ impl FlowStats {
             silent_s,
             pps,
             bps,
+        }
+    }
+}
+
+impl PlaceStats {
+    /// One place's, as of `now_ns`.
+    pub fn of(place: InstalledPlace, now_ns: u64) -> Self {
+        let InstalledPlace { name, key_id, parent, backup, next_hops, graft, since_ns } = place;
+        let since_s = now_ns.saturating_sub(since_ns) as f64 / 1e9;
+        Self { epoch: name.epoch, key_id, parent, backup, next_hops: next_hops.into(), graft: graft as u8, since_s }
+    }
+}
+
+impl RootTreeStats {
+    /// A tree's that begins here.
+    pub fn of(tree: &RootTree) -> Self {
+        let members = tree.members.load();
+        Self {
+            epoch: members.tree().epoch,
+            key_id: members.key_id(),
+            next_hops: members.hops.next_hops.to_vec(),
+            copied: members.copied().copied().collect(),
+            beyond: members.hops.beyond.to_vec(),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address
 
 from treecast import _native
@@ -18,7 +18,8 @@ from treecast.base import events as e
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.errors import OperatorError
 from treecast.base.flows import CountedFlow, Flow
-from treecast.base.ids import NodeIndex
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
+from treecast.base.installed_trees import InstalledPlace, InstalledRoot, InstalledStream
 from treecast.identity.keys import SigningKey
 from treecast.identity.network import Network
 
@@ -193,6 +194,26 @@ class DataPlane:
         """Nodes that a budget of a route was refused to in the last three seconds."""
         return self.native.forward_cuts()
 
+    def installed_stream(self, root: NodeIndex, stream: StreamId) -> InstalledStream | None:
+        """A stream of another root: what has come of it, and this node's places on its trees."""
+        found = self.native.places(root, stream)
+        if found is None:
+            return None
+        received, places = found
+        return InstalledStream((received.rx_packets, received.rx_bytes), [_place(place) for place in places])
+
+    def installed_root(self, stream: StreamId) -> InstalledRoot | None:
+        """A tree of this node's."""
+        tree = self.native.root_tree(stream)
+        if tree is None:
+            return None
+        nodes = (tuple(map(NodeIndex, some)) for some in (tree.next_hops, tree.copied, tree.beyond))
+        return InstalledRoot(TreeEpoch(tree.epoch), KeyId(tree.key_id), *nodes)
+
+    def sent_by_streams(self, streams: Sequence[StreamId]) -> dict[StreamId, tuple[int, int]]:
+        """Frames of this node's hosts to the groups of these streams of its own."""
+        return {StreamId(stream): sent for stream, sent in self.native.sent_by_streams(streams)}
+
     def open_packet_port(self, descriptor: int) -> int:
         """A port with such a socket, blocked at first: its number. OperatorError."""
         try:
@@ -271,6 +292,18 @@ def _unsent(command: c.Command, place: Callable[[object], int]) -> e.CommandRefu
     except Exception as error:
         return e.CommandRefused(command, e.RefusalReason.INVALID, error)
     return None
+
+
+def _place(stats: _native.PlaceStats) -> InstalledPlace:
+    return InstalledPlace(
+        TreeEpoch(stats.epoch),
+        KeyId(stats.key_id),
+        NodeIndex(stats.parent),
+        NodeIndex(stats.backup),
+        tuple(map(NodeIndex, stats.next_hops)),
+        stats.graft,
+        stats.since_s,
+    )
 
 
 def _counted(stats: _native.FlowStats) -> CountedFlow:

@@ -24,6 +24,7 @@ from treecast.api.records import (
     Verb,
 )
 from treecast.api.socket_path import CONTROL_SOCKET, in_the_way, is_other_than_socket, short_path
+from treecast.api.trace_records import TreeTrace
 from treecast.base.errors import OperatorError
 
 TIMEOUT_S = 5.0
@@ -61,7 +62,15 @@ def fetch_group_changes(directory: Path, since: int | None, timeout_s: float = T
 
     Where nothing changes the node answers after two seconds.
     """
-    return _request(directory, Verb.GROUP_CHANGES, _Reply[GroupChanges], timeout_s, since)
+    return _request(directory, Request(Verb.GROUP_CHANGES, since), _Reply[GroupChanges], timeout_s)
+
+
+def fetch_trace(directory: Path, group: str, source: str, timeout_s: float = TIMEOUT_S) -> TreeTrace:
+    """The trees of a group, as the nodes on them report them; OperatorError when it does not answer.
+
+    A node answers after 3 s at most, whoever does not answer it.
+    """
+    return _request(directory, Request(Verb.TRACE, group=group, source=source), _Reply[TreeTrace], timeout_s)
 
 
 def fetch_hosts(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Host]:
@@ -84,10 +93,11 @@ def take_revocations(directory: Path, timeout_s: float = TIMEOUT_S) -> Status:
     return _request(directory, Verb.REVOCATIONS_CHANGED, _Reply[Status], timeout_s)
 
 
-def _request(directory: Path, verb: Verb, reply_type: type[_Reply[T]], timeout_s: float, since: int | None = None) -> T:
+def _request(directory: Path, request: Verb | Request, reply_type: type[_Reply[T]], timeout_s: float) -> T:
     other_version = f"the node in {directory} is of another version: restart it with treecast up {directory}"
+    asked = request if isinstance(request, Request) else Request(request)
     try:
-        line = _exchange(directory, msgspec.json.encode(Request(verb, since)) + b"\n", timeout_s)
+        line = _exchange(directory, msgspec.json.encode(asked) + b"\n", timeout_s)
         reply = msgspec.json.decode(line, type=reply_type)
     except (FileNotFoundError, ConnectionRefusedError):
         if is_other_than_socket(directory / CONTROL_SOCKET):

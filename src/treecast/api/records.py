@@ -10,6 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from treecast.api.bridge_records import Bridge
+from treecast.api.trace_records import TreeTrace
 
 
 class Verb(StrEnum):
@@ -23,6 +24,8 @@ class Verb(StrEnum):
     GROUP_CHANGES = "group_changes"
     """The rows that changed since ``since``, as soon as there are some, or nothing after 2 s; all of them without."""
     HOSTS = "hosts"
+    TRACE = "trace"
+    """The trees of a group, as the nodes on them report them; after 3 s at most."""
     BRIDGE = "bridge"
     REVOCATIONS_CHANGED = "revocations_changed"  # like the next, for ``revocations.json``; the answer is STATUS's
     BRIDGE_CHANGED = "bridge_changed"
@@ -305,7 +308,7 @@ class Host(msgspec.Struct, frozen=True):
     """As it calls itself by DHCP or mDNS; known at its own node only."""
 
 
-Answer: TypeAlias = Status | list[Peer] | list[Group] | list[Host] | Bridge
+Answer: TypeAlias = Status | list[Peer] | list[Group] | list[Host] | Bridge | TreeTrace
 
 
 Rows: TypeAlias = Iterator[msgspec.Struct | None]
@@ -326,6 +329,10 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     verb: Verb
     since: int | None = None
     """The position that the last answer to ``group_changes`` gave."""
+    group: str = ""
+    """The group of ``trace``."""
+    source: str = ""
+    """The source of ``trace``; empty: any."""
 
 
 REQUEST_MALFORMED = "request_malformed"

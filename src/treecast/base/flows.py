@@ -43,6 +43,13 @@ class Flow:
     def prefix(self) -> IPNetwork | None:
         return None if self.prefix_length is None else ip_network((self.group, self.prefix_length))
 
+    def carries(self, group: IPAddress, source: IPAddress | None) -> bool:
+        """Whether it may carry the group, in any VLAN, from that source; None: from any."""
+        prefix = self.prefix
+        if prefix is not None:
+            return prefix.version == group.version and group in prefix
+        return self.group == group and (source is None or self.source in (None, source))
+
     @property
     def of_key(self) -> KeyFlow:
         """The frames that a key of this flow is for."""

@@ -58,6 +58,11 @@ MAX_RELAYED_STREAMS_PER_ROOT = 1024
 MAX_TREE_CHILDREN = 256
 """Children of one node on a tree other than its root, as the data plane has it (docs/protocol.md section 6)."""
 
+MAX_TRACES = 16
+"""Traces of trees that this node's owner wants, at once: as many as clients."""
+MAX_GATHERINGS = 16
+"""Groups whose trees this node traces at once, as their root, for others."""
+
 # NodeDiscovery
 
 MAX_REMOTE_HOSTS = 262_144

@@ -175,6 +175,10 @@ class Broadcast:
         """How links do now, about once a second, by the sessions in use."""
         self._own.measured(now, reports)
 
+    def link_quality(self, peer: NodeIndex) -> tuple[float | None, float | None]:
+        """The round trip in ms, and the part of probes that is lost, of a link; None: not measured."""
+        return self._own.links.quality(peer)
+
     # advertisements of others
 
     def knows(self, origin: NodeIndex) -> bool:

@@ -118,6 +118,11 @@ class OwnLinks:
         link = self._links.get(peer)
         return (link.rtt_class, link.loss_class) if link is not None else (NOT_MEASURED, 0)
 
+    def quality(self, peer: NodeIndex) -> tuple[float | None, float | None]:
+        """The round trip in ms, and the part of probes that is lost, as they are measured now; None: not measured."""
+        link = self._links.get(peer)
+        return (link.rtt_ms, link.loss) if link is not None and link.rtt_ms is not None else (None, None)
+
     def measure(self, now: Instant, report: SessionReport) -> None:
         """Take how a link does now, about once a second, by the session in use; nothing happens when it is not listed.
 

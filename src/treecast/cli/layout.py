@@ -61,7 +61,7 @@ def _fitting(columns: Sequence[Column], rows: Sequence[Cells], width: int) -> li
     for (title, justify), cells in zip(columns, zip(*rows, strict=True), strict=True):
         of_title = max(len(word) for word in title.split())
         longest = max(len(line) for cell in cells for line in cell.split("\n"))
-        word = longest if justify == "right" else max((len(word) for cell in cells for word in cell.split()), default=0)
+        word = longest if justify == "right" else max(len(word) for cell in cells for word in _words(cell))
         natural.append(max(len(title), longest))
         least.append(max(of_title, word))
     spare = width - gaps - sum(least)
@@ -74,6 +74,11 @@ def _fitting(columns: Sequence[Column], rows: Sequence[Cells], width: int) -> li
         widths[column] += more
         spare -= more
     return widths
+
+
+def _words(cell: str) -> list[str]:
+    """The parts that are never broken: other spaces than the usual one are within them."""
+    return cell.replace("\n", " ").split(" ")
 
 
 def _rows_beside(columns: Sequence[Column], rows: Sequence[Cells], widths: Sequence[int]) -> Iterator[str]:

@@ -234,6 +234,33 @@ def groups(
 
 
 @app.command()
+def trace(
+    words: Annotated[
+        list[str], typer.Argument(metavar="[DIR] GROUP", help="The node's directory; a group, such as 239.1.1.1.")
+    ],
+    source: Annotated[str | None, typer.Option("--source", help="Only trees that carry what this host sends.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """The trees of a group that the node is on, hop by hop, as the nodes on them report them."""
+    if len(words) > 2:
+        raise typer.BadParameter(f"unexpected {words[2]!r}: give [DIR] GROUP")
+    from treecast.api.client import fetch_trace
+    from treecast.cli import values
+
+    group = values.group(words[-1])
+    of = values.source_of(group, source)
+    answer = fetch_trace(resolved(Path(words[0]) if len(words) == 2 else None), str(group), of)
+    if answer.why_none:
+        raise OperatorError(f"no tree to trace: {answer.why_none}")
+    if json:
+        print_json(answer)
+    else:
+        from treecast.cli.trace_tables import print_trace
+
+        print_trace(answer)
+
+
+@app.command()
 def hosts(directory: NodeDirectory = None, json: JsonOption = False) -> None:
     """The hosts of all nodes: which address lives where."""
     directory = resolved(directory)

@@ -9,7 +9,7 @@ from typing import get_args
 
 from treecast.adapters.bridge_record import known_interfaces
 from treecast.adapters.netdevice import index_of
-from treecast.base.addresses import ALL_GROUPS, Endpoint, HostPort
+from treecast.base.addresses import ALL_GROUPS, Endpoint, HostPort, IPAddress
 from treecast.base.errors import OperatorError
 from treecast.base.flows import is_routed_prefix
 from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
@@ -33,6 +33,34 @@ def log_level(text: str) -> LogLevel:
         if text == level:
             return level
     raise OperatorError(f"{text!r} is no level: give {', '.join(levels)}")
+
+
+def group(text: str) -> IPAddress:
+    """A group that trees carry; link-local ones go to all nodes."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise OperatorError(f"{text!r} is no group: give a multicast address, such as 239.1.1.1") from None
+    if not address.is_multicast:
+        raise OperatorError(f"{text} is no multicast address: give a group, such as 239.1.1.1")
+    if not is_routed_prefix(ip_network(address)):
+        raise OperatorError(
+            f"{text} is a link-local group, which goes to all nodes by the broadcast tree: give another"
+        )
+    return address
+
+
+def source_of(group: IPAddress, text: str | None) -> str:
+    """``--source``: a host's address; empty: any."""
+    if text is None:
+        return ""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise OperatorError(f"--source {text!r} is no address: give that of a host that sends to {group}") from None
+    if address.version != group.version or address.is_multicast or address.is_unspecified:
+        raise OperatorError(f"--source {text} cannot send to {group}: give a host's address of IPv{group.version}")
+    return str(address)
 
 
 def require_level(word: str) -> None:

@@ -59,6 +59,8 @@ class Answers:
                 return self._groups().groups()
             case Verb.SOME_GROUPS:
                 return self._groups().some(GROUPS_SHOWN)
+            case Verb.TRACE:  # the same by ``trace_answers``
+                raise ValueError("a trace takes a while")
             case Verb.HOSTS:
                 return host_answers(self._view, self._bridging.lan_addresses, clock.monotonic())
             case Verb.BRIDGE:

@@ -32,6 +32,7 @@ from treecast.daemon.peer_names import PeerNames
 from treecast.daemon.ticks import until_tick
 from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine
+from treecast.engine.tree_view import TraceOf
 from treecast.identity.certificate import Certificate
 from treecast.identity.network import Network
 from treecast.links.endpoints import advertised_endpoints
@@ -133,6 +134,10 @@ class RunningNode:
     def ca_records(self) -> tuple[bytes, ...]:
         """The records of the CA that are worth remembering for the next run."""
         return self.engine.view.ca_records()
+
+    def trace_trees(self, trace: int, wanted: TraceOf) -> None:
+        """Begin a trace of a group's trees, by this number."""
+        self._carry_out(self.engine.trace_trees(clock.monotonic(), trace, wanted))
 
     def identify_port(self, port: int, identity: str) -> None:
         """Other runs know the port by this, too."""

@@ -50,6 +50,7 @@ from treecast.daemon.refused_nodes import RefusedNodes
 from treecast.daemon.renewal import Renewal
 from treecast.daemon.service import ServiceReports
 from treecast.daemon.super_packets import SuperPackets
+from treecast.daemon.trace_answers import TraceAnswers
 from treecast.daemon.underlay_watch import UnderlayWatch
 from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine
@@ -158,7 +159,8 @@ def _server_of(opened: Opened, parts: _Parts, started_at: Instant) -> ControlSer
         started_at=started_at,
     )
     followers = GroupFollowers(parts.node, parts.bridging.port_names)
-    return ControlServer(opened.options.directory, answers, parts.upkeep.faults.note, followers.answer)
+    tracing = TraceAnswers(parts.node)
+    return ControlServer(opened.options.directory, answers, parts.upkeep.faults.note, followers.answer, tracing.answer)
 
 
 def _start(opened: Opened, parts: _Parts) -> None:
@@ -192,6 +194,7 @@ def _engine_of(options: UpOptions, identity: NodeIdentity, plane: DataPlane, now
         route_type=route_type,
         loopback=loopback_of(plane.listening),
         relaying=options.relaying,
+        installed=plane,
     )
     return Engine(
         identity,

@@ -7,7 +7,7 @@ session-sealed copy, when a key is offered, repeated, replaced. Read ``docs/prot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from random import Random
 
 from treecast.base.addresses import IPNetwork
@@ -55,13 +55,12 @@ class RootTrees:
         self._planning = planning or TreePlanning(me, planner)
         self._drops = drops
         self._trees: dict[Flow | None, RootTree] = {}
+        self.trees: Mapping[Flow | None, RootTree] = self._trees
         self._by_id: dict[StreamId, RootTree] = {}
         self._touched: dict[StreamId, None] = {}
         """Trees that something happened to since ``advance``."""
-        self._left: dict[StreamId, None] = {}
-        """Trees of these that lost a member with its link."""
-        self._renewals: Timers[StreamId] = Timers()
-        """When something is next for each tree's key."""
+        self._left: dict[StreamId, None] = {}  # of these, trees that lost a member with its link
+        self._renewals: Timers[StreamId] = Timers()  # when something is next for each tree's key
         self._unused = UnusedTrees()
         self.restless = RestlessMembers(drops)
         self.refused_trees = RefusedTrees()
@@ -143,8 +142,8 @@ class RootTrees:
 
     def forget(self, peer: NodeIndex) -> None:
         """The link to a member is gone: should it come back, it will know nothing."""
-        self.refused_trees.forget(peer)
-        self.remade_links.forget(peer)
+        for table in (self.refused_trees, self.remade_links):
+            table.forget(peer)
         self.set_relay(peer, may_relay=False)
         for tree in self._trees.values():
             if peer in tree.members or tree.has_relay(peer):
@@ -198,7 +197,7 @@ class RootTrees:
             self._touched[stream] = None
 
     def set_relay(self, node: NodeIndex, *, may_relay: bool) -> None:
-        """A linked node may relay trees to which it does not subscribe, or may no more."""
+        """A linked node may relay trees to which it does not subscribe, or not."""
         if self._planning.set_relay(node, may_relay=may_relay):
             self._touched |= dict.fromkeys(self._by_id)
 

@@ -37,6 +37,7 @@ from treecast.engine.reception import Reception
 from treecast.engine.refusals import Refusals
 from treecast.engine.revoking import Revoking
 from treecast.engine.rooms import rooms_of
+from treecast.engine.tree_view import TraceOf, begin_trace
 from treecast.engine.view import View
 from treecast.identity.certificate import Certificate, Verifier
 from treecast.identity.node import NodeIdentity
@@ -103,8 +104,6 @@ class Engine:
             rooms, self._ports.open, self._following, self._learning, self._membership_sync, self._refusals
         )
         self._problems = EngineProblems(rooms, self._refusals, self._revoking)
-
-    # inputs
 
     def start(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> list[Command]:
         """Announce this node, where it can be reached, and its own host; send the first queries."""
@@ -179,7 +178,7 @@ class Engine:
         return self._settle(now)
 
     def set_interface_mac(self, mac: MacAddress) -> None:
-        """The MAC that the node's own interface has now, which is another than its certificate's if somebody set it."""
+        """The MAC that the node's own interface has now: not its certificate's, if somebody set it."""
         self.rooms.discovery.set_interface_mac(mac)
 
     def note_senders(self, senders: Set[tuple[GroupKey, IPAddress]]) -> None:
@@ -187,6 +186,11 @@ class Engine:
         for group in sorted({group for group, _ in senders ^ self._senders}, key=group_sort_key):
             self.rooms.changes.add(SenderChange(group))
         self._senders = senders
+
+    def trace_trees(self, now: Instant, trace: int, wanted: TraceOf) -> list[Command]:
+        """Begin a trace of a group's trees, by this number; ``view.take_trace`` has what comes of it."""
+        begin_trace(self.rooms, now, trace, wanted)
+        return self._settle(now)
 
     def recall(self, now: Instant, nodes: Sequence[Remembered]) -> None:
         """Nodes that an earlier run remembered, to be tried where they were."""
@@ -258,6 +262,7 @@ class Engine:
             self.rooms.root_trees.next_deadline(),
             self.rooms.downstream_trees.next_deadline(),
             self.rooms.tree_states.next_deadline(),
+            self.rooms.tree_traces.next_deadline(),
             self.rooms.topology.next_deadline(now),
         )
 
@@ -268,8 +273,6 @@ class Engine:
     def problems(self, now: Instant) -> Iterator[Problem]:
         """Problems that need a person now; cheap enough for once a second."""
         return self._problems.present(now, self._own.endpoints)
-
-    # down the house
 
     def _settle(self, now: Instant) -> list[Command]:
         """Each room does what is due. One that raises costs its own work of this turn, not that of the others."""
@@ -285,20 +288,15 @@ class Engine:
         step("downstream trees", self.rooms.tree_states.advance, now)
         step("topology", self._want_trees, now)
         step("root trees", self.rooms.root_trees.advance, now)
+        step("tree traces", self.rooms.tree_traces.advance, now)
         step("broadcast", self._send_broadcast, now)
         self.faults.turn_ended()
-        return [
-            *_taken(self.rooms.nodes.sources.commands),
-            *_taken(self.rooms.links.commands),
-            *_taken(self.rooms.designated_forwarder.commands),
-            *_taken(self.rooms.discovery.commands),
-            *_taken(self._membership_sync.commands),
-            *_taken(self.rooms.port_groups.commands),
-            *_taken(self.rooms.downstream_trees.commands),
-            *_taken(self.rooms.tree_states.commands),
-            *_taken(self.rooms.root_trees.commands),
-            *_taken(self._outgoing),
-        ]
+        rooms = self.rooms
+        of_nodes = rooms.nodes.sources.commands, rooms.links.commands, rooms.designated_forwarder.commands
+        of_groups = rooms.discovery.commands, self._membership_sync.commands, rooms.port_groups.commands
+        of_trees = rooms.downstream_trees.commands, rooms.tree_states.commands, rooms.root_trees.commands
+        in_order = (*of_nodes, *of_groups, *of_trees, rooms.tree_traces.commands, self._outgoing)
+        return [command for commands in in_order for command in _taken(commands)]
 
     def _advance_links(self, now: Instant) -> None:
         self._following.links(now, self.rooms.links.advance(now))

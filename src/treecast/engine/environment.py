@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import IPAddress, IPNetwork
+from treecast.base.installed_trees import InstalledTrees, NothingInstalled
 from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.base.routes import RouteType
 from treecast.base.time import Instant
@@ -23,7 +24,7 @@ class NodeEnvironment:
     start, in milliseconds since 1970; ``aead``: the cipher this processor is good at; ``instance``: 8 random bytes that
     no other run of this node has; ``version``: of the program; ``route_type``: where datagrams to an address would go
     now; ``loopback``: the addresses of those ``families`` whose socket listens on loopback; ``relaying``: what its
-    operator says of its uplink.
+    operator says of its uplink; ``installed``: the trees that the data plane has.
     """
 
     families: Sequence[int]
@@ -36,6 +37,7 @@ class NodeEnvironment:
     route_type: Callable[[IPAddress], RouteType] = _to_all
     loopback: Mapping[int, IPAddress] = field(default_factory=dict)
     relaying: Relaying = UNBOUNDED
+    installed: InstalledTrees = field(default_factory=NothingInstalled)
 
 
 @dataclass(frozen=True, slots=True)

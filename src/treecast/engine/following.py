@@ -62,6 +62,8 @@ class Following:
                     spare("root trees", rooms.root_trees.forget, peer)
                     spare("downstream trees", rooms.downstream_trees.forget, peer)
                     spare("downstream trees", rooms.tree_states.forget, peer)
+                    spare("tree traces", rooms.tree_traces.forget, peer)
+                    spare("tree traces", rooms.tree_reports.forget, peer)
                     if not rooms.broadcast.knows(peer):
                         rooms.nodes.remove(peer)
                 case PathMoved(peer, before, after):

@@ -48,8 +48,12 @@ from treecast.wire.control import (
     KeyRefusal,
     ParentLost,
     Ranges,
+    TracedTree,
+    TraceRequest,
     TreeAcknowledgement,
+    TreeQuery,
     TreeRefusal,
+    TreeReport,
     parse_control,
 )
 
@@ -165,6 +169,14 @@ class Reception:
             case ParentLost(stream, epoch, parent, reason):
                 place = LostPlace(StreamId(stream), TreeEpoch(epoch), event.peer, NodeIndex(parent), reason)
                 self._rooms.root_trees.parent_lost(now, place)
+            case TreeQuery():
+                self._rooms.tree_reports.query(now, event.peer, message)
+            case TreeReport():
+                self._rooms.tree_traces.report(now, event.peer, message)
+            case TraceRequest():
+                self._rooms.tree_traces.request(now, event.peer, message)
+            case TracedTree():
+                self._rooms.tree_traces.traced(now, event.peer, message)
             case EncapsulationKey() | Ciphertext():
                 self._rooms.links.exchanges.receive(now, event.peer, message)
             case Goodbye():

@@ -24,8 +24,11 @@ from treecast.dataplane.children_bounds import ChildrenBounds
 from treecast.dataplane.downstream_trees import DownstreamTrees
 from treecast.dataplane.port_groups import PortGroups
 from treecast.dataplane.root_trees import RootTrees
+from treecast.dataplane.tree_gatherings import TreeGatherings
 from treecast.dataplane.tree_plan import TreePlanning
+from treecast.dataplane.tree_reports import TreeReports
 from treecast.dataplane.tree_states import TreeStates
+from treecast.dataplane.tree_traces import TreeTraces
 from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
 from treecast.discovery.certified import Given
 from treecast.discovery.discovery import Discovery
@@ -70,6 +73,8 @@ class Rooms:
     downstream_trees: DownstreamTrees
     tree_states: TreeStates
     tree_planning: TreePlanning
+    tree_traces: TreeTraces
+    tree_reports: TreeReports
     port_groups: PortGroups
     prefixes: tuple[PrefixKey, ...]
     authenticated: tuple[IPNetwork, ...]
@@ -121,7 +126,6 @@ def rooms_of(
     certificate, drops = identity.certificate, Drops()
     node = _Node(identity, environment, clock, rng, drops, verifier, NewestCertificates(certificate), Revocations())
     prefixes = tuple((UNTAGGED, prefix) for prefix in groups.for_routers)
-    broadcast = _broadcast(node, intern)
     nodes = NodeTable(certificate, groups.authenticated)
     nodes.put_relaying(certificate.node_index, environment.relaying)
     discovery = Discovery(certificate.node_index, drops)
@@ -134,6 +138,11 @@ def rooms_of(
     planning.withholding = tree_states.withholding
     if isinstance(planning, BoundedPlanning):
         planning.bounds.relayed = lambda: tree_states.children
+    root_trees = RootTrees(epoch, drops, rng, me, authenticated=groups.authenticated, planning=planning)
+    broadcast = _broadcast(node, intern)
+    installed = environment.installed
+    tree_traces = TreeTraces(me, drops, TreeGatherings(root_trees, installed, environment.epoch_ms & 0xFFFF_FFFF))
+    subscribes, quality = downstream_trees.subscribes, broadcast.link_quality
     return Rooms(
         certificate=certificate,
         drops=drops,
@@ -149,10 +158,12 @@ def rooms_of(
         membership=_membership(node, membership),
         broadcast=broadcast,
         topology=Topology(certificate.rights.send_to),
-        root_trees=RootTrees(epoch, drops, rng, me, authenticated=groups.authenticated, planning=planning),
+        root_trees=root_trees,
         downstream_trees=downstream_trees,
         tree_states=tree_states,
         tree_planning=planning,
+        tree_traces=tree_traces,
+        tree_reports=TreeReports(drops, installed, subscribes, quality, tree_traces.commands),
         port_groups=PortGroups(tap_gets_all=bool(prefixes)),
         prefixes=prefixes,
         authenticated=groups.authenticated,

@@ -27,7 +27,7 @@ from treecast.engine.changes import (
     SegmentChange,
     SenderChange,
 )
-from treecast.engine.rooms import Rooms
+from treecast.engine.tree_view import TreeView
 from treecast.identity.certificate import Certificate
 from treecast.links.footprint import LinksFootprint
 from treecast.links.roster import Known
@@ -121,11 +121,8 @@ class Touched:
     queriers: bool
 
 
-class View:
+class View(TreeView):
     """Shows the state of an engine. What it returns is immutable, and stays what it was."""
-
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
 
     # nodes and links
 

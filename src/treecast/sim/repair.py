@@ -125,6 +125,10 @@ class Repair(Sending):
     histories: dict[TreeName, deque[tuple[Instant, TreeDatagram]]] = field(default_factory=dict)
     grafted: dict[TreeName, set[NodeIndex]] = field(default_factory=dict)
     """Backup children that have grafted."""
+    grafted_at: dict[TreeName, Instant] = field(default_factory=dict)
+    """When this node grafted at its backup last."""
+    placed_at: dict[TreeName, Instant] = field(default_factory=dict)
+    """When this node took its first place on each tree."""
     repairs: dict[str, int] = field(default_factory=lambda: {"grafts": 0, "grafts_taken": 0, "replays": 0})
     stopped: bool = False
 
@@ -196,9 +200,18 @@ class Repair(Sending):
         """Take a state: what was seen of that tree is begun anew, what is over is forgotten."""
         self.streams.setdefault((root, stream), DownstreamStream()).accept_tree(state)
         self.watched.pop((root, stream, state.epoch), None)
-        for table in (self.watched, self.histories, self.grafted):
+        self.placed_at.setdefault((root, stream, state.epoch), self.underlay.now)
+        self.grafted_at.pop((root, stream, state.epoch), None)
+        for table in (self.watched, self.histories, self.grafted, self.grafted_at, self.placed_at):
             for name in [name for name in table if name[:2] == (root, stream) and self._state(name) is None]:
                 del table[name]
+
+    def graft_of(self, name: TreeName) -> int:
+        """0: this node has not grafted; 1: nothing has come from its parent since; 2: something has."""
+        grafted_at, watch = self.grafted_at.get(name), self.watched.get(name)
+        if grafted_at is None:
+            return 0
+        return 1 if watch is None or watch.parent_at <= grafted_at else 2
 
     def _state(self, name: TreeName) -> TreeState | None:
         stream = self.streams.get(name[:2])
@@ -274,6 +287,7 @@ class Repair(Sending):
             if state.parent == parent and state.backup != NO_NODE:
                 seen = self.watched.get(name)
                 came = newest if name == lost else 0 if seen is None else seen.newest
+                self.grafted_at[name] = self.underlay.now
                 self._seal(state.backup, Graft(*name, max(came - OVERTAKEN, 0)))
         if watch.grafts == 1:
             self.repairs["grafts"] += 1

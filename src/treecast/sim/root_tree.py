@@ -20,6 +20,7 @@ class RootTree:
     """The key that is to follow, and its tree's epoch."""
     next_hops: tuple[NodeIndex, ...] = ()
     replicate: tuple[NodeIndex, ...] = ()
+    beyond: tuple[NodeIndex, ...] = ()
     used: bool = False
     taken: int = 0
     sealed: int = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
+from treecast.base.installed_trees import InstalledTrees
 from treecast.base.planned_tree import LinkPlanner
 from treecast.base.relaying import UNBOUNDED
 from treecast.base.tree_planner import TreePlanner, star
@@ -53,9 +54,17 @@ class Shared:
         """Planners of nodes with bounds."""
         self._records: WeakValueDictionary[bytes, Record] = WeakValueDictionary()
 
-    def environment(self, epoch_ms: int, instance: bytes) -> NodeEnvironment:
+    def environment(self, epoch_ms: int, instance: bytes, installed: InstalledTrees) -> NodeEnvironment:
         """The environment of a node that starts now."""
-        return NodeEnvironment((4,), ipv6=False, epoch_ms=epoch_ms, aead=1, instance=instance, relaying=self.relaying)
+        return NodeEnvironment(
+            (4,),
+            ipv6=False,
+            epoch_ms=epoch_ms,
+            aead=1,
+            instance=instance,
+            relaying=self.relaying,
+            installed=installed,
+        )
 
     def intern(self, record: Record) -> Record:
         """The first record of these bytes that is still held anywhere."""

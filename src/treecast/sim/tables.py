@@ -46,6 +46,8 @@ class DownstreamStream:
     relayed: dict[KeyId, ReplayWindow] = field(default_factory=dict)
     firsts: dict[KeyId, int] = field(default_factory=dict)
     """The first counter that came by the tree, where the root has said it."""
+    came: int = 0
+    """Datagrams that were new here."""
     served_since: int = -1
     """How often the root had got a route when it said so last."""
 
@@ -240,7 +242,7 @@ def _(command: c.RemoveTree, tables: ForwardingTables) -> None:
 @_write.register
 def _(command: c.SetTreeMembers, tables: ForwardingTables) -> None:
     tree = tables.trees[command.stream]
-    tree.next_hops, tree.replicate = command.next_hops, command.replicate
+    tree.next_hops, tree.replicate, tree.beyond = command.next_hops, command.replicate, command.beyond
 
 
 @_write.register

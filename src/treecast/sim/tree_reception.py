@@ -109,6 +109,7 @@ class TreeReception(Repair):
         if state.relays:
             if not self._is_fresh(stream.relayed, datagram.key_id, datagram.counter):
                 return
+            stream.came += 1
             self.note_newest(name, datagram.counter)
             self.keep(name, state, datagram)
             self._send_to_children(self.next_hops(name, state), datagram)
@@ -119,6 +120,7 @@ class TreeReception(Repair):
         elif datagram.signed_by is not None and not self._window(stream, datagram).is_fresh(datagram.counter):
             self.drops["tree_replay"] += 1
         elif self._is_signed(datagram, neighbour) and self._is_fresh(stream.opened, datagram.key_id, datagram.counter):
+            stream.came += not state.relays
             self.note_newest(name, datagram.counter)
             of_group = datagram.stream != BROADCAST_STREAM
             self._deliver(datagram.root, datagram.frame, of_group=of_group, flow=stream.flow)

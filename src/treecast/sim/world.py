@@ -24,6 +24,7 @@ from treecast.multicast import MembershipConfig
 from treecast.sim.forwarder import ModelForwarder
 from treecast.sim.frames import ipv4_address
 from treecast.sim.handshake import ModelFactory
+from treecast.sim.installed import InstalledTables
 from treecast.sim.metering import Meter
 from treecast.sim.places import PlacedEndpoints
 from treecast.sim.sharing import Shared
@@ -64,8 +65,7 @@ class SimNode:
         self._due: Instant | None = None
         self._wants: dict[str, tuple[FilterMode, tuple[str, ...]]] = {}
         self.turns, self.stopped = 0, False
-        self.clock_error: Duration = 0.0
-        """By so much its wall clock is ahead, from its next review on."""
+        self.clock_error: Duration = 0.0  # by so much its wall clock is ahead, from its next review on
         self.endpoint = Endpoint(_FIRST_ENDPOINT + self.index + 65_536 * machine, _PORT)
         self.forwarder = ModelForwarder(
             me=self.index,
@@ -77,7 +77,7 @@ class SimNode:
         )
         self.engine = Engine(
             identity,
-            world.shared.environment(epoch_ms, world.new_instance()),
+            world.shared.environment(epoch_ms, world.new_instance(), InstalledTables(self.forwarder)),
             factory=ModelFactory(identity.certificate.static_key),
             membership=MembershipConfig(),
             rng=Random(world.rng.getrandbits(64)),

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from treecast.base.errors import MalformedError
 from treecast.wire.one_line import hexadecimal, line, listed
+from treecast.wire.traced_trees import Place, TracedNode, Volume
 
 CONTROL_MALFORMED = "control_malformed"
 MAX_CONTROL_BYTES = 1196
@@ -23,6 +24,9 @@ MAX_ADVERTISEMENTS_PER_FLOOD = 64
 MAX_ITEMS_PER_ACKNOWLEDGE = 64
 MAX_ORIGINS_PER_DIGEST = 40
 MAX_RANGES = 16
+MAX_TRACED_PLACES = 2
+"""The trees of a stream's two highest epochs are kept."""
+MAX_NODES_PER_TRACE = 64
 FINGERPRINT_BYTES = 8
 """The length of the fingerprint of a range of origins, and of the hash of one."""
 
@@ -32,6 +36,8 @@ U32 = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
 U63 = Annotated[int, Meta(ge=0, le=0x7FFF_FFFF_FFFF_FFFF)]
 Half = Annotated[int, Meta(ge=0, le=1)]
 """ML-KEM-768's keys and ciphertexts go in two messages: with one, a neighbour could not forward them."""
+Group = Annotated[bytes, Meta(min_length=4, max_length=16)]
+Source = Annotated[bytes, Meta(max_length=16)]
 Fingerprint = Annotated[bytes, Meta(min_length=FINGERPRINT_BYTES, max_length=FINGERPRINT_BYTES)]
 
 
@@ -177,6 +183,70 @@ class ParentLost(_Message, tag=12, frozen=True):
         return f"PARENT LOST on stream {self.stream} epoch {self.epoch}: n{self.parent} reason {self.reason}"
 
 
+class TreeQuery(_Message, tag=13, frozen=True):
+    """The sender, a root, wants to know where the receiver is on this stream's trees."""
+
+    query: U32
+    stream: U32
+
+    def __str__(self) -> str:
+        return f"TREE QUERY {self.query} of stream {self.stream}"
+
+
+class TreeReport(_Message, tag=14, frozen=True):
+    """The answer. ``time_us``: by the sender's own clock. ``received``: of the stream; None: nothing of it is
+    installed there. ``places``: the lower epoch first.
+    """
+
+    query: U32
+    stream: U32
+    time_us: U63
+    subscribes: bool
+    received: Volume | None
+    places: Annotated[tuple[Place, ...], Meta(max_length=MAX_TRACED_PLACES)]
+
+    def __str__(self) -> str:
+        epochs = listed([str(place.epoch) for place in self.places])
+        return line(f"TREE REPORT {self.query} of stream {self.stream} epochs", epochs or "none")
+
+
+class TraceRequest(_Message, tag=15, frozen=True):
+    """The sender wants the receiver to trace its trees of a group that the sender is on; ``source`` empty: of any."""
+
+    query: U32
+    group: Group
+    source: Source
+
+    def __str__(self) -> str:
+        return f"TRACE REQUEST {self.query} of group {hexadecimal(self.group)}"
+
+
+class TracedTree(_Message, tag=16, frozen=True):
+    """A part of the answer: some nodes of one tree. Part 0 of 0: the receiver is on no such tree.
+
+    ``source`` empty: any; ``prefix_length``: the tree is of all groups of the prefix that begins with ``group``.
+    ``sent``: by the root, as ``rate`` of a node. ``left_out``: nodes that were not asked, as there are so many.
+    """
+
+    query: U32
+    part: U16
+    parts: U16
+    vlan: U16
+    group: Group
+    prefix_length: U8 | None
+    source: Source
+    stream: U32
+    epoch: U32
+    key_id: U32
+    since_ms: U63
+    sent: Volume | None
+    left_out: U32
+    nodes: Annotated[tuple[TracedNode, ...], Meta(max_length=MAX_NODES_PER_TRACE)]
+
+    def __str__(self) -> str:
+        return f"TRACED TREE {self.query} part {self.part} of {self.parts}: {len(self.nodes)} nodes"
+
+
 ControlMessage = (
     Flood
     | Acknowledge
@@ -190,8 +260,12 @@ ControlMessage = (
     | KeyRefusal
     | TreeRefusal
     | ParentLost
+    | TreeQuery
+    | TreeReport
+    | TraceRequest
+    | TracedTree
 )
-_TAGS = frozenset(range(1, 13))
+_TAGS = frozenset(range(1, 17))
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[ControlMessage] = msgspec.msgpack.Decoder(ControlMessage)
@@ -219,7 +293,14 @@ def parse_control(data: bytes) -> ControlMessage:
         raise MalformedError(CONTROL_MALFORMED) from error
     if isinstance(message, Ranges) and not message.is_ordered:
         raise MalformedError(CONTROL_MALFORMED)
+    if isinstance(message, TraceRequest | TracedTree) and not _are_addresses(message.group, message.source):
+        raise MalformedError(CONTROL_MALFORMED)
     return message
+
+
+def _are_addresses(group: bytes, source: bytes) -> bool:
+    """Whether these are two of one family, or no source."""
+    return len(group) in (4, 16) and len(source) in (0, len(group))
 
 
 def _has_unknown_tag(data: bytes) -> bool:

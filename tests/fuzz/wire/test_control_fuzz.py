@@ -44,13 +44,18 @@ from treecast.wire.control import (
     KeyRefusal,
     ParentLost,
     Ranges,
+    TracedTree,
+    TraceRequest,
     TreeAcknowledgement,
+    TreeQuery,
     TreeRefusal,
+    TreeReport,
     emit_control,
     parse_control,
 )
 from treecast.wire.handshake import HandshakePayload, emit_payload, handshake_type, parse_payload, receiver_index
 from treecast.wire.key_context import emit_context, parse_context
+from treecast.wire.traced_trees import Place, TracedNode
 
 MESSAGES: list[ControlMessage] = [
     Flood((b"abc", b"")),
@@ -62,6 +67,25 @@ MESSAGES: list[ControlMessage] = [
     TreeAcknowledgement(1, 2),
     TreeRefusal(1, 2, 3),
     ParentLost(1, 2, 3, 4),
+    TreeQuery(1, 2),
+    TreeReport(1, 2, 3, True, (4, 5), (Place(1, 2, 3, 4, 1, 5, 6, None, 2, (7, 8)),)),
+    TraceRequest(1, b"\xef\x01\x01\x01", b"\x0a\x4d\x00\x01"),
+    TracedTree(
+        1,
+        0,
+        1,
+        0,
+        b"\xef\x01\x01\x01",
+        None,
+        b"",
+        2,
+        3,
+        4,
+        5,
+        (6, 7),
+        0,
+        (TracedNode(8, 1, True, True, Place(1, 2, 3, 0, 0, 5, None, None, 0, ()), (1, 2)),),
+    ),
     Goodbye(),
     EncapsulationKey(1, 0, bytes(592)),
     Ciphertext(1, 1, bytes(544)),

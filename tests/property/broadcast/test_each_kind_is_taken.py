@@ -26,6 +26,7 @@ from tests.property.broadcast.test_what_is_emitted_is_taken import (
     u32,
     u64,
 )
+from tests.property.broadcast.traces import TRACE_REQUESTS, TRACED_TREES, TREE_REPORTS
 from tests.unit.broadcast.test_broadcast import CA, Node
 from treecast.adapters.ca_records import sign_revocation
 from treecast.base.addresses import Endpoint, MacAddress
@@ -77,8 +78,12 @@ from treecast.wire.control import (
     KeyRefusal,
     ParentLost,
     Ranges,
+    TracedTree,
+    TraceRequest,
     TreeAcknowledgement,
+    TreeQuery,
     TreeRefusal,
+    TreeReport,
 )
 from treecast.wire.revocation import CA_ORIGIN, RevocationContent
 
@@ -149,6 +154,10 @@ MESSAGES: dict[type[ControlMessage], Messages] = {
     KeyRefusal: one(st.builds(KeyRefusal, u32, u32, u16)),
     TreeAcknowledgement: one(st.builds(TreeAcknowledgement, u32, u32)),
     TreeRefusal: one(st.builds(TreeRefusal, u32, u32, u16)),
+    TreeQuery: one(st.builds(TreeQuery, u32, u32)),
+    TreeReport: one(TREE_REPORTS),
+    TraceRequest: one(TRACE_REQUESTS),
+    TracedTree: TRACED_TREES,
     ParentLost: one(st.builds(ParentLost, u32, u32, u32, u16)),
     Goodbye: one(st.just(Goodbye())),
     EncapsulationKey: halves(EncapsulationKey, ML_KEM_KEY_BYTES),

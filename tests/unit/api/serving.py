@@ -10,6 +10,7 @@ from threading import Event, Thread
 
 from treecast.api.records import Answer, Group, GroupChanges, Host, Member, Peer, Rows, Sliced, Status, Verb
 from treecast.api.server import ControlServer
+from treecast.api.trace_records import TracedNode, TracedTree, TreeTrace
 
 STATUS = Status(
     node="alice",
@@ -44,6 +45,49 @@ GROUPS = [
     ),
     Group("ff3e::1234", "fd00::1", [Member("alice", "include", ["fd00::1"])], True, 5, 500, 0, 0),
 ]
+TREE = TracedTree(
+    root="alice",
+    group="239.1.1.1",
+    source="*",
+    vlan=0,
+    stream=3,
+    epoch=17,
+    key_id=18,
+    since_s=62.0,
+    pps=1000.0,
+    rate_bps=8_000_000.0,
+    left_out=0,
+    nodes=[
+        TracedNode(
+            node="bob",
+            answered=True,
+            service="tree",
+            subscribes=True,
+            parent="alice",
+            epoch=17,
+            key_id=18,
+            since_s=61.0,
+            rtt_ms=0.25,
+            loss=0.0,
+            pps=999.5,
+            rate_bps=7_990_000.0,
+            children=["carol"],
+        ),
+        TracedNode(
+            node="carol",
+            answered=True,
+            service="tree",
+            subscribes=True,
+            parent="bob",
+            backup="alice",
+            graft="backup",
+            epoch=17,
+            key_id=18,
+            since_s=61.0,
+        ),
+        TracedNode(node="dave", answered=False, service="copies"),
+    ],
+)
 HOSTS = [Host("02:54:00:00:00:01", ["10.77.0.1", "fdb1:6d60:f2aa:5883::1"], "alice", 0.4)]
 
 
@@ -60,11 +104,19 @@ async def sample_changes(since: int | None) -> Sliced:
     return Sliced(GroupChanges(since, False, [], None), iter(()))
 
 
+async def sample_trace(group: str, source: str) -> Answer:
+    """One tree of two levels, of the group 239.1.1.1 alone."""
+    if group != "239.1.1.1" or source:
+        return TreeTrace(group, [], [], why_none=f"nobody has joined {group}, and no host here sends to it")
+    return TreeTrace(group, [TREE], [])
+
+
 @contextmanager
 def serving(
     directory: Path,
     answer: Callable[[Verb], Answer | Rows] = sample_answer,
     follow: Callable[[int | None], Awaitable[Sliced]] = sample_changes,
+    trace: Callable[[str, str], Awaitable[Answer]] = sample_trace,
 ) -> Iterator[list[str]]:
     """A node answers in ``directory`` inside the with statement; what its answers raised, by verb."""
     bugs: list[str] = []
@@ -72,7 +124,8 @@ def serving(
     stop = asyncio.Event()
 
     async def serve() -> None:
-        async with ControlServer(directory, answer, lambda verb, error: bugs.append(f"{verb}: {error!r}"), follow):
+        note = lambda verb, error: bugs.append(f"{verb}: {error!r}")  # noqa: E731
+        async with ControlServer(directory, answer, note, follow, trace):
             ready.set()
             await stop.wait()
 

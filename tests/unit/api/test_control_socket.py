@@ -15,7 +15,7 @@ from threading import Event
 
 import pytest
 
-from tests.unit.api.serving import GROUPS, HOSTS, PEERS, STATUS, sample_answer, sample_changes, serving
+from tests.unit.api.serving import GROUPS, HOSTS, PEERS, STATUS, sample_answer, sample_changes, sample_trace, serving
 from treecast.api import server as server_module
 from treecast.api.client import fetch_groups, fetch_hosts, fetch_peers, fetch_status
 from treecast.api.records import Answer, Group, Host, Rows, Verb
@@ -129,7 +129,7 @@ def test_a_socket_that_is_another_nodes_by_now_is_left(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
     async def start() -> None:
-        await ControlServer(tmp_path / "gone", sample_answer, lambda *_: None, sample_changes).start()
+        await ControlServer(tmp_path / "gone", sample_answer, lambda *_: None, sample_changes, sample_trace).start()
 
     assert "cannot make" in _sentence(lambda: asyncio.run(start()))
 
@@ -333,6 +333,6 @@ def test_a_directory_in_place_of_the_socket_is_one_sentence_that_says_to_remove_
         f"{tmp_path}/control.sock is no socket: remove it, and a node that runs in {tmp_path} makes its own there "
         "within 5 s"
     )
-    server = ControlServer(tmp_path, sample_answer, lambda *_: None, sample_changes)
+    server = ControlServer(tmp_path, sample_answer, lambda *_: None, sample_changes, sample_trace)
     with pytest.raises(OperatorError, match=r"control.sock \(is a directory\): remove it"):
         asyncio.run(server.start())

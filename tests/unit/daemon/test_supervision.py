@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import CapturingLogger
 from structlog.typing import FilteringBoundLogger
 
-from tests.unit.api.serving import STATUS, sample_answer, sample_changes
+from tests.unit.api.serving import STATUS, sample_answer, sample_changes, sample_trace
 from treecast.adapters import clock
 from treecast.api import socket_path
 from treecast.api.client import fetch_status
@@ -128,7 +128,7 @@ def test_a_control_socket_that_somebody_removed_is_made_again(
     kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control_socket, "KEEP_INTERVAL_S", 0.01)
-    server = ControlServer(tmp_path, sample_answer, lambda *_: None, sample_changes)
+    server = ControlServer(tmp_path, sample_answer, lambda *_: None, sample_changes, sample_trace)
     answered = _until(lambda: asyncio.to_thread(fetch_status, tmp_path))
 
     async def run() -> None:
@@ -151,7 +151,7 @@ def test_a_socket_whose_directory_is_gone_is_not_made_again_and_no_problem_of_it
     monkeypatch.setattr(control_socket, "KEEP_INTERVAL_S", 0.001)
     home, looks = tmp_path / "home", 0
     home.mkdir()
-    server = ControlServer(home, sample_answer, lambda *_: None, sample_changes)
+    server = ControlServer(home, sample_answer, lambda *_: None, sample_changes, sample_trace)
 
     def looked() -> None:
         nonlocal looks
@@ -191,7 +191,7 @@ def test_a_socket_that_could_not_be_made_is_no_problem_any_more_once_it_is(
     monkeypatch.setattr(control_socket, "KEEP_INTERVAL_S", 0.01)
     home = tmp_path / "home"
     home.mkdir()
-    server = ControlServer(home, sample_answer, lambda *_: None, sample_changes)
+    server = ControlServer(home, sample_answer, lambda *_: None, sample_changes, sample_trace)
 
     async def run() -> None:
         await server.start()

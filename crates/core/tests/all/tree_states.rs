@@ -28,7 +28,7 @@ fn state(place: &TreePlace) -> Vec<u8> {
 }
 
 fn parse(record: &[u8]) -> Result<TreePlace, Reason> {
-    TreeState::parse(1, record).map(|state| state.place)
+    TreeState::parse(1, record, 0).map(|state| state.place)
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_state_says_what_the_root_wrote_and_more_may_stand_behind_it() {
     {
         let place = TreePlace { parent: 700, backup: 800, children: children.into(), backup_children: below.into() };
         let mut record = state(&place);
-        let read = TreeState::parse(1, &record).unwrap();
+        let read = TreeState::parse(1, &record, 0).unwrap();
         assert_eq!((read.tree, read.key_id), (NAME, KEY_ID));
         assert_eq!(read.place, place);
         record.extend_from_slice(b"of a later version");

@@ -1,0 +1,66 @@
+"""The answer to ``trace``. Its fields are what ``--json`` prints, so they are only ever added to."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class TracedNode(msgspec.Struct, frozen=True):
+    """A node of a tree, by its own answer. ``answered`` False: it gave none within 2 s, and no more is known of it.
+
+    ``service``: how the root sends to it: ``tree``, ``copies`` on its session, or ``none`` until it has acknowledged
+    its place. ``parent``, ``backup``: empty where it has none. ``graft``: empty; ``backup``: the backup sends, and
+    nothing has come from the parent since; ``both``: both send. ``epoch``, ``key_id``, ``since_s``: of its place.
+    ``rtt_ms``, ``loss``: of the link with its parent, by probes; ``pps``, ``rate_bps``: of the stream here, over about
+    a second; None: not measured.
+    """
+
+    node: str
+    answered: bool
+    service: str
+    subscribes: bool = False
+    parent: str = ""
+    backup: str = ""
+    graft: str = ""
+    epoch: int | None = None
+    key_id: int | None = None
+    since_s: float | None = None
+    rtt_ms: float | None = None
+    loss: float | None = None
+    pps: float | None = None
+    rate_bps: float | None = None
+    children: list[str] = []
+    """At most 64 of them."""
+
+
+class TracedTree(msgspec.Struct, frozen=True):
+    """One tree: what a root sends to a group, from one source or any that has no tree of its own (``*``).
+
+    ``group`` may be a prefix of groups. ``since_s``: that the key has been in use; ``pps``, ``rate_bps``: what hosts of
+    the root send, None: not measured; ``left_out``: nodes that were not asked, as there are more than 1,024.
+    """
+
+    root: str
+    group: str
+    source: str
+    vlan: int
+    stream: int
+    epoch: int
+    key_id: int
+    since_s: float
+    pps: float | None
+    rate_bps: float | None
+    left_out: int
+    nodes: list[TracedNode]
+
+
+class TreeTrace(msgspec.Struct, frozen=True):
+    """The trees of a group that this node is on, by root and stream. ``silent``: roots that did not answer in time.
+
+    ``why_none``: where there are no trees, the reason, in words.
+    """
+
+    group: str
+    trees: list[TracedTree]
+    silent: list[str]
+    why_none: str = ""
