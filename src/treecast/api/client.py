@@ -24,7 +24,7 @@ from treecast.api.records import (
     Verb,
 )
 from treecast.api.socket_path import CONTROL_SOCKET, in_the_way, is_other_than_socket, short_path
-from treecast.api.trace_records import TreeTrace
+from treecast.api.trace_records import TreeTrace, Why
 from treecast.base.errors import OperatorError
 
 TIMEOUT_S = 5.0
@@ -71,6 +71,11 @@ def fetch_trace(directory: Path, group: str, source: str, timeout_s: float = TIM
     A node answers after 3 s at most, whoever does not answer it.
     """
     return _request(directory, Request(Verb.TRACE, group=group, source=source), _Reply[TreeTrace], timeout_s)
+
+
+def fetch_why(directory: Path, about: str, timeout_s: float = TIMEOUT_S) -> Why:
+    """Decisions about a node or a group; OperatorError when it does not answer."""
+    return _request(directory, Request(Verb.WHY, group=about), _Reply[Why], timeout_s)
 
 
 def fetch_hosts(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Host]:

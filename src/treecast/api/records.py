@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from treecast.api.bridge_records import Bridge
-from treecast.api.trace_records import TreeTrace
+from treecast.api.trace_records import RootedStream, TreeTrace, Why
 
 
 class Verb(StrEnum):
@@ -26,6 +26,8 @@ class Verb(StrEnum):
     HOSTS = "hosts"
     TRACE = "trace"
     """The trees of a group, as the nodes on them report them; after 3 s at most."""
+    WHY = "why"
+    """Decisions about a node or a group, by ``group``."""
     BRIDGE = "bridge"
     REVOCATIONS_CHANGED = "revocations_changed"  # like the next, for ``revocations.json``; the answer is STATUS's
     BRIDGE_CHANGED = "bridge_changed"
@@ -258,6 +260,8 @@ class Group(msgspec.Struct, frozen=True):
     """Senders that this node knows: its own hosts, wanted or not, and those of other nodes that hosts here get."""
     authenticated: bool = False
     """Its frames are sealed for each receiver alone, and others' count here only so (``up --authenticated``)."""
+    stream: RootedStream | None = None
+    """The stream of the row that begins at this node, once a host has sent."""
 
 
 class TouchedGroup(msgspec.Struct, frozen=True):
@@ -308,7 +312,7 @@ class Host(msgspec.Struct, frozen=True):
     """As it calls itself by DHCP or mDNS; known at its own node only."""
 
 
-Answer: TypeAlias = Status | list[Peer] | list[Group] | list[Host] | Bridge | TreeTrace
+Answer: TypeAlias = Status | list[Peer] | list[Group] | list[Host] | Bridge | TreeTrace | Why
 
 
 Rows: TypeAlias = Iterator[msgspec.Struct | None]
@@ -330,7 +334,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     since: int | None = None
     """The position that the last answer to ``group_changes`` gave."""
     group: str = ""
-    """The group of ``trace``."""
+    """The group of ``trace``, the node or group of ``why``."""
     source: str = ""
     """The source of ``trace``; empty: any."""
 

@@ -59,11 +59,11 @@ class ControlServer:
         answer: Callable[[Verb], Answer | Rows],
         failed: Callable[[str, Exception], None],
         follow: Callable[[int | None], Awaitable[Sliced]],
-        trace: Callable[[str, str], Awaitable[Answer]],
+        ask: Callable[[Request], Awaitable[Answer]],
     ) -> None:
         """``answer`` is called on the event loop's thread and must return at once, as must each step of its rows.
 
-        ``follow`` answers ``group_changes`` from a position on, ``trace`` of a group and a source: they may wait for a
+        ``follow`` answers ``group_changes`` from a position on, ``ask`` requests about something: they may wait for a
         few seconds.
         What it raises is a bug: the client gets a refusal, ``failed`` the verb and the exception.
         """
@@ -71,7 +71,7 @@ class ControlServer:
         self._answer = answer
         self._failed = failed
         self._follow = follow
-        self._trace = trace
+        self._ask = ask
         self._allowed_uids = frozenset((0, os.geteuid()))
         self._server: asyncio.Server | None = None
         self._bound: tuple[int, ...] = ()
@@ -188,8 +188,8 @@ class ControlServer:
                 sliced = await self._follow(request.since)
                 head = msgspec.json.encode(sliced.head).removesuffix(b"]}")  # its last field is the list for the rows
                 before, rows, end = b'{"answer":' + head, sliced.rows, b"]}}\n"
-            elif request.verb is Verb.TRACE:
-                traced = await self._trace(request.group, request.source)
+            elif request.verb in (Verb.TRACE, Verb.WHY):
+                traced = await self._ask(request)
                 before, rows = b'{"answer":' + msgspec.json.encode(traced), iter(())
             elif isinstance(answer := self._answer(request.verb), Iterator):
                 before, rows, end = b'{"answer":[', answer, b"]}\n"

@@ -64,3 +64,34 @@ class TreeTrace(msgspec.Struct, frozen=True):
     trees: list[TracedTree]
     silent: list[str]
     why_none: str = ""
+
+
+class RootedStream(msgspec.Struct, frozen=True):
+    """A stream that begins at this node, in use. ``planned``: within this node's bound; else it sends to all itself.
+
+    Since the stream began: ``epochs``: trees, one for each key; ``replans``: those that differed from the one before;
+    ``grafts``: reports of nodes that they do without their parent.
+    """
+
+    stream: int
+    epoch: int
+    planned: bool
+    epochs: int
+    replans: int
+    grafts: int
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """A decision, with its reason, in words. ``since_s``: for how long it is so; None where that is not kept."""
+
+    subject: str
+    text: str
+    since_s: float | None = None
+
+
+class Why(msgspec.Struct, frozen=True):
+    """The answer to ``why``. ``why_none``: where there are no decisions, the reason, in words."""
+
+    about: str
+    decisions: list[Decision]
+    why_none: str = ""

@@ -41,6 +41,14 @@ def print_left_out(groups: Sequence[Group], status: Status) -> None:
         console().print(_left_out(groups, status), soft_wrap=True)
 
 
+def print_repairs(status: Status) -> None:
+    """Grafts of this node and at it, on trees of others, and what it sent once more, where there were any."""
+    grafts, taken, replays = (status.counters.get(name, 0) for name in ("grafts", "grafts_taken", "replays"))
+    if grafts or taken or replays:
+        text = f"repairs here: {grafts} grafts, {taken} grafts taken, {replays} replays"
+        console().print(f"\n{text}", soft_wrap=True)
+
+
 def _left_out(groups: Sequence[Group], status: Status) -> str:
     """The table may have grown or shrunk since it was read: the number is about right."""
     shown = {_of_group(row) for row in groups if any(member.node != status.node for member in row.members)}
@@ -54,6 +62,7 @@ def group_tables(groups: Sequence[Group], queriers: Sequence[Querier]) -> Render
     tables = [
         rows_table("no groups", _GROUP_COLUMNS, tuple(_group_rows(groups))),
         rows_table("", _SENDER_COLUMNS, tuple(_sender_rows(groups))),
+        rows_table("", _STREAM_COLUMNS, tuple(_stream_rows(groups))),
         rows_table("", _LOCAL_COLUMNS, tuple(_local_rows(groups))),
         rows_table("", _QUERIER_COLUMNS, tuple(_querier_row(querier) for querier in queriers)),
     ]
@@ -82,6 +91,14 @@ _SENDER_COLUMNS: tuple[Column, ...] = (
     ("FOR", "right"),
     ("RATE", "right"),
     ("PACKETS", "right"),
+)
+_STREAM_COLUMNS: tuple[Column, ...] = (
+    ("STREAM FROM HERE", "left"),
+    ("FROM", "left"),
+    ("TREE", "left"),
+    ("EPOCHS", "right"),
+    ("REPLANS", "right"),
+    ("GRAFTS", "right"),
 )
 _LOCAL_COLUMNS: tuple[Column, ...] = (
     ("OUR HOSTS' GROUP", "left"),
@@ -141,6 +158,15 @@ def _sender_rows(groups: Sequence[Group]) -> Iterator[tuple[str, ...]]:
                 _rate(sender),
                 str(sender.packets),
             )
+
+
+def _stream_rows(groups: Sequence[Group]) -> Iterator[tuple[str, ...]]:
+    for row in groups:
+        if row.stream is not None:
+            tree = "planned" if row.stream.planned else "copies" if row.authenticated else "star"
+            counts = (row.stream.epochs, row.stream.replans, row.stream.grafts)
+            source = "any source" if row.source == "*" else row.source
+            yield (with_vlan(row.group, row.vlan), source, tree, *map(str, counts))
 
 
 def _wanted_by(row: Group, sender: Sender) -> str:

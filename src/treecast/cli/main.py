@@ -225,10 +225,11 @@ def groups(
     if json:
         print_json(answer)
     else:
-        from treecast.cli.group_tables import print_groups, print_left_out
+        from treecast.cli.group_tables import print_groups, print_left_out, print_repairs
 
         status = fetch_status(directory)
         print_groups(answer, status.queriers)
+        print_repairs(status)
         if not every:
             print_left_out(answer, status)
 
@@ -258,6 +259,29 @@ def trace(
         from treecast.cli.trace_tables import print_trace
 
         print_trace(answer)
+
+
+@app.command()
+def why(
+    words: Annotated[
+        list[str], typer.Argument(metavar="[DIR] NODE|GROUP", help="The node's directory; another node, or a group.")
+    ],
+    json: JsonOption = False,
+) -> None:
+    """The decisions behind a link, the way to a node, or the trees of a group."""
+    if len(words) > 2:
+        raise typer.BadParameter(f"unexpected {words[2]!r}: give [DIR] NODE or [DIR] GROUP")
+    from treecast.api.client import fetch_why
+
+    answer = fetch_why(resolved(Path(words[0]) if len(words) == 2 else None), words[-1])
+    if not answer.decisions:
+        raise OperatorError(answer.why_none)
+    if json:
+        print_json(answer)
+    else:
+        from treecast.cli.trace_tables import print_why
+
+        print_why(answer)
 
 
 @app.command()

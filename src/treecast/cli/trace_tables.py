@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from treecast.api.trace_records import TracedNode, TracedTree, TreeTrace
+from treecast.api.trace_records import TracedNode, TracedTree, TreeTrace, Why
 from treecast.base.rates import in_rate
 from treecast.base.time import in_time
 from treecast.cli.layout import Column
@@ -17,8 +17,6 @@ _COLUMNS: tuple[Column, ...] = (
     ("RTT", "right"),
     ("LOSS", "right"),
     ("RATE", "right"),
-    ("EPOCH", "right"),
-    ("KEY", "right"),
     ("FOR", "right"),
     ("NOTE", "left"),
 )
@@ -43,12 +41,12 @@ def print_trace(trace: TreeTrace) -> None:
 
 def _title(tree: TracedTree) -> str:
     source = "any source" if tree.source == "*" else tree.source
-    return f"{with_vlan(tree.group, tree.vlan)} from {source}, which enters at {tree.root}: stream {tree.stream}"
+    what = f"{with_vlan(tree.group, tree.vlan)} from {source}, which enters at {tree.root}"
+    return f"{what}: stream {tree.stream}, epoch {tree.epoch}, key {tree.key_id}"
 
 
 def _rows(tree: TracedTree) -> Iterator[tuple[str, ...]]:
-    head = (_rate(tree.pps, tree.rate_bps), str(tree.epoch), str(tree.key_id), in_time(tree.since_s))
-    yield (tree.root, "-", "-", "-", "-", *head, "root")
+    yield (tree.root, "-", "-", "-", "-", _rate(tree.pps, tree.rate_bps), in_time(tree.since_s), "root")
     for art, node in drawn(tree):
         yield (art + node.node, *_cells(tree, node))
 
@@ -85,18 +83,16 @@ def upstream_of(tree: TracedTree, node: TracedNode) -> str:
 
 def _cells(tree: TracedTree, node: TracedNode) -> tuple[str, ...]:
     if not node.answered:
-        return ("-", "-", "-", "-", "-", "-", "-", "-", NO_ANSWER)
+        return ("-", "-", "-", "-", "-", "-", NO_ANSWER)
     if not node.parent:
         note = "gets copies from the root" if node.service == "copies" else "has no place yet"
-        return ("-", "-", "-", "-", _rate(node.pps, node.rate_bps), "-", "-", "-", note)
+        return ("-", "-", "-", "-", _rate(node.pps, node.rate_bps), "-", note)
     return (
         node.parent,
         node.backup or "-",
         _UNKNOWN if node.rtt_ms is None else f"{node.rtt_ms:.1f} ms",
         _UNKNOWN if node.loss is None else f"{100 * node.loss:.1f} %",
         _rate(node.pps, node.rate_bps),
-        _number(node.epoch),
-        _number(node.key_id),
         "-" if node.since_s is None else in_time(node.since_s),
         ", ".join(_notes(tree, node)),
     )
@@ -112,8 +108,8 @@ def _notes(tree: TracedTree, node: TracedNode) -> Iterator[str]:
         yield "gets copies from the root until all below are ready"
     elif node.service == "none":
         yield "not served yet"
-    if node.epoch != tree.epoch:
-        yield f"is at epoch {node.epoch}"
+    if (node.epoch, node.key_id) != (tree.epoch, tree.key_id):
+        yield f"is at epoch {node.epoch}, key {node.key_id}"
     if not _is_listed(tree.nodes, upstream_of(tree, node), tree.root, node.node):
         yield f"no child of {upstream_of(tree, node)}"
 
@@ -132,5 +128,8 @@ def _rate(pps: float | None, rate_bps: float | None) -> str:
     return f"{in_rate(rate_bps)} {pps:,.0f}/s"
 
 
-def _number(number: int | None) -> str:
-    return "-" if number is None else str(number)
+def print_why(why: Why) -> None:
+    """One line for each decision."""
+    for decision in why.decisions:
+        since = "" if decision.since_s is None else f", for {in_time(decision.since_s)}"
+        console().print(f"{decision.subject}{since}: {decision.text}", soft_wrap=True)

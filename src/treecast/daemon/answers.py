@@ -59,8 +59,8 @@ class Answers:
                 return self._groups().groups()
             case Verb.SOME_GROUPS:
                 return self._groups().some(GROUPS_SHOWN)
-            case Verb.TRACE:  # the same by ``trace_answers``
-                raise ValueError("a trace takes a while")
+            case Verb.TRACE | Verb.WHY:
+                raise ValueError("trace_answers has what is asked about something")
             case Verb.HOSTS:
                 return host_answers(self._view, self._bridging.lan_addresses, clock.monotonic())
             case Verb.BRIDGE:

@@ -16,6 +16,7 @@ from treecast.api.records import (
     Router,
     Sender,
 )
+from treecast.api.trace_records import RootedStream
 from treecast.base.addresses import IPAddress
 from treecast.base.flows import CountedFlow, Flow, GroupKey
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
@@ -118,6 +119,7 @@ class GroupAnswers:
             tx_bytes=tx_bytes,
             vlan=vlan,
             authenticated=self._view.is_authenticated(Flow.of_prefix(view.key)),
+            stream=self._stream(Flow.of_prefix(view.key)),
         )
 
     def _row(
@@ -145,7 +147,15 @@ class GroupAnswers:
             here=here,
             senders=[self._sender(sender) for sender in senders if _is_of_row(sender, flow, others)],
             authenticated=self._view.is_authenticated(flow),
+            stream=self._stream(flow),
         )
+
+    def _stream(self, flow: Flow) -> RootedStream | None:
+        found = self._view.rooted_stream(flow)
+        if found is None:
+            return None
+        planned = found.plan is not None
+        return RootedStream(found.stream, found.epoch, planned, found.epochs, found.replans, found.grafts)
 
     def _sender(self, sender: CountedFlow) -> Sender:
         return Sender(

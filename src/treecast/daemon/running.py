@@ -160,7 +160,7 @@ def _server_of(opened: Opened, parts: _Parts, started_at: Instant) -> ControlSer
     )
     followers = GroupFollowers(parts.node, parts.bridging.port_names)
     tracing = TraceAnswers(parts.node)
-    return ControlServer(opened.options.directory, answers, parts.upkeep.faults.note, followers.answer, tracing.answer)
+    return ControlServer(opened.options.directory, answers, parts.upkeep.faults.note, followers.answer, tracing.ask)
 
 
 def _start(opened: Opened, parts: _Parts) -> None:

@@ -1,4 +1,4 @@
-"""The answer to ``trace``: the trees of a group, from what the nodes on them report."""
+"""The answers to ``why`` and to ``trace``: the trees of a group, from what the nodes on them report."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from itertools import chain, count
 from typing import Protocol
 
 from treecast.adapters import clock
-from treecast.api.trace_records import TracedNode, TracedTree, TreeTrace
+from treecast.api.records import Request, Verb
+from treecast.api.trace_records import TracedNode, TracedTree, TreeTrace, Why
 from treecast.base.addresses import IPAddress, packed_to_address
 from treecast.base.flows import CountedFlow
 from treecast.base.ids import NO_NODE, NodeIndex
 from treecast.base.time import Duration, after
+from treecast.daemon.why_answers import WhyAnswers
 from treecast.engine.engine import Engine
 from treecast.engine.tree_view import TraceOf
 from treecast.wire import control, traced_trees
@@ -52,6 +54,12 @@ class TraceAnswers:
     def __init__(self, node: Tracing) -> None:
         self._node = node
         self._numbers = count(1)
+
+    async def ask(self, request: Request) -> TreeTrace | Why:
+        """The answer to a request about something."""
+        if request.verb is Verb.WHY:
+            return WhyAnswers(self._node.engine.view, clock.monotonic()).about(request.group)
+        return await self.answer(request.group, request.source)
 
     async def answer(self, group: str, source: str) -> TreeTrace:
         """The trees of a group, from a source or any (empty)."""

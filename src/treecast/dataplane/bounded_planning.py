@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
 from treecast.base.parent_failures import ParentFailure
+from treecast.base.plan_causes import PlanCause, PlanDecision, RefusedRelay
 from treecast.base.planned_tree import LinkPlanner, Place, PlannedTree, TreeRequest
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after, earliest
@@ -40,7 +41,9 @@ class _Held:
     planned: PlannedTree
     plan: TreePlan
     full_at: Instant
-    is_stale: bool = False
+    changed_at: Instant
+    cause: PlanCause
+    stale_because: PlanCause | None = None
     is_settled: bool = False
     """The key in use is this plan's: nobody has children by an older one."""
 
@@ -62,6 +65,15 @@ class BoundedPlanning(TreePlanning):
         self._next_review: Instant | None = None
         self._missed = 0
         """Members without a place, over all trees."""
+
+    def decision(self, stream: StreamId) -> PlanDecision | None:
+        """The plan of a tree, and why it is."""
+        held = self._held.get(stream)
+        return None if held is None else PlanDecision(held.changed_at, held.cause, held.planned.missed)
+
+    def refused_relays(self, now: Instant) -> list[RefusedRelay]:
+        """Nodes that are given fewer children than they say that they take, for now."""
+        return self.bounds.refused(now)
 
     def own_children(self) -> int:
         """The children of this node on its own trees."""
@@ -91,7 +103,7 @@ class BoundedPlanning(TreePlanning):
         found = False
         for held in self._held.values():
             if held.planned.missed if may_relay else node in held.plan.children:
-                found = held.is_stale = True
+                found, held.stale_because = True, PlanCause.RELAYS
         return found
 
     def refuse(self, now: Instant, stream: StreamId, node: NodeIndex, most: int) -> bool:
@@ -100,7 +112,7 @@ class BoundedPlanning(TreePlanning):
         if held is None or most_at_once(held.plan, node) <= most:
             return False
         self.bounds.refuse(now, node, most)
-        held.is_stale = True
+        held.stale_because = PlanCause.REFUSED
         return True
 
     def parent_lost(self, now: Instant, tree: PlannedFor, place: LostPlace) -> bool:
@@ -119,6 +131,7 @@ class BoundedPlanning(TreePlanning):
             in_use = key is tree.keys[0] and key.serves(node)  # else it is not to come by this tree
             if not in_use or not self._lost_parents.doubt(now, node, parent):
                 return False
+        tree.grafts += reason != ParentFailure.SENDS_NOTHING
         if self._lost_parents.has_just_named(now, parent):
             return False  # what the parent has not, it cannot send on
         if not self._lost_parents.report(now, node, parent, key.plan.children[parent]):
@@ -128,7 +141,7 @@ class BoundedPlanning(TreePlanning):
         if parent not in held.plan.children:
             return False
         self.bounds.refuse(now, parent, 0)
-        held.is_stale = True
+        held.stale_because = PlanCause.PARENT_LOST
         self.replans += 1
         return True
 
@@ -147,7 +160,7 @@ class BoundedPlanning(TreePlanning):
             return STAR
         answering = tree.members - mute if mute else tree.members
         held = self._held.get(stream)
-        if held is not None and not held.is_stale and held.answering == answering:
+        if held is not None and held.stale_because is None and held.answering == answering:
             self._count_children(tree, held)
             return held.plan
         relays = self._relays - mute
@@ -156,7 +169,10 @@ class BoundedPlanning(TreePlanning):
         wanted = {node: parent for node, parent in planned.parents.items() if parent != self.me}
         plan = plan_of(self.me, answering, relays, wanted, planned.backups)
         self._missed += planned.missed - (held.planned.missed if held else 0)
-        held = self._held[stream] = _Held(frozenset(answering), planned, plan, full_at)
+        changed_at, cause = now, PlanCause.FIRST if held is None else held.stale_because or PlanCause.MEMBERS
+        if held is not None and held.plan == plan:
+            changed_at, cause = held.changed_at, held.cause
+        held = self._held[stream] = _Held(frozenset(answering), planned, plan, full_at, changed_at, cause)
         self._count_children(tree, held)
         if planned.missed:
             self._to_review[stream] = self._next_review = None
@@ -213,7 +229,7 @@ class BoundedPlanning(TreePlanning):
                 soonest = min(soonest, held.review_at)
             elif len(ready) < REVIEWED_AT_ONCE:
                 ready.append(stream)
-                held.is_stale = True
+                held.stale_because = PlanCause.REVIEW
                 del self._to_review[stream]
             else:
                 soonest = after(now, REVIEW_INTERVAL)

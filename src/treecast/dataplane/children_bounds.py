@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from treecast.base.ids import NodeIndex, StreamId
+from treecast.base.plan_causes import RefusedRelay
 from treecast.base.relaying import Relaying
 from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
@@ -70,6 +71,12 @@ class ChildrenBounds:
         self._refused.pop(node, None)
         self._ends.cancel(node)
         self._readmitted.pop(node, None)
+
+    def refused(self, now: Instant) -> list[RefusedRelay]:
+        """Nodes that get fewer children than they say that they take, for now."""
+        return [
+            RefusedRelay(node, most, self._ends.deadline(node) or now) for node, most in sorted(self._refused.items())
+        ]
 
     def end_refusals(self, now: Instant) -> bool:
         """Nodes that refused children may have them again when their time has come. Whether there are any."""

@@ -30,6 +30,12 @@ class RootTree:
     authenticated: bool = False
     """Each member gets copies of its own, for good: nobody has a key with which it could forge them."""
     used: bool = False
+    epochs: int = 1
+    """Trees that it has had so far, one for each key."""
+    replans: int = 0
+    """Trees of these that were another one than the tree before."""
+    grafts: int = 0
+    """Reports of nodes on it that they do without their parent."""
     replace_key: bool = False
     """Somebody who has left may have the newest key, it has sealed enough, or the tree is to be another one."""
     next_key: SenderKey | None = None
@@ -170,6 +176,8 @@ class RootTree:
         self.replace_key = False
         self.next_key, self.next_key_limit = SenderKey(key_id, epoch, RootEvent.REPLACEMENT_DUE), limit
         self.next_key.follow(plan)
+        self.epochs += 1
+        self.replans += plan != self.key.plan
         self.lagging = {node for node in self.key.holders if self.is_on_tree(node)}
         self.lagging.update(node for node in plan.branch_of if node not in self.mute)
 

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from treecast.base.ids import NodeIndex, StreamId, TreeEpoch
 from treecast.base.limits import MAX_TREE_CHILDREN
+from treecast.base.plan_causes import PlanDecision, RefusedRelay
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
 from treecast.base.tree_planner import TreePlanner, star
@@ -153,6 +154,7 @@ class PlannedFor(Protocol):
     stream: StreamId
     members: set[NodeIndex]
     mute: set[NodeIndex]
+    grafts: int
 
     @property
     def keys(self) -> Sequence[WithPlan]:
@@ -197,6 +199,14 @@ class TreePlanning:
     def own_children(self) -> int:
         """The children of this node that count in its bound."""
         return 0
+
+    def decision(self, stream: StreamId) -> PlanDecision | None:
+        """The plan of a tree within bounds, and why it is; None: there is none, the root sends to all itself."""
+        return None
+
+    def refused_relays(self, now: Instant) -> list[RefusedRelay]:
+        """Nodes that are given fewer children than they say that they take, for now."""
+        return []
 
     def due(self, now: Instant) -> list[StreamId]:
         """The trees that are to be planned again."""

@@ -39,6 +39,7 @@ class Following:
             match event:
                 case LinkUp(peer, certificate, has_path):
                     rooms.changes.add(LinkChange(peer, certificate.name, up=True))
+                    rooms.link_history.link_up(now, peer)
                     self._certificate_ends.set(peer, Instant(certificate.not_after_s))
                     rooms.nodes.put(peer, certificate)
                     if has_path:
@@ -50,12 +51,14 @@ class Following:
                 case LinkRemade(peer):
                     rooms.root_trees.remade_links.note(now, peer)
                 case PathChange(peer, has_path):
+                    rooms.link_history.way_changed(now, peer)
                     follow = rooms.broadcast.link_up if has_path else rooms.broadcast.link_down
                     spare("broadcast", follow, now, peer)
                     rooms.root_trees.set_relay(peer, may_relay=has_path and may_relay(rooms.nodes, peer))
                 case LinkDown(peer, reason):
                     rooms.changes.add(LinkChange(peer, rooms.nodes.name(peer), up=False, reason=reason))
                     self._certificate_ends.cancel(peer)
+                    rooms.link_history.link_down(peer)
                     spare("broadcast", rooms.broadcast.link_down, now, peer)
                     spare("discovery", lose, rooms, now, peer)
                     spare("topology", rooms.topology.link_down, peer)

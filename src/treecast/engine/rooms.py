@@ -12,6 +12,7 @@ from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow, PrefixKey
 from treecast.base.ids import NodeIndex, TreeEpoch
+from treecast.base.installed_trees import InstalledTrees
 from treecast.base.planned_tree import LinkPlanner
 from treecast.base.protocol_version import CAPABILITIES
 from treecast.base.relaying import Relaying
@@ -34,6 +35,7 @@ from treecast.discovery.certified import Given
 from treecast.discovery.discovery import Discovery
 from treecast.engine.changes import Changes
 from treecast.engine.environment import GroupOptions, NodeEnvironment, WallClock
+from treecast.engine.link_history import LinkHistory
 from treecast.engine.node_table import NodeTable
 from treecast.engine.port_names import PortNames
 from treecast.identity.certificate import Certificate, Verifier
@@ -75,6 +77,8 @@ class Rooms:
     tree_planning: TreePlanning
     tree_traces: TreeTraces
     tree_reports: TreeReports
+    link_history: LinkHistory
+    installed: InstalledTrees
     port_groups: PortGroups
     prefixes: tuple[PrefixKey, ...]
     authenticated: tuple[IPNetwork, ...]
@@ -163,6 +167,8 @@ def rooms_of(
         tree_states=tree_states,
         tree_planning=planning,
         tree_traces=tree_traces,
+        link_history=LinkHistory(),
+        installed=installed,
         tree_reports=TreeReports(drops, installed, subscribes, quality, tree_traces.commands),
         port_groups=PortGroups(tap_gets_all=bool(prefixes)),
         prefixes=prefixes,

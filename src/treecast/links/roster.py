@@ -23,7 +23,8 @@ class Known:
     """One node. ``node`` and ``certificate``: None while nobody knows who is there; ``why``: where ``standing`` alone
     does not say; ``last_received``: None for a node that is up (the data plane knows) or of which nothing ever came, to
     the hour where only an earlier run was linked to it; ``overlay``: its addresses there, as remembered. ``via``: the
-    name of the neighbour by which one without a path is reached.
+    name of the neighbour by which one without a path is reached. ``sought_as``, of a node that is up: the text of each
+    ``--peer`` that it is, and an empty one where others have told of it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Known:
     hybrid: bool = False
     via: str = ""
     overlay: tuple[IPAddress, ...] = ()
+    sought_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class Roster:
                     version=peer.version,
                     underlay_mtu=peer.underlay_mtu,
                     hybrid=peer.current.hybrid,
+                    sought_as=tuple(target.name or "" for target in self._targets.of(peer.node)),
                 )
 
     def _name(self, neighbour: NodeIndex | None) -> str:

@@ -99,7 +99,7 @@ def test_a_trace_shows_relay_and_children_as_installed_and_after_a_kill_the_graf
 
     text = source.machine.run([PROGRAM, "trace", source.directory, GROUP]).stdout
     print(text)
-    lines = {name: next(line for line in text.splitlines() if f"─\u00a0{name} " in line) for name in names}
+    lines = {name: next(line for line in text.splitlines() if f"─\u00a0{name} " in f"{line} ") for name in names}
     assert all(lines[name].startswith(("├─", "└─")) for name in tops)
     assert all(not lines[name].startswith(("├─", "└─")) for name in names - tops)
     said = json.loads(others[0].machine.run([PROGRAM, "trace", others[0].directory, GROUP, "--json"]).stdout)
@@ -108,6 +108,20 @@ def test_a_trace_shows_relay_and_children_as_installed_and_after_a_kill_the_graf
         refused = outside.machine.run([PROGRAM, "trace", outside.directory, group], check=False)
         assert refused.returncode == 1
         assert refused.stderr.startswith(f"treecast: no tree to trace: {why}") and refused.stderr.count("\n") == 1
+
+    said = source.machine.run([PROGRAM, "why", source.directory, GROUP]).stdout
+    print(said)
+    assert f"stream {tree.stream} of this node ({GROUP} from any source)" in said
+    assert "planned over measured links, to 6 members, within its bound (--max-children)" in said
+    said = others[0].machine.run([PROGRAM, "why", others[0].directory, GROUP]).stdout
+    assert f"from {nodes['n1'].parent}" in said and "so n0, its root, placed this node in epoch" in said
+    said = source.machine.run([PROGRAM, "why", source.directory, "n1"]).stdout
+    print(said)
+    assert (
+        said.startswith("link, for ") and "route, for " in said and "relay: it may send on streams of this node" in said
+    )
+    (row,) = (row for row in source.groups() if row.group == GROUP)
+    assert row.stream is not None and (row.stream.stream, row.stream.planned) == (tree.stream, True)
 
     dead = max(others, key=lambda node: len(nodes[node.name].children))
     orphans = set(nodes[dead.name].children)
@@ -128,3 +142,9 @@ def test_a_trace_shows_relay_and_children_as_installed_and_after_a_kill_the_graf
     for node in seen.values():
         assert node.parent == dead.name and node.graft == "backup" and node.backup in names | {"n0"}
     stream.stop()
+    (row,) = (row for row in source.groups() if row.group == GROUP)
+    assert row.stream is not None and row.stream.grafts >= len(seen)
+    why = source.machine.run([PROGRAM, "why", source.directory, GROUP]).stdout
+    assert f"relay {dead.name}: it gets no children for" in why
+    grafted = next(node for node in others if node.name in seen)
+    assert "repairs here: " in grafted.machine.run([PROGRAM, "groups", grafted.directory]).stdout

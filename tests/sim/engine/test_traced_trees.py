@@ -6,6 +6,7 @@ import pytest
 
 from tests.sim.engine.test_bounded_trees import GROUP, INTERVAL_S, Network
 from treecast.base.ids import NodeIndex
+from treecast.base.plan_causes import PlanCause
 from treecast.base.relaying import Relaying
 from treecast.dataplane.tree_traces import TraceResult
 from treecast.engine.tree_view import TraceOf
@@ -111,6 +112,18 @@ def test_a_relay_that_died_is_shown_silent_and_its_children_below_their_backups(
         is_grafted = traced.place.graft == Graft.INSTEAD_OF_PARENT and traced.place.backup not in (0, dead.index)
         assert is_grafted or traced.place.parent != dead.index
     assert any(node.place is not None and node.place.graft for node in found.values())
+    view, now = network.root.engine.view, network.root.now
+    (stream,) = view.rooted_streams(ipv4_address(GROUP))
+    assert stream.grafts >= len(orphans)
+    assert stream.plan is not None and stream.plan.cause is PlanCause.PARENT_LOST
+    assert now - stream.plan.changed_at < LIMIT_S
+    assert [(refused.node, refused.most) for refused in view.refused_relays(now)] == [(dead.index, 0)]
+    network.send(400)
+    (later,) = view.rooted_streams(ipv4_address(GROUP))
+    assert later.replans > stream.replans or later.epoch > stream.epoch
+    alive = next(node for node in network.others if node is not dead)
+    linked = view.linked_since(network.root.now, alive.index)
+    assert linked.up is not None and linked.way == linked.up and linked.rtt_ms and linked.refused is None
 
 
 def test_a_root_that_has_gone_is_named_and_the_trace_ends() -> None:

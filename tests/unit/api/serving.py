@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
-from treecast.api.records import Answer, Group, GroupChanges, Host, Member, Peer, Rows, Sliced, Status, Verb
+from treecast.api.records import Answer, Group, GroupChanges, Host, Member, Peer, Request, Rows, Sliced, Status, Verb
 from treecast.api.server import ControlServer
-from treecast.api.trace_records import TracedNode, TracedTree, TreeTrace
+from treecast.api.trace_records import Decision, TracedNode, TracedTree, TreeTrace, Why
 
 STATUS = Status(
     node="alice",
@@ -104,8 +104,11 @@ async def sample_changes(since: int | None) -> Sliced:
     return Sliced(GroupChanges(since, False, [], None), iter(()))
 
 
-async def sample_trace(group: str, source: str) -> Answer:
-    """One tree of two levels, of the group 239.1.1.1 alone."""
+async def sample_trace(request: Request) -> Answer:
+    """One tree of two levels, of the group 239.1.1.1 alone, and why a node is linked."""
+    group, source = request.group, request.source
+    if request.verb is Verb.WHY:
+        return Why(group, [Decision("link", "up: --peer bob.example", 62.0)] if group == "bob" else [], "nobody has it")
     if group != "239.1.1.1" or source:
         return TreeTrace(group, [], [], why_none=f"nobody has joined {group}, and no host here sends to it")
     return TreeTrace(group, [TREE], [])
@@ -116,7 +119,7 @@ def serving(
     directory: Path,
     answer: Callable[[Verb], Answer | Rows] = sample_answer,
     follow: Callable[[int | None], Awaitable[Sliced]] = sample_changes,
-    trace: Callable[[str, str], Awaitable[Answer]] = sample_trace,
+    trace: Callable[[Request], Awaitable[Answer]] = sample_trace,
 ) -> Iterator[list[str]]:
     """A node answers in ``directory`` inside the with statement; what its answers raised, by verb."""
     bugs: list[str] = []

@@ -46,7 +46,7 @@ def text_of(*trees: TracedTree, silent: tuple[str, ...] = ()) -> str:
 
 def test_a_node_that_has_grafted_is_below_its_backup_and_one_without_an_answer_is_shown_as_such() -> None:
     title, _, line, root, *nodes = text_of(TREE).splitlines()
-    assert title == "239.1.1.1 from any source, which enters at alice: stream 3"
+    assert title == "239.1.1.1 from any source, which enters at alice: stream 3, epoch 17, key 18"
     assert set(line) == {"─", " "}
     assert root.startswith("alice ") and root.rstrip().endswith("root") and " 8.0 Mb/s 1,000/s " in root
     assert [one.split()[:2] for one in nodes] == [["├─", "bob"], ["├─", "carol"], ["└─", "dave"]]
@@ -67,7 +67,7 @@ def test_what_two_nodes_say_of_each_other_is_held_against_each_other() -> None:
         ],
     )
     *_, of_carol, of_dave = text_of(tree).splitlines()
-    assert "is at epoch 16, no child of bob" in of_carol
+    assert "is at epoch 16, key 18, no child of bob" in of_carol
     assert of_dave.rstrip().endswith("gets copies from the root")
 
 

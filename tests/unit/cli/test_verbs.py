@@ -227,7 +227,7 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
     assert peers[1]["rtt_ms"] is None
     assert list(groups[0]) == [
         *("group", "source", "members", "local", "rx_packets", "rx_bytes", "tx_packets", "tx_bytes"),
-        *("vlan", "here", "senders", "authenticated"),
+        *("vlan", "here", "senders", "authenticated", "stream"),
     ]
     carol = {"node": "carol", "filter_mode": "exclude", "sources": ["10.77.0.9"], "since_s": None, "permitted": True}
     assert groups[0]["members"][1] == carol

@@ -37,6 +37,7 @@ class Tree:
     members: set[NodeIndex]
     mute: set[NodeIndex] = field(default_factory=set)
     keys: tuple[SenderKey, ...] = ()
+    grafts: int = 0
 
 
 class Counted(LinkGraph):

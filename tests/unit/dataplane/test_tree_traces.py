@@ -15,7 +15,7 @@ from treecast.base.installed_trees import InstalledPlace, InstalledRoot, Install
 from treecast.base.limits import MAX_GATHERINGS
 from treecast.base.time import Instant
 from treecast.dataplane.root_trees import RootTrees
-from treecast.dataplane.tree_gatherings import NODES_AT_ONCE, ROUNDS, TreeGatherings
+from treecast.dataplane.tree_gatherings import GATHERINGS_AT_ONCE, NODES_AT_ONCE, ROUNDS, TreeGatherings
 from treecast.dataplane.tree_reports import QUERIES_AT_ONCE, TreeReports
 from treecast.dataplane.tree_traces import MAX_PARTS_PER_TRACE, REQUESTS_AT_ONCE, TreeTraces
 from treecast.wire.control import (
@@ -128,6 +128,32 @@ def test_who_is_on_no_tree_of_the_group_gets_an_empty_answer_at_once_and_nobody_
     assert root.advance(START) == []
 
 
+def test_who_is_on_one_tree_of_a_group_learns_nothing_of_another() -> None:
+    root = Root()
+    source = IPv4Address("10.0.0.1")
+    root.trees.want(START, Flow(0, GROUP, source), MEMBERS[1:])
+    root.trees.used(START, StreamId(2))
+    for asker in MEMBERS[:2]:
+        root.traces.request(START, asker, REQUEST)
+    answers: list[tuple[NodeIndex, ControlMessage]] = []
+    for number in range(ROUNDS + 1):
+        answers = root.advance(START + 0.5 * number)
+    told = [(to, part.stream) for to, part in answers if isinstance(part, TracedTree)]
+    assert told == [(MEMBERS[0], 1), (MEMBERS[1], 1), (MEMBERS[1], 2)]
+
+
+def test_requests_of_one_node_have_a_budget_of_their_own() -> None:
+    root = Root()
+    for _ in range(REQUESTS_AT_ONCE + 3):
+        root.traces.request(START, MEMBERS[0], REQUEST)
+    assert root.dropped("trace_request_rate") == 3
+    root.traces.request(START, MEMBERS[1], REQUEST)
+    assert root.dropped("trace_request_rate") == 3
+    root.traces.forget(MEMBERS[0])
+    root.traces.request(Instant(START + 0.1), MEMBERS[0], REQUEST)
+    assert root.dropped("trace_request_rate") == 3
+
+
 def test_requests_without_end_begin_so_many_gatherings_and_are_counted() -> None:
     root = Root()
     for number in range(REQUESTS_AT_ONCE + 5):
@@ -135,7 +161,8 @@ def test_requests_without_end_begin_so_many_gatherings_and_are_counted() -> None
         root.traces.request(START, MEMBERS[0], TraceRequest(number, GROUP.packed, source.packed))
     assert root.dropped("trace_request_rate") >= 5
     asked = root.advance(START)
-    assert len(asked) <= MAX_GATHERINGS * len(MEMBERS) <= NODES_AT_ONCE
+    assert len(asked) == GATHERINGS_AT_ONCE * len(MEMBERS) < NODES_AT_ONCE
+    assert GATHERINGS_AT_ONCE <= MAX_GATHERINGS
 
 
 def test_reports_that_nobody_asked_for_change_nothing_and_are_counted() -> None:
