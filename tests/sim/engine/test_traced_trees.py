@@ -133,3 +133,24 @@ def test_a_root_that_has_gone_is_named_and_the_trace_ends() -> None:
     result = trace(network, member)
     assert result.silent == (network.root.index,)
     assert result.trees == ()
+
+
+def test_each_root_of_a_group_has_a_tree_of_its_own_and_a_relay_that_is_no_member_sees_those_that_it_relays() -> None:
+    network = Network(11, 13, Relaying(max_children=3), leaves=6)
+    first, other = network.nodes[:2]
+    members = network.others[-6:]
+    network.join(*members)
+    for _ in range(300):
+        for root in (first, other):
+            root.send(GROUP, 1_000 + root.index)
+        network.world.run(INTERVAL_S)
+    result = trace(network, members[0])
+    assert {root for root, _ in result.trees} == {first.index, other.index}
+    assert all({node.index for node in members} <= {node.node for node in part.nodes} for _, part in result.trees)
+    relays = {node.node for _, part in result.trees for node in part.nodes if not node.subscribes}
+    assert relays and relays.isdisjoint(node.index for node in members)
+    relay = next(node for node in network.nodes if node.index in relays)
+    seen = trace(network, relay, number=2)
+    assert {root for root, _ in seen.trees} == {
+        root for root, part in result.trees if any(node.node == relay.index for node in part.nodes)
+    }
