@@ -37,8 +37,10 @@ SECOND_ROUND = 2
 """The round from which on who has answered once is asked again: rates are over one second."""
 KEPT_FOR: Duration = 1.0
 """A gathering that is over answers who asks for the same just then."""
-GATHERINGS_PER_S, GATHERINGS_AT_ONCE = 4, 8
-"""For others: to find the trees of a group among 65,536 takes 10 ms."""
+GATHERINGS_PER_S, GATHERINGS_AT_ONCE = 16, 16
+"""For all others: to find the trees of a group among 65,536 takes 10 ms."""
+OF_ONE_PER_S, OF_ONE_AT_ONCE = 1, 4
+"""The same for one of them: so each leaves the others some."""
 NODES_PER_S, NODES_AT_ONCE = 1000, 4096
 """Nodes that are asked for others, each twice to four times: 1 Mbit/s at most."""
 MAX_TREES_PER_GATHERING = 16
@@ -145,6 +147,8 @@ class TreeGatherings:
         self._query = first_query
         self._budget: TokenBucket | None = None
         self._nodes: TokenBucket | None = None
+        self._budgets: dict[NodeIndex, TokenBucket] = {}
+        """One for each linked node that has asked."""
         self.commands: list[Command] = []
 
     def begin(self, now: Instant, key: Key) -> Gathering:
@@ -159,7 +163,12 @@ class TreeGatherings:
         if self._budget is None or self._nodes is None:
             self._budget = TokenBucket.full(GATHERINGS_PER_S, GATHERINGS_AT_ONCE, now)
             self._nodes = TokenBucket.full(NODES_PER_S, NODES_AT_ONCE, now)
-        if len(self._gatherings) >= MAX_GATHERINGS or not self._nodes.has(now) or not self._budget.take(now):
+        own = self._budgets.get(asker)
+        if own is None:
+            own = self._budgets[asker] = TokenBucket.full(OF_ONE_PER_S, OF_ONE_AT_ONCE, now)
+        if len(self._gatherings) >= MAX_GATHERINGS or not self._nodes.has(now) or not own.take(now):
+            return None
+        if not self._budget.take(now):
             return None
         found = self._found(now, key)
         if not any(tree.may_know(asker) for tree in found):
@@ -180,6 +189,12 @@ class TreeGatherings:
             one.sent = sent.get(one.tree.stream)
         self._due.set(key, now)
         return gathering
+
+    def forget(self, peer: NodeIndex) -> None:
+        """The link to the node has ended: it waits for nothing."""
+        self._budgets.pop(peer, None)
+        for gathering in self._gatherings.values():
+            gathering.waiting.pop(peer, None)
 
     def report(self, now: Instant, node: NodeIndex, report: TreeReport) -> bool:
         """A node's answer; False: it was not asked that, or is late."""

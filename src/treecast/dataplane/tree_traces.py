@@ -136,6 +136,7 @@ class TreeTraces:
     def forget(self, peer: NodeIndex) -> None:
         """The link to the node has ended."""
         self._budgets.pop(peer, None)
+        self._gatherings.forget(peer)
 
     def advance(self, now: Instant) -> None:
         """Go on with what is due."""

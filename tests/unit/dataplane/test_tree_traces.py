@@ -15,7 +15,7 @@ from treecast.base.installed_trees import InstalledPlace, InstalledRoot, Install
 from treecast.base.limits import MAX_GATHERINGS
 from treecast.base.time import Instant
 from treecast.dataplane.root_trees import RootTrees
-from treecast.dataplane.tree_gatherings import GATHERINGS_AT_ONCE, NODES_AT_ONCE, ROUNDS, TreeGatherings
+from treecast.dataplane.tree_gatherings import GATHERINGS_AT_ONCE, OF_ONE_AT_ONCE, ROUNDS, TreeGatherings
 from treecast.dataplane.tree_reports import QUERIES_AT_ONCE, TreeReports
 from treecast.dataplane.tree_traces import MAX_PARTS_PER_TRACE, REQUESTS_AT_ONCE, TreeTraces
 from treecast.wire.control import (
@@ -128,6 +128,15 @@ def test_who_is_on_no_tree_of_the_group_gets_an_empty_answer_at_once_and_nobody_
     assert root.advance(START) == []
 
 
+def test_of_many_who_are_on_no_tree_so_many_are_answered_at_once() -> None:
+    root = Root()
+    askers = [NodeIndex(node) for node in range(20, 20 + 2 * GATHERINGS_AT_ONCE)]
+    for asker in askers:
+        root.traces.request(START, asker, REQUEST)
+    assert [to for to, _ in taken(root.traces.commands)] == askers[:GATHERINGS_AT_ONCE]
+    assert root.dropped("trace_request_rate") == GATHERINGS_AT_ONCE
+
+
 def test_who_is_on_one_tree_of_a_group_learns_nothing_of_another() -> None:
     root = Root()
     source = IPv4Address("10.0.0.1")
@@ -156,13 +165,17 @@ def test_requests_of_one_node_have_a_budget_of_their_own() -> None:
 
 def test_requests_without_end_begin_so_many_gatherings_and_are_counted() -> None:
     root = Root()
-    for number in range(REQUESTS_AT_ONCE + 5):
-        source = IPv4Address("10.0.0.1") + number
-        root.traces.request(START, MEMBERS[0], TraceRequest(number, GROUP.packed, source.packed))
-    assert root.dropped("trace_request_rate") >= 5
-    asked = root.advance(START)
-    assert len(asked) == GATHERINGS_AT_ONCE * len(MEMBERS) < NODES_AT_ONCE
-    assert GATHERINGS_AT_ONCE <= MAX_GATHERINGS
+    begun, askers = 0, (*MEMBERS, *(NodeIndex(node) for node in range(20, 30)))
+    root.trees.want(START, Flow(0, GROUP, None), askers)
+    for asker in askers:
+        for number in range(OF_ONE_AT_ONCE + 3):
+            source = IPv4Address("10.0.0.1") + 100 * asker + number
+            root.traces.request(START, asker, TraceRequest(number, GROUP.packed, source.packed))
+        begun = min(begun + OF_ONE_AT_ONCE, GATHERINGS_AT_ONCE, MAX_GATHERINGS)
+        queries = {query.query for _, query in root.advance(START) if isinstance(query, TreeQuery)}
+        assert len(queries) == (OF_ONE_AT_ONCE if asker in askers[: GATHERINGS_AT_ONCE // OF_ONE_AT_ONCE] else 0)
+    assert begun == GATHERINGS_AT_ONCE
+    assert root.dropped("trace_request_rate") == len(askers) * (OF_ONE_AT_ONCE + 3) - begun
 
 
 def test_reports_that_nobody_asked_for_change_nothing_and_are_counted() -> None:
