@@ -161,6 +161,7 @@ impl Forwarder {
             Command::SetPath { peer, socket, endpoint } => {
                 tables.set_path(peer, self.endpoint(socket, endpoint)?, monotonic_ns());
             }
+            Command::RemovePath { peer } => tables.set_path(peer, NO_PATH, monotonic_ns()),
             Command::ChallengePath { peer, socket, endpoint, value } => {
                 self.challenge_path(peer, self.endpoint(socket, endpoint)?, value);
             }

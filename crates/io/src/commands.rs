@@ -70,6 +70,7 @@ commands! {
     SetNodeRoute { node: u32, next_hop: u32 }
     RemoveNodeRoute { node: u32 }
     SetPath { peer: u32, socket: u32, endpoint: SocketAddr }
+    RemovePath { peer: u32 }
     ChallengePath { peer: u32, socket: u32, endpoint: SocketAddr, value: u64 }
     ProbePeer { peer: u32 }
     SetFingerprint { fingerprint: u128 }

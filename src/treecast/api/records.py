@@ -120,6 +120,8 @@ class Peer(msgspec.Struct, frozen=True):
     """The MTU of its underlay, in bytes; None for a node that is not up."""
     hybrid: bool = False
     via: str = ""
+    link: str = ""
+    """Why there is a link: ``mesh``, ``ring``, ``far``, ``near``, ``static peer``, ``accepted``; empty without one."""
 
 
 class Member(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from treecast.base.keep_local import KeepLocal
 from treecast.base.key_commands import AnnounceKey
 from treecast.base.machine_commands import SetBridgeMac
 from treecast.base.membership import SourceFilter
-from treecast.base.path_commands import ChallengePath, ProbePeer, SetPath, SetPeerUnderlayMtu
+from treecast.base.path_commands import PathCommand
 
 
 class SendDatagram(DataPlaneCommand, frozen=True):
@@ -318,11 +318,8 @@ Command = (
     | ForgetPeer
     | SetNodeRoute
     | RemoveNodeRoute
-    | SetPath
-    | ChallengePath
-    | ProbePeer
+    | PathCommand
     | SetFingerprint
-    | SetPeerUnderlayMtu
     | CertifyNode
     | SetAuthenticatedGroups
     | SetBridgeMac

@@ -15,6 +15,12 @@ class SetPath(DataPlaneCommand, frozen=True):
     endpoint: Endpoint
 
 
+class RemovePath(DataPlaneCommand, frozen=True):
+    """Nothing goes to the peer itself from now on, and no probe: it has a route (SetNodeRoute). Nothing without one."""
+
+    peer: NodeIndex
+
+
 class ChallengePath(DataPlaneCommand, frozen=True):
     """A value that nobody can guess to an address of PathSeen; PathAnswered when it came back.
 
@@ -43,3 +49,6 @@ class SetPeerUnderlayMtu(DataPlaneCommand, frozen=True):
 
     peer: NodeIndex
     mtu_bytes: int
+
+
+PathCommand = SetPath | RemovePath | ChallengePath | ProbePeer | SetPeerUnderlayMtu

@@ -7,7 +7,7 @@ neighbours what comes is flooded next ``news``'s. Read ``docs/protocol.md`` sect
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from random import Random
 
 from treecast.base.counters import Drops
@@ -170,6 +170,15 @@ class Broadcast:
             self.ca_records.link_down(peer)
             self.reconciliation.link_down(now, peer)
             self._intake.link_down(peer)
+
+    def keep_links(self, now: Instant, kept: Set[NodeIndex]) -> None:
+        """This node keeps links with these nodes by itself, and others as long as those want them."""
+        self._own.keep_links(now, kept)
+
+    @property
+    def link_state(self) -> LinkState:
+        """The links that others advertise."""
+        return self._link_state
 
     def measured(self, now: Instant, reports: Iterable[SessionReport]) -> None:
         """How links do now, about once a second, by the sessions in use."""

@@ -46,6 +46,12 @@ class LinkState:
         listed = (parse_links(chunk.content).links() for chunk in chunks if chunk.content)
         return {peer: (rtt, loss) for links in listed for peer, rtt, loss in links}
 
+    def keeps(self, index: NodeIndex, peer: NodeIndex) -> bool | None:
+        """Whether this origin keeps its link with that node by itself; None where it lists none."""
+        origin = self._store.get(index)
+        chunks = (parse_links(record.content) for record in origin.link_records() if record.content) if origin else ()
+        return next((keeps for chunk in chunks for node, keeps in chunk.kept() if node == peer), None)
+
     def held(self) -> list[NodeIndex]:
         """Origins whose links are held."""
         return sorted(self._cached)

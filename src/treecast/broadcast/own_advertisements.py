@@ -5,7 +5,7 @@ Decides their sequences and the epoch. Sends nothing: methods return the records
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from random import Random
 
 from msgspec.structs import replace
@@ -141,6 +141,11 @@ class OwnAdvertisements:
         """List it no more."""
         self.links.remove(peer)
         self._links_due = self._links_due or after(now, LINKS_DELAY)
+
+    def keep_links(self, now: Instant, kept: Set[NodeIndex]) -> None:
+        """Keep links with these nodes by itself, and say so."""
+        if self.links.keep(kept):
+            self._links_due = self._links_due or after(now, LINKS_DELAY)
 
     def measured(self, now: Instant, reports: Iterable[SessionReport]) -> None:
         """How links do now, about once a second: LINKS follow what has changed for good."""

@@ -7,6 +7,7 @@ for a while (hysteresis, RFC 9616 section 3.2). Format: ``docs/protocol.md`` sec
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from math import inf
 
@@ -17,6 +18,7 @@ from treecast.wire.advertised_links import (
     LONGEST_RTT_CLASS,
     MAX_LINK_CHUNKS,
     MAX_LINKS_PER_CHUNK,
+    NOT_KEPT,
     NOT_MEASURED,
     LinksContent,
     loss_class,
@@ -62,6 +64,8 @@ class _Link:
     loss: float = 0.0
     unanswered: int = 0
     off_since: Instant | None = None
+    is_kept: bool = True
+    """Whether this node keeps the link by itself."""
 
     def advertise(self) -> None:
         """Advertise what is measured."""
@@ -90,6 +94,17 @@ class OwnLinks:
         self._chunks: list[set[NodeIndex]] = []
         self._changed: set[int] = set()
         self._change_again = Instant(0.0)
+        self._kept: Set[NodeIndex] | None = None
+        """The nodes with which this one keeps a link by itself; None: with all."""
+
+    def keep(self, kept: Set[NodeIndex]) -> bool:
+        """Keep links with these nodes by itself, from now on, and no others; whether LINKS are to say so."""
+        self._kept = frozenset(kept)
+        for peer, link in self._links.items():
+            if link.is_kept is not (peer in self._kept):
+                link.is_kept = not link.is_kept
+                self._changed.add(link.chunk)
+        return bool(self._changed)
 
     def add(self, peer: NodeIndex) -> bool:
         """List a link in the first chunk that is not full; False where all are."""
@@ -101,7 +116,7 @@ class OwnLinks:
                 return False
             number = len(self._chunks)
             self._chunks.append(set())
-        self._links[peer] = _Link(number)
+        self._links[peer] = _Link(number, is_kept=self._kept is None or peer in self._kept)
         self._chunks[number].add(peer)
         self._changed.add(number)
         return True
@@ -172,4 +187,5 @@ class OwnLinks:
         if not peers:
             return None
         rtts, losses = zip(*map(self.classes, peers), strict=True)
-        return LinksContent(tuple(peers), bytes(rtts), bytes(losses), bytes(len(peers)))
+        flags = bytes(0 if self._links[peer].is_kept else NOT_KEPT for peer in peers)
+        return LinksContent(tuple(peers), bytes(rtts), bytes(losses), flags)

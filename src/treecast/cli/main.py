@@ -32,6 +32,7 @@ from treecast.cli.up_options import (
     ListenOption,
     LogLevelOption,
     MaxChildrenOption,
+    MaxLinksOption,
     MembershipOption,
     NoRelayOption,
     NoRoutesOption,
@@ -139,6 +140,7 @@ def up(
     no_relay: NoRelayOption = False,
     uplink: UplinkOption = None,
     max_children: MaxChildrenOption = None,
+    max_links: MaxLinksOption = None,
     user: UserOption = None,
     log_level: LogLevelOption = "info",
 ) -> None:
@@ -166,6 +168,7 @@ def up(
         account=account_of(user) if user is not None else None,
         membership=membership_config(membership or []),
         relaying=rates.relaying(uplink, max_children, no_relay=no_relay),
+        max_links=values.max_links(max_links),
     )
     from treecast.daemon.run import run
 

@@ -70,6 +70,7 @@ def _print_facts(rows: Iterable[tuple[str, str]]) -> None:
 
 
 def print_peers(peers: Sequence[Peer]) -> None:
+    chosen = any(peer.link not in ("", "mesh") for peer in peers)
     columns: tuple[Column, ...] = (
         ("NAME", "left"),
         ("ADDRESS", "left"),
@@ -77,6 +78,7 @@ def print_peers(peers: Sequence[Peer]) -> None:
         ("HEARD AGO", "right"),
         ("RTT", "right"),
         ("PATH", "left"),
+        *((("LINK", "left"),) if chosen else ()),
         ("VERSION", "left"),
         ("RX", "right"),
         ("TX", "right"),
@@ -89,6 +91,7 @@ def print_peers(peers: Sequence[Peer]) -> None:
             in_time(peer.last_received_s) if peer.last_received_s is not None else "-",
             f"{peer.rtt_ms:.1f} ms" if peer.rtt_ms is not None else "-",
             peer.endpoint or "-",
+            *((peer.link or "-",) if chosen else ()),
             peer.version or "-",
             in_bytes(peer.rx_bytes),
             in_bytes(peer.tx_bytes),

@@ -88,6 +88,14 @@ MaxChildrenOption = Annotated[
     int | None,
     typer.Option(metavar="N", help="How many nodes this one sends streams to, over all trees: others go on by these."),
 ]
+MaxLinksOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="How many other nodes this one chooses to be linked with, from 17 nodes on; the rest is reached by these.",
+        show_default="all",
+    ),
+]
 UserOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="The account to run as, once what root alone can open is open.")
 ]

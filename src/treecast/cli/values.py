@@ -18,6 +18,9 @@ from treecast.cli.arguments import LogLevel
 from treecast.identity.rights import MAX_PREFIXES_PER_LIST, GivenLimits, Role, parse_roles
 
 DEFAULT_PORT = 7700
+FEWEST_CHOSEN_LINKS = 4
+"""Two of the ring, a far one and a near one."""
+HIGHEST_CHOSEN_LINKS = 128
 
 # Letters, digits, hyphens (RFC 1123 section 2.1), and the underscores that some resolvers serve.
 _HOST_NAME = re.compile(r"(?=.{1,253}\.?\Z)\w[\w-]{0,62}(\.\w[\w-]{0,62})*\.?", re.ASCII)
@@ -61,6 +64,14 @@ def source_of(group: IPAddress, text: str | None) -> str:
     if address.version != group.version or address.is_multicast or address.is_unspecified:
         raise OperatorError(f"--source {text} cannot send to {group}: give a host's address of IPv{group.version}")
     return str(address)
+
+
+def max_links(number: int | None) -> int | None:
+    """``--max-links``. Fewer do not hold a network together; more are no bound."""
+    if number is not None and not FEWEST_CHOSEN_LINKS <= number <= HIGHEST_CHOSEN_LINKS:
+        allowed = f"from {FEWEST_CHOSEN_LINKS} to {HIGHEST_CHOSEN_LINKS}"
+        raise OperatorError(f"--max-links {number}: give a number {allowed}, or leave it out for links with all nodes")
+    return number
 
 
 def require_level(word: str) -> None:

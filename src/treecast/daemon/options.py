@@ -23,7 +23,7 @@ class UpOptions:
     ``underlay_mtu_bytes``: 1280 to 9000; None: what the interfaces carry.
     ``account``: whose process the node is once it has opened what it needs; None: the same as at the start.
     ``super_packets`` False: datagrams for groups reach this machine one by one, whether it routes multicast or not.
-    ``relaying``: what the node sends on, and to how many.
+    ``relaying``: what the node sends on, and to how many. ``max_links``: how many links it chooses; None: all.
     ``planner``: of the trees whose root this node is; ``treecast up`` has the usual one.
     """
 
@@ -43,6 +43,7 @@ class UpOptions:
     membership: MembershipConfig = field(default_factory=MembershipConfig)
     planner: TreePlanner = star
     relaying: Relaying = UNBOUNDED
+    max_links: int | None = None
 
     def in_words(self, interface: str, bridge: str = "") -> list[str]:
         """The options that are in force, a line each, for ``status``. ``interface``: as it is called now; ``bridge``:
@@ -62,6 +63,7 @@ class UpOptions:
             (self.account is not None, f"account {self.account.name if self.account else ''}"),
             (not self.super_packets, "datagrams for groups one by one"),
             *_relaying(self.relaying),
+            (self.max_links is not None, f"at most {self.max_links} links are chosen"),
             (changed, f"membership: {', '.join(f'{_name(n)}={_value(self.membership, n)}' for n in changed)}"),
         )
         return [line for is_so, line in lines if is_so]

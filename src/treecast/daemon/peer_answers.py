@@ -38,7 +38,9 @@ def peer_answers(view: View, plane: Numbers, now: Instant) -> Iterator[Peer]:
         certificate = known.certificate or (view.certificate(known.node) if known.node else None)
         volume = traffic.get(known.node) if known.node else None
         is_revoked = known.node is not None and view.is_revoked(known.node)
-        yield _peer(known, certificate, reports, volume, now, is_revoked=is_revoked)
+        is_linked = known.node is not None and known.standing is Standing.UP and not known.via
+        link = view.link_reason(known.node) if is_linked and known.node is not None else ""
+        yield _peer(known, certificate, reports, volume, now, is_revoked=is_revoked, link=link)
 
 
 def _peer(
@@ -49,6 +51,7 @@ def _peer(
     now: Instant,
     *,
     is_revoked: bool,
+    link: str,
 ) -> Peer:
     report = reports.get(known.session) if known.session is not None else None
     silent_s = report.silent_s if report else now - known.last_received if known.last_received is not None else None
@@ -71,4 +74,5 @@ def _peer(
         underlay_mtu=known.underlay_mtu,
         hybrid=known.hybrid,
         via=known.via,
+        link=link,
     )

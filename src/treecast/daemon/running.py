@@ -195,6 +195,7 @@ def _engine_of(options: UpOptions, identity: NodeIdentity, plane: DataPlane, now
         loopback=loopback_of(plane.listening),
         relaying=options.relaying,
         installed=plane,
+        max_links=options.max_links,
     )
     return Engine(
         identity,

@@ -29,6 +29,7 @@ from treecast.engine.faults import Faults
 from treecast.engine.following import Following
 from treecast.engine.lan_ports import LanPorts
 from treecast.engine.learning import Learning
+from treecast.engine.link_choosing import LinkChoosing
 from treecast.engine.measuring import measurements
 from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.own_node import OwnNode
@@ -86,18 +87,17 @@ class Engine:
             planner=planner,
             link_planner=link_planner,
         )
-        self.drops = rooms.drops
-        self.faults = Faults(rooms.drops)
+        self.drops, self.faults = rooms.drops, Faults(rooms.drops)
         self.view = View(rooms)
-        self.trace = rooms.links.trace
-        """The steps of handshakes, for the log."""
+        self.trace = rooms.links.trace  # the steps of handshakes, for the log
         self._own = OwnNode(rooms, environment)
         self._outgoing: list[Command] = []
         self._senders: Set[tuple[GroupKey, IPAddress]] = frozenset()
         self._membership_sync = MembershipSync(rooms)
         self._ports = LanPorts(rooms, self._membership_sync, self._own)
         self._following = Following(rooms, self._membership_sync, self.faults)
-        self._learning = Learning(rooms)
+        self._choosing = LinkChoosing(rooms, self._following)
+        self._learning = Learning(rooms, self._choosing.links_changed)
         self._revoking = Revoking(rooms, self._own, self._following, self._learning)
         self._refusals = Refusals(rooms, self._following, self.faults)
         self._reception = Reception(
@@ -127,7 +127,7 @@ class Engine:
 
     def _review_links(self, now: Instant, reports: Sequence[SessionReport]) -> None:
         self._following.links(now, self.rooms.links.review(now, reports))
-        self.rooms.broadcast.measured(now, measurements(self.rooms.links, reports))
+        self._choosing.review(now, tuple(measurements(self.rooms.links, reports)))
         self._own.look_for_twin()
         self._following.certificates(now)
         self._following.replaced(now)

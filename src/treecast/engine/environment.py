@@ -24,7 +24,8 @@ class NodeEnvironment:
     start, in milliseconds since 1970; ``aead``: the cipher this processor is good at; ``instance``: 8 random bytes that
     no other run of this node has; ``version``: of the program; ``route_type``: where datagrams to an address would go
     now; ``loopback``: the addresses of those ``families`` whose socket listens on loopback; ``relaying``: what its
-    operator says of its uplink; ``installed``: the trees that the data plane has.
+    operator says of its uplink; ``installed``: the trees that the data plane has; ``max_links``: how many links it
+    chooses, None: with all nodes.
     """
 
     families: Sequence[int]
@@ -38,6 +39,7 @@ class NodeEnvironment:
     loopback: Mapping[int, IPAddress] = field(default_factory=dict)
     relaying: Relaying = UNBOUNDED
     installed: InstalledTrees = field(default_factory=NothingInstalled)
+    max_links: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
@@ -26,8 +28,10 @@ from treecast.wire.revocation import RevocationContent, parse_revocation_key
 class Learning:
     """Carries advertisements to a node's rooms. It keeps nothing itself."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, links_changed: Callable[[Instant, NodeIndex], None]) -> None:
+        """``links_changed``: called with each node whose LINKS are others."""
         self._rooms = rooms
+        self._links_changed = links_changed
 
     def take(self, now: Instant, learned: Learned) -> None:
         """An advertisement that is new here, or has ended."""
@@ -81,6 +85,7 @@ class Learning:
             case Kind.LINKS:
                 links = content.links() if isinstance(content, LinksContent) else ()
                 self._rooms.tree_planning.set_links(origin, learned.key[0], links)
+                self._links_changed(now, origin)
 
     def _note_permitted(self, node: NodeIndex) -> None:
         """A change for each group and prefix that a node wants: each is shown with whether it is permitted."""
@@ -109,12 +114,16 @@ class Learning:
             if linked is not None and self._rooms.newest.replacing(linked.certificate) is not None:
                 self._rooms.links.note_replaced(now, origin)
             find(self._rooms, now, origin)
+            if self._rooms.chosen_links is not None:
+                self._rooms.chosen_links.learn(origin, certificate.node_id)
             if self._rooms.discovery.certify(now, origin, given_by(certificate)):
                 self._learn_hosts(now, origin)
             self._rooms.links.learn(now, origin, content.endpoint_values(), certificate.name, content.instance)
             self._rooms.links.learn_underlay_mtu(origin, content.underlay_mtu)
             return
         self._rooms.links.forget(origin)
+        if self._rooms.chosen_links is not None:
+            self._rooms.chosen_links.forget(origin)
         self._rooms.discovery.uncertify(origin)
         self._rooms.topology.permit(origin, None)
         if not self._rooms.topology.is_linked(origin):

@@ -46,6 +46,7 @@ from treecast.identity.rights import Role
 from treecast.links.crypto import HandshakeFactory
 from treecast.links.links import Links
 from treecast.multicast import NO_ADDRESS, UNTAGGED, AbsentPim, MembershipConfig, SwitchMembership, neighbour_of
+from treecast.topology.chosen_links import ChosenLinks
 from treecast.topology.permits import holds
 from treecast.topology.topology import Topology
 from treecast.wire.handshake import MAX_VERSION_CHARACTERS, HandshakePayload
@@ -55,6 +56,7 @@ from treecast.wire.handshake import MAX_VERSION_CHARACTERS, HandshakePayload
 class Rooms:
     """Nobody outside ``engine`` uses one: ``view`` shows what is in them. ``prefixes``: of groups that routers at this
     node get without joining. ``authenticated``: groups of which each receiver gets copies of its own.
+    ``chosen_links``: None where each node is linked with each.
     """
 
     certificate: Certificate
@@ -71,6 +73,7 @@ class Rooms:
     membership: SwitchMembership
     broadcast: Broadcast
     topology: Topology
+    chosen_links: ChosenLinks | None
     root_trees: RootTrees
     downstream_trees: DownstreamTrees
     tree_states: TreeStates
@@ -162,6 +165,7 @@ def rooms_of(
         membership=_membership(node, membership),
         broadcast=broadcast,
         topology=Topology(certificate.rights.send_to),
+        chosen_links=_chosen_links(certificate, environment.max_links),
         root_trees=root_trees,
         downstream_trees=downstream_trees,
         tree_states=tree_states,
@@ -175,6 +179,10 @@ def rooms_of(
         authenticated=groups.authenticated,
         changes=Changes(environment.epoch_ms),
     )
+
+
+def _chosen_links(certificate: Certificate, most: int | None) -> ChosenLinks | None:
+    return None if most is None else ChosenLinks(certificate.node_index, certificate.node_id, most)
 
 
 def _planning(

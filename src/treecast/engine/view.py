@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.flows import Flow, GroupKey, PrefixKey, is_of_any, prefix_holds
 from treecast.base.ids import NodeIndex
+from treecast.base.link_reasons import LinkReason
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.broadcast.footprint import BroadcastFootprint
@@ -143,8 +144,7 @@ class View(TreeView):
 
     def certified_to(self, what: MacAddress | IPAddress) -> str:
         """The name of the other node whose certificate gives it this address; empty where none is known to have it."""
-        owner = self._rooms.discovery.certified_to(what)
-        return "" if owner in (None, self.me) else self.name(owner)
+        return "" if (owner := self._rooms.discovery.certified_to(what)) in (None, self.me) else self.name(owner)
 
     def is_revoked(self, node: NodeIndex) -> bool:
         """Whether certificates of the node are revoked, and no later one of it is known."""
@@ -164,9 +164,8 @@ class View(TreeView):
 
     def links(self) -> tuple[LinkView, ...]:
         """The links that are up, by node index."""
-        return tuple(
-            LinkView(peer.node, peer.certificate.name, peer.place.endpoint) for peer in self._rooms.links.peers()
-        )
+        peers = self._rooms.links.peers()
+        return tuple(LinkView(peer.node, peer.certificate.name, peer.place.endpoint) for peer in peers)
 
     @property
     def session_changes(self) -> int:
@@ -175,6 +174,11 @@ class View(TreeView):
 
     def is_linked(self, node: NodeIndex) -> bool:
         return self._rooms.topology.is_linked(node)
+
+    def link_reason(self, node: NodeIndex) -> LinkReason:
+        """Why there is a link with a node that is linked."""
+        choice = self._rooms.chosen_links
+        return LinkReason.MESH if choice is None else choice.reason(node)
 
     def known(self, now: Instant) -> Iterator[Known]:
         """Every node that is known or sought, in whatever state."""

@@ -16,7 +16,8 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after
 from treecast.links.crypto import Handshake
 from treecast.links.states import SESSION, SessionEvent, SessionState
-from treecast.links.targets import ELSEWHERE_PAUSE, Target
+from treecast.links.target import Target
+from treecast.links.targets import ELSEWHERE_PAUSE
 from treecast.links.ways import InSession, Way
 from treecast.wire.handshake import without_cookie
 

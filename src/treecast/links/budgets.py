@@ -15,7 +15,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_INIT_BUDGETS, MAX_SESSION_BUDGETS
 from treecast.base.time import Instant
 from treecast.base.token_bucket import TokenBucket
-from treecast.links.targets import Target
+from treecast.links.target import Target
 from treecast.links.ways import Outside
 
 INITS_PER_S = 4.0

@@ -8,7 +8,6 @@ believe ``authentication``'s; a handshake that came to its end is returned as a 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 from random import Random
 
 from msgspec.structs import replace
@@ -27,13 +26,15 @@ from treecast.links.budgets import SessionBudgets
 from treecast.links.crypto import Handshake, HandshakeFactory, LinkSecret
 from treecast.links.exchange import mixed
 from treecast.links.finished import Finished
+from treecast.links.handshake_timers import HandshakeTimer
 from treecast.links.init_ways import InitWays
 from treecast.links.noticed import Noticed
 from treecast.links.peers import Peers
 from treecast.links.pending import Pending, PendingHandshakes
 from treecast.links.refusals import REFUSAL_PAUSE, Refusals, Refused, pause_after
 from treecast.links.states import SessionEvent
-from treecast.links.targets import ELSEWHERE_PAUSE, Target
+from treecast.links.target import Target
+from treecast.links.targets import ELSEWHERE_PAUSE
 from treecast.links.trace import Step, Trace
 from treecast.links.ways import Forwarded, InSession, Outside, Sending, Way
 from treecast.wire.handshake import (
@@ -51,15 +52,6 @@ from treecast.wire.handshake import (
 PENDING_LIFETIME: Duration = 5.0
 REFUSABLE_FOR: Duration = 6.0
 """After its FINAL an initiator takes a refusal: as long as it repeats FINAL, and some."""
-
-
-class HandshakeTimer(Enum):
-    """The timers of handshakes, each by the index of one."""
-
-    ATTEMPT = "This node's INIT is repeated, or given up."
-    PENDING = "A handshake that another node began is forgotten."
-    REFUSAL = "Repetitions of a refused FINAL are not answered any more."
-    REFUSABLE = "A refusal of this node's FINAL is not believed any more."
 
 
 class Handshakes:
@@ -96,6 +88,9 @@ class Handshakes:
         self._members = MemberAuthentication(own, me.epoch_ms, verify_certificate, self.refused)
         self._init_ways, self._budgets = init_ways, SessionBudgets(drops)
         self._timers: Timers[tuple[HandshakeTimer, int]] = Timers()
+        self.accepts_link: Callable[[NodeIndex, int], bool] = lambda _, __: True
+        """Whether one more link is accepted, with a node and a run of it."""
+        self.declined: list[NodeIndex] = []  # nodes that have accepted no link
         self.inits = Noticed()
         """Where INITs came from."""
         self.trace = Trace()
@@ -282,6 +277,10 @@ class Handshakes:
         if not payload.refused and not self._budgets.permit(now, node, in_session=in_session):
             self._end_pending(index, SessionEvent.REFUSED)
             raise MalformedError("handshake_too_often")
+        if isinstance(way, Outside) and not (payload.refused or self.accepts_link(node, payload.epoch_ms)):
+            self._end_pending(index, SessionEvent.REFUSED)
+            self._refuse(now, pending.handshake, RefusalReason.HANDSHAKE_LINKS_FULL, way)
+            raise MalformedError("handshake_links_full")
         self._end_pending(index, SessionEvent.REFUSED if payload.refused else SessionEvent.FINAL)
         if payload.refused:
             self._note_refusal(now, payload.refused, certificate, payload.clock_ms, way.endpoint)
@@ -308,6 +307,9 @@ class Handshakes:
         handshake, certificate = refusable
         refusal = parse_refusal(handshake.read_refusal(data))
         self._refusable[index] = None
+        if refusal.reason == RefusalReason.HANDSHAKE_LINKS_FULL:  # nothing that a person must act on
+            self.declined.append(certificate.node_index)
+            return
         self._note_refusal(now, refusal.reason, certificate, refusal.clock_ms, way.endpoint)
 
     def _note_refusal(self, now: Instant, code: int, other: Certificate, clock_ms: int, source: Endpoint) -> None:

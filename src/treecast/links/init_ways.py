@@ -57,6 +57,6 @@ class InitWays:
 
 
 def _patience(attempt: Attempt) -> Duration:
-    if not attempt.target.endpoints:
+    if not attempt.target.candidates:
         return 0.0
     return FORWARD_AGAIN_AFTER if attempt.target.is_peer else FORWARD_AFTER

@@ -30,6 +30,7 @@ from treecast.links.exchanges import Exchanges
 from treecast.links.footprint import LinksFootprint, footprint_of
 from treecast.links.handshakes import Handshakes
 from treecast.links.init_ways import InitWays
+from treecast.links.link_bounds import LinkBounds
 from treecast.links.link_events import LinkEnd, LinkEvent
 from treecast.links.memory import Memory, Remembered
 from treecast.links.neighbour_ways import NeighbourWays, NextHop
@@ -114,9 +115,9 @@ class Links:
             neighbour_ways=self.neighbour_ways,
             rng=rng,
         )
+        self.bounds = LinkBounds(self._peers, self._targets, self._handshakes, self._sessions)
         self.trace = self._handshakes.trace
-        self.commands = self._sessions.commands
-        self.paths = self._sessions.paths
+        self.commands, self.paths = self._sessions.commands, self._sessions.paths
 
     # whom to reach
 
@@ -218,8 +219,7 @@ class Links:
 
     def clock_doubt(self, now: Instant) -> str:
         """Another node whose clock differs from this one's; empty where there is none."""
-        in_handshakes = self._handshakes.refused.clock_doubt(now)
-        return in_handshakes or clock_doubt(now, self._wall_clock_ms(now), self._peers)
+        return self._handshakes.refused.clock_doubt(now) or clock_doubt(now, self._wall_clock_ms(now), self._peers)
 
     def note_replaced(self, now: Instant, node: NodeIndex) -> None:
         """A linked node was added again: who has its replaced certificate is there, and people are to know where."""
@@ -271,10 +271,10 @@ class Links:
     def receive(self, now: Instant, event: AnyHandshake) -> list[LinkEvent]:
         """A handshake datagram with a good MAC, by itself, in a session, or by a neighbour."""
         events: list[LinkEvent] = []
-        finished, way = None, self._peers.way_of(event)
-        if way is None:
+        if (way := self._peers.way_of(event)) is None:
             self._drops.count("handshake_unknown")
             return []
+        finished = None
         try:
             finished = self._handshakes.receive(now, event.data, way)
         except MalformedError as error:

@@ -7,10 +7,12 @@ and what may go to an address until then (``docs/protocol.md`` section 4).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from treecast.base.commands import Command
 from treecast.base.events import PathAnswered, PathSeen
+from treecast.base.ids import NodeIndex
 from treecast.base.path_commands import ChallengePath, SetPath
 from treecast.links.link_events import PathMoved
 from treecast.links.peers import Path, Peer, Peers
@@ -26,10 +28,15 @@ class Paths:
         self._peers = peers
         self._rng = rng
         self.commands = commands
+        self.may_have_path: Callable[[NodeIndex], bool] = lambda _: True
+        """Whether a path to a node without one is wanted."""
 
     def seen(self, event: PathSeen) -> None:
         """An authentic datagram came from elsewhere: it is asked whether the node is there."""
-        if self._peers.session(event.peer, event.session) is not None:
+        peer = self._peers.get(event.peer)
+        if peer is None or (peer.path is None and not self.may_have_path(event.peer)):
+            return
+        if peer.session(event.session) is not None:
             value = self._rng.getrandbits(CHALLENGE_BITS)
             self.commands.append(ChallengePath(event.peer, event.socket, event.endpoint, value))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from treecast.base.time import Instant
 from treecast.links.peers import Path, Peer
-from treecast.links.targets import Target
+from treecast.links.target import Target
 from treecast.links.ways import InSession, Outside, Way
 
 

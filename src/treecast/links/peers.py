@@ -17,7 +17,7 @@ from treecast.links.crypto import LinkSecret
 from treecast.links.exchange import Exchange
 from treecast.links.route_window import RouteWindow
 from treecast.links.states import LINK, SESSION, LinkState, PeerEvent, SessionEvent, SessionState
-from treecast.links.targets import Target
+from treecast.links.target import Target
 from treecast.links.ways import Forwarded, InSession, Outside, Sending, Way
 from treecast.wire.handshake import HandshakePayload
 

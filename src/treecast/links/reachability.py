@@ -15,7 +15,8 @@ from treecast.links.noticed import NOTICED_LIFETIME, Noticed
 from treecast.links.obstacles import Obstacle, Obstacles
 from treecast.links.refusals import Refusals
 from treecast.links.standing import Standing
-from treecast.links.targets import RECALLED_PER_SECOND, Target, Targets
+from treecast.links.target import Target
+from treecast.links.targets import RECALLED_PER_SECOND, Targets
 from treecast.links.unreached import unreached
 
 UNREACHED_AFTER: Duration = 3.75

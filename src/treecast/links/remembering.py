@@ -14,7 +14,8 @@ from treecast.identity.certificate import Certificate
 from treecast.links.memory import Memory, Remembered
 from treecast.links.peers import Peers
 from treecast.links.roster import Roster
-from treecast.links.targets import Target, Targets
+from treecast.links.target import Target
+from treecast.links.targets import Targets
 
 
 class Remembering:

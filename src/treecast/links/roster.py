@@ -15,7 +15,8 @@ from treecast.links.memory import Memory
 from treecast.links.peers import Peer, Peers
 from treecast.links.reachability import Reachability
 from treecast.links.standing import Standing
-from treecast.links.targets import Target, Targets
+from treecast.links.target import Target
+from treecast.links.targets import Targets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

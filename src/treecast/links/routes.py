@@ -13,13 +13,14 @@ from collections.abc import Callable, Collection
 from treecast.base.commands import Command, RemoveNodeRoute, SetNodeRoute
 from treecast.base.events import SessionReport
 from treecast.base.ids import NodeIndex
-from treecast.base.path_commands import ProbePeer
+from treecast.base.path_commands import ProbePeer, RemovePath
 from treecast.base.time import Duration, Instant
 from treecast.links.link_events import LinkEvent, PathChange
 from treecast.links.neighbour_ways import NeighbourWays
 from treecast.links.peers import SUSPECT_AFTER, Peer, Peers
 from treecast.links.route_window import RouteWindow
-from treecast.links.targets import Target, Targets
+from treecast.links.target import Target
+from treecast.links.targets import Targets
 from treecast.links.ways import Forwarded, InSession, Way
 
 PATH_SILENT: Duration = 4.0
@@ -62,7 +63,26 @@ class Routes:
             return
         if not isinstance(way, InSession):
             self._set(now, peer, way.neighbour if isinstance(way, Forwarded) else None)
-            self._count_on(peer, has_path=peer.via is None)
+            self.count_on(peer, has_path=peer.via is None)
+
+    def unlink(self, now: Instant, peer: Peer) -> None:
+        """Take the path from a peer: all for it goes by a neighbour. Nothing changes without such a way."""
+        way = self._ways.untroubled(now, peer.node) or self._ways.best(peer.node)
+        if way is not None:
+            self._set(now, peer, way.neighbour)
+            peer.path = None
+            self._commands.append(RemovePath(peer.node))
+            self.count_on(peer, has_path=False)
+
+    def without_path(self, peer: Peer) -> Forwarded | None:
+        """The way on which a peer would be reached without its path."""
+        return self._ways.best(peer.node)
+
+    def another(self, now: Instant, peer: Peer) -> None:
+        """Take the shortest way as LINKS have it now, in place of the route that there is."""
+        way = self._ways.untroubled(now, peer.node) or self._ways.best(peer.node)
+        if way is not None:
+            self._set(now, peer, way.neighbour)
 
     def _is_worse(self, now: Instant, peer: Peer, neighbour: NodeIndex) -> bool:
         """Whether the peer fell silent by this neighbour lately, and not by the one that it has a route by."""
@@ -77,10 +97,10 @@ class Routes:
             return self._review_path(now, peer, report)
         if peer.path is not None and report.path_unanswered == 0:
             self._set(now, peer, None)
-            self._count_on(peer, has_path=True)
+            self.count_on(peer, has_path=True)
             return True
         if report.path_unanswered > UNANSWERED_TURNS:
-            self._count_on(peer, has_path=False)
+            self.count_on(peer, has_path=False)
         return self._review_route(now, peer, peer.via, report)
 
     def _review_path(self, now: Instant, peer: Peer, report: SessionReport) -> bool:
@@ -145,7 +165,7 @@ class Routes:
             self._commands += [SetNodeRoute(peer.node, via), ProbePeer(peer.node)]
         self._targets.way_changed(now, peer.node)
 
-    def _count_on(self, peer: Peer, *, has_path: bool) -> None:
+    def count_on(self, peer: Peer, *, has_path: bool) -> None:
         """Whether other rooms are to count on a path to the peer."""
         if peer.is_neighbour is not has_path:
             peer.is_neighbour = has_path

@@ -106,7 +106,7 @@ class Sessions:
         self.paths = Paths(peers, self.commands, rng)
         self._events: list[LinkEvent] = []
         """Not returned yet: what a method has changed before it raised is returned by the next one."""
-        self._routes = Routes(peers, targets, neighbour_ways, handshakes.give_up, self.commands, self._events)
+        self.routes = Routes(peers, targets, neighbour_ways, handshakes.give_up, self.commands, self._events)
 
     def install(self, now: Instant, finished: Finished) -> list[LinkEvent]:
         """A handshake has made a session with a member."""
@@ -134,7 +134,7 @@ class Sessions:
             self._plan_final(now, node, session)
         self._peers.add_session(peer, session)
         if session.confirmed or len(peer.sessions) == 1:
-            self._routes.follow(now, peer, finished.way)
+            self.routes.follow(now, peer, finished.way)
         peer.take(PeerEvent.INSTALLED)
         while len(peer.sessions) > MAX_SESSIONS_PER_PEER:
             self._remove_session(peer, peer.dispensable, SessionEvent.DROPPED)
@@ -150,7 +150,7 @@ class Sessions:
         if session.confirmed:
             self._proved(peer, session)
             self._up(now, peer, session)
-        return self._take_events()
+        return self.take_events()
 
     def refused(self, now: Instant, command: InstallSession) -> list[LinkEvent]:
         """The data plane's table of sessions is full. A peer that has no other one is tried again after a while."""
@@ -161,7 +161,7 @@ class Sessions:
             self._remove_session(peer, session, SessionEvent.DROPPED)
             if not peer.sessions:
                 self._down(now, peer, LinkEnd.REFUSED, pause=REFUSED_PAUSE)
-        return self._take_events()
+        return self.take_events()
 
     def confirmed(self, now: Instant, event: SessionConfirmed) -> list[LinkEvent]:
         """The first authentic datagram of a session: the other side has it too."""
@@ -174,9 +174,9 @@ class Sessions:
             self._finals.cancel((event.peer, event.session))
             self._proved(peer, session)
             if peer.current is session:
-                self._routes.follow(now, peer, session.way)
+                self.routes.follow(now, peer, session.way)
             self._up(now, peer, session)
-        return self._take_events()
+        return self.take_events()
 
     def goodbye(self, now: Instant, node: NodeIndex, session: int) -> list[LinkEvent]:
         """GOODBYE came on a session: the peer goes down. Late, on a session that has ended, it means nothing."""
@@ -191,14 +191,24 @@ class Sessions:
             self._targets.pause(node, after(now, REVOKED_PAUSE))
         elif not peer.up:
             self._down(now, peer, LinkEnd.UNCONFIRMED, pause=REVOKED_PAUSE)
-        return self._take_events()
+        return self.take_events()
+
+    def declined(self, now: Instant, node: NodeIndex, pause: Duration) -> list[LinkEvent]:
+        """The node has accepted no link: the session of that handshake is none. What it has by a neighbour stays."""
+        peer = self._peers.get(node)
+        if peer is not None and not peer.up:
+            self._down(now, peer, LinkEnd.UNCONFIRMED, pause=pause)
+        elif peer is not None and len(peer.sessions) > 1 and not peer.sessions[-1].confirmed:
+            self._remove_session(peer, peer.sessions[-1], SessionEvent.DROPPED)
+        self._targets.pause(node, after(now, pause))
+        return self.take_events()
 
     def cut(self, now: Instant, node: NodeIndex, reason: LinkEnd) -> list[LinkEvent]:
         """End the link: the peer may no longer be here."""
         peer = self._peers.get(node)
         if peer is not None:
             self._down(now, peer, reason, pause=GOODBYE_PAUSE)
-        return self._take_events()
+        return self.take_events()
 
     def review(self, now: Instant, reports: Sequence[SessionReport]) -> list[LinkEvent]:
         """The data plane's measurements, about once a second: finds the dead, rekeys the old and the suspect."""
@@ -230,7 +240,7 @@ class Sessions:
                     peer.sought = target if way is None else None
                     self._handshakes.begin(now, target, way)
         self._exchanges.review(now, exchanging)
-        return self._take_events()
+        return self.take_events()
 
     def _why_lost(
         self,
@@ -243,7 +253,7 @@ class Sessions:
         """Why its link ends; None: it goes on, and without the sessions that are too old."""
         if is_silent(peer, by_session):
             return LinkEnd.SILENT
-        if report is not None and peer.up and not self._routes.review(now, peer, report):
+        if report is not None and peer.up and not self.routes.review(now, peer, report):
             return LinkEnd.UNANSWERED
         for session in list(peer.sessions):
             if now - session.established_at >= REJECT_AFTER:
@@ -261,7 +271,7 @@ class Sessions:
             session = peer.session(index) if peer else None
             if peer is not None and session is not None:
                 self._repeat_final(now, peer, session)
-        return self._take_events()
+        return self.take_events()
 
     def _repeat_final(self, now: Instant, peer: Peer, session: Session) -> None:
         if session.final is None:
@@ -331,7 +341,7 @@ class Sessions:
         """This node's wall clock minus its monotonic one."""
         return self._wall_clock_ms(now) / 1000 - now
 
-    def _take_events(self) -> list[LinkEvent]:
+    def take_events(self) -> list[LinkEvent]:
         taken = list(self._events)
         self._events.clear()
         return taken

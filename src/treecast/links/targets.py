@@ -6,116 +6,24 @@ earlier run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence, Set
 
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
 from treecast.links.memory import Remembered
+from treecast.links.target import Target
 
 HIGHER_INDEX_DELAY: Duration = 1.5
 """The lower index begins of two nodes that learn of each other; the other one only if that came to nothing."""
-
-LAST_PAUSE: Duration = 120.0
-"""A node that others know and that does not answer is tried less and less often, until there is news of it."""
-LAST_CONFIGURED_PAUSE: Duration = 2.0
-"""A configured peer is tried more often, for nobody else may tell when it is there; without a BREAK (``noticed``)."""
-PAUSE_SHARE = 0.25
-"""A pause is so much of the time for which the target was sought."""
 
 RECALL_DELAY: Duration = 1.0
 """Configured peers come first: who answers knows of the others."""
 RECALLED_PER_SECOND = 16
 FIRST_RECALL_PAUSE: Duration = 15.0
-LAST_RECALL_PAUSE: Duration = 600.0
-"""A remembered node is tried less and less often: it may be gone for good, and its address somebody else's."""
 ELSEWHERE_PAUSE: Duration = 15.0
 """Where all addresses are other nodes', or this node's own. With an attempt's lifetime less than NOTICED_LIFETIME."""
-
-
-@dataclass(slots=True, eq=False)
-class Target:
-    """Somebody to reach. ``name`` is the configured text; None for a node learned from Broadcast.
-
-    ``label``: what people call it. ``sought_since``: since when it has no link, while it has none; ``reflected_at``:
-    when this node's own INIT last came back from there; ``elsewhere_until``: not tried before that, for other nodes
-    are at all of its endpoints, or this node itself. ``left``: a learned node sent GOODBYE, and nothing new was learned
-    of it since. ``was_linked``: a learned node had a link with this one. ``recall_pause``: from one try to the next of
-    a node that is only remembered, None for others. ``is_tried``: a handshake with it is under way. ``news_at``: when
-    there was news of it: it has moved, started again, or lost its link. ``run``: which run of the node it was then.
-    ``is_peer``: a node with a session, of which another handshake is made where it is. ``serial``: that of the
-    certificate that a node is remembered with, 0 for others. ``was_via``: the neighbour by which it was reached when
-    its link ended.
-    """
-
-    name: str | None
-    node: NodeIndex | None
-    endpoints: tuple[Endpoint, ...]
-    next_try: Instant
-    label: str
-    sought_since: Instant
-    avoided: set[Endpoint] = field(default_factory=set)
-    elsewhere_until: Instant | None = None
-    reflected_at: Instant | None = None
-    left: bool = False
-    was_linked: bool = False
-    recall_pause: Duration | None = None
-    is_tried: bool = False
-    news_at: Instant = field(init=False)
-    run: bytes = b""
-    is_peer: bool = False
-    serial: int = 0
-    was_via: NodeIndex | None = None
-
-    def __post_init__(self) -> None:
-        self.news_at = self.sought_since
-
-    @property
-    def candidates(self) -> tuple[Endpoint, ...]:
-        """Its endpoints but those where another node answered; all of them when none is left."""
-        return tuple(endpoint for endpoint in self.endpoints if endpoint not in self.avoided) or self.endpoints
-
-    @property
-    def due(self) -> Instant:
-        """When it is tried."""
-        return self.next_try if self.elsewhere_until is None else max(self.next_try, self.elsewhere_until)
-
-    @property
-    def is_elsewhere(self) -> bool:
-        """Whether another node answered at each of its endpoints."""
-        return bool(self.endpoints) and self.avoided.issuperset(self.endpoints)
-
-    def moved(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> None:
-        if endpoints != self.endpoints:
-            self.endpoints = endpoints
-            self.avoided.clear()
-            self.elsewhere_until = None
-            self.news(now)
-
-    def news(self, now: Instant, delay: Duration = 0.0) -> None:
-        """Begin pauses anew: it may answer now though it did not before."""
-        self.news_at = now
-        if self.recall_pause is None:
-            self.next_try = min(self.next_try, after(now, delay))
-
-    def gave_up(self, now: Instant) -> None:
-        """An attempt came to nothing: the next one begins after a pause."""
-        if self.recall_pause is None and self.elsewhere_until is None:
-            longest = LAST_PAUSE if self.name is None else LAST_CONFIGURED_PAUSE
-            pause = min((now - self.news_at) * PAUSE_SHARE, longest)
-            self.next_try = max(self.next_try, after(now, pause))
-
-    def endpoints_apart_from(self, other: Target) -> bool:
-        """Whether the two have no endpoint in common."""
-        return set(self.endpoints).isdisjoint(other.endpoints)
-
-    def begun(self, now: Instant) -> None:
-        """A handshake with it has begun."""
-        if self.recall_pause is not None:
-            self.next_try = after(now, self.recall_pause)
-            self.recall_pause = min(2 * self.recall_pause, LAST_RECALL_PAUSE)
 
 
 class Targets:
@@ -142,6 +50,8 @@ class Targets:
         """The learned ones whose link is not up."""
         self._tries: Timers[Target] = Timers()
         """When a handshake with each target is to begin: of those that are sought, and not tried already."""
+        self._chosen: Set[NodeIndex] | None = None
+        """The learned nodes with which links are wanted; None: all."""
         self.is_silent = False
         """Whether no target is tried: nobody would take this node's certificate."""
 
@@ -168,9 +78,23 @@ class Targets:
         if target.left or target.run != run:
             target.news(now, delay)
         target.label, target.left, target.run = label, False, run
+        target.by_route = self._chosen is not None and node not in self._chosen
         target.was_linked = target.was_linked or node in self._up
         target.moved(now, usable)
         self.plan_all(node)
+
+    def choose(self, now: Instant, chosen: Set[NodeIndex]) -> None:
+        """Links are wanted with these learned nodes only; all others are reached by neighbours."""
+        before, self._chosen = self._chosen, frozenset(chosen)
+        changed = self._learned.keys() if before is None else before ^ self._chosen
+        for target in [self._learned[node] for node in sorted(changed) if node in self._learned]:
+            target.by_route = target.node not in self._chosen
+            target.news(now)
+            self.plan(target)
+
+    def configured_nodes(self) -> list[NodeIndex]:
+        """The nodes that configured targets have turned out to be, by index."""
+        return sorted({target.node for target in self._configured.values() if target.node is not None})
 
     def recall(self, now: Instant, nodes: Sequence[Remembered]) -> None:
         """Nodes of an earlier run: each node of a network begins with those after itself, so that none gets all."""
@@ -234,7 +158,7 @@ class Targets:
             return learned is target
         if target.name is not None:
             return self._configured.get(target.name) is target
-        return self._is_recalled(target)
+        return self._is_recalled(target) and not (self._up and self._chosen is not None)
 
     def _is_recalled(self, target: Target) -> bool:
         is_held = target.node is not None and self._recalled.get(target.node) is target
@@ -335,6 +259,8 @@ class Targets:
         return target.node is not None and self._is_linked(target.node)
 
     def _is_where_it_is_sought(self, target: Target) -> bool:
+        if target.by_route:
+            return self.is_reached(target)
         return target.node is not None and self._is_probed_at(target.node, target.endpoints)
 
 

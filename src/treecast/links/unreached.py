@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from treecast.base.problems import Problem
 from treecast.links.obstacles import Obstacle
 from treecast.links.standing import Standing
-from treecast.links.targets import Target
+from treecast.links.target import Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from treecast.base import events as e
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.downstream_commands import AcceptKey, AcceptTree
 from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
-from treecast.base.path_commands import ChallengePath, ProbePeer, SetPath
+from treecast.base.path_commands import ChallengePath, ProbePeer, RemovePath, SetPath
 from treecast.base.time import Instant
 from treecast.base.token_bucket import TokenBucket
 from treecast.sim.datagrams import (
@@ -305,8 +305,8 @@ class ModelForwarder(TreeReception):
                 self._install_session(command)
             case c.RemoveSession(session):
                 self.sessions.remove(session)
-            case SetPath(peer, _, endpoint):
-                self.sessions.set_path(peer, endpoint, self.underlay.now)
+            case SetPath() | RemovePath():
+                self.sessions.set_path(command, self.underlay.now)
             case ChallengePath():
                 self._challenge(command)
             case ProbePeer(peer):

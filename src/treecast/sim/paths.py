@@ -64,7 +64,7 @@ class ModelPath:
     """News that count against the burst."""
     _updated: Instant | None = None
 
-    def move(self, endpoint: Endpoint, now: Instant) -> None:
+    def move(self, endpoint: Endpoint | None, now: Instant) -> None:
         self.candidates = [one for one in self.candidates if one.endpoint != endpoint]
         before, self.endpoint = self.endpoint, endpoint
         self.prove(before, now)

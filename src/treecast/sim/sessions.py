@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
+from treecast.base.path_commands import RemovePath, SetPath
 from treecast.base.time import Duration, Instant
 from treecast.sim.datagrams import ReplayWindow
 from treecast.sim.paths import ModelPath, ProbedWay
@@ -75,10 +76,10 @@ class Sessions:
         """The path to a peer that has, or had, a session. KeyError."""
         return self._paths[peer]
 
-    def set_path(self, peer: NodeIndex, endpoint: Endpoint, now: Instant) -> None:
+    def set_path(self, command: SetPath | RemovePath, now: Instant) -> None:
         """Nothing happens when there is no such peer."""
-        if peer in self._paths:
-            self._paths[peer].move(endpoint, now)
+        if command.peer in self._paths:
+            self._paths[command.peer].move(command.endpoint if isinstance(command, SetPath) else None, now)
 
     def route_changed(self, peer: NodeIndex, *, is_set: bool) -> None:
         """Another route, or none."""

@@ -50,6 +50,8 @@ class Shared:
         """How nodes that start from now on plan their trees."""
         self.relaying = UNBOUNDED
         """Bounds of the children of nodes that start from now on."""
+        self.max_links: int | None = None
+        """How many links nodes choose that start from now on; None: with all."""
         self.link_planner: Callable[[], LinkPlanner] = LinkGraph
         """Planners of nodes with bounds."""
         self._records: WeakValueDictionary[bytes, Record] = WeakValueDictionary()
@@ -64,6 +66,7 @@ class Shared:
             instance=instance,
             relaying=self.relaying,
             installed=installed,
+            max_links=self.max_links,
         )
 
     def intern(self, record: Record) -> Record:

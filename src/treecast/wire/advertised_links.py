@@ -22,6 +22,8 @@ MAX_LINK_CHUNKS = 128
 """Together as many links as there are origins (16,384)."""
 
 NOT_MEASURED = 0
+NOT_KEPT = 0x01
+"""A flag: the origin keeps the link only because the other node wants it."""
 RTT_STEP = 1.2
 LONGEST_RTT_CLASS = 51
 """9.1 s, and all that is longer."""
@@ -34,7 +36,7 @@ Classes = Annotated[bytes, Meta(max_length=MAX_LINKS_PER_CHUNK)]
 class LinksContent(msgspec.Struct, frozen=True, array_like=True):
     """One chunk of an origin's links. The others have a byte for each of ``peers``, or none at all.
 
-    ``flags``: none is defined.
+    ``flags``: NOT_KEPT; what else there is means nothing here.
     """
 
     peers: Annotated[tuple[U32, ...], Meta(max_length=MAX_LINKS_PER_CHUNK)]
@@ -52,6 +54,10 @@ class LinksContent(msgspec.Struct, frozen=True, array_like=True):
     def links(self) -> tuple[tuple[int, int, int], ...]:
         """Each node, with the class of the round trip and of the loss."""
         return tuple(zip_longest(self.peers, self.rtt_classes, self.loss_classes, fillvalue=0))
+
+    def kept(self) -> tuple[tuple[int, bool], ...]:
+        """Each node, and whether the origin keeps the link by itself."""
+        return tuple((peer, not flags & NOT_KEPT) for peer, flags in zip_longest(self.peers, self.flags, fillvalue=0))
 
 
 _decoder = msgspec.msgpack.Decoder(LinksContent)

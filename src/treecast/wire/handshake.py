@@ -27,7 +27,7 @@ class HandshakeType(IntEnum):
 
 
 class RefusalReason(IntEnum):
-    """Why a certificate is refused; in lower case the names are those of the drops."""
+    """Why a certificate, or a link, is refused; in lower case the names are those of the drops."""
 
     CERTIFICATE_MALFORMED = 1
     CERTIFICATE_WRONG_NETWORK = 2
@@ -39,6 +39,7 @@ class RefusalReason(IntEnum):
     CERTIFICATE_REPLACED = 8
     HANDSHAKE_NO_COMMON_VERSION = 9
     CERTIFICATE_EXTENSION_UNKNOWN = 10
+    HANDSHAKE_LINKS_FULL = 11
 
 
 MAX_VERSION_CHARACTERS = 24

@@ -50,12 +50,12 @@ def test_33_subscribers_link_from_one_known_address_and_receive_one_stream_compl
     print(f"\n{len(nodes)} nodes: ready after {ready_at - started_at:.1f} s, linked {linked_at - ready_at:.1f} s later")
 
 
-def made(lab: Lab) -> list[TreecastNode]:
+def made(lab: Lab, count: int = 1 + SUBSCRIBERS) -> list[TreecastNode]:
     """A network and its nodes, each on a machine of one switch, as ``node add`` makes them."""
     lan = lab.switch()
     network = create_network(lab.directory / "network")
     nodes: list[TreecastNode] = []
-    for number in range(1 + SUBSCRIBERS):
+    for number in range(count):
         machine = lab.machine(f"n{number}", lan)
         directory = lab.directory / machine.name
         add_node(network, directory, NodeRequest(machine.name, None, None, 1), time.time())

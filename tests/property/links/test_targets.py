@@ -12,7 +12,8 @@ from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.links.memory import Remembered
-from treecast.links.targets import Target, Targets
+from treecast.links.target import Target
+from treecast.links.targets import Targets
 
 ME = NodeIndex(3)
 nodes = st.integers(1, 5).map(NodeIndex)

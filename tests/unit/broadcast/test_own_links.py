@@ -165,3 +165,23 @@ def test_a_chunk_has_a_class_for_each_link() -> None:
     [(key, content)] = node.links.take_changed()
     assert content is not None
     assert (key, content.links()) == (b"\0", ((3, rtt_class(5.0), 0), (5, NOT_MEASURED, 0), (9, rtt_class(40.0), 0)))
+
+
+def test_links_that_are_kept_for_the_other_end_alone_have_a_flag() -> None:
+    links = OwnLinks()
+    links.keep({NodeIndex(2)})
+    for peer in (2, 3):
+        assert links.add(NodeIndex(peer))
+    ((_, content),) = links.take_changed()
+    assert content is not None and content.kept() == ((2, True), (3, False))
+    assert links.keep({NodeIndex(2), NodeIndex(3)})
+    ((_, content),) = links.take_changed()
+    assert content is not None and content.flags == bytes(2)
+    assert not links.keep({NodeIndex(2), NodeIndex(3), NodeIndex(9)})
+
+
+def test_without_a_bound_no_link_has_a_flag() -> None:
+    links = OwnLinks()
+    assert links.add(PEER)
+    ((_, content),) = links.take_changed()
+    assert content is not None and content.flags == bytes(1)

@@ -121,3 +121,12 @@ def test_groups_of_routers_are_prefixes_that_routes_lead_to() -> None:
         values.router_groups(["10.0.0.0/8"])
     with pytest.raises(OperatorError, match="at most 64"):
         values.router_groups([f"239.0.{number}.0/24" for number in range(65)])
+
+
+def test_a_number_of_links_is_from_4_to_128_or_none() -> None:
+    assert [values.max_links(number) for number in (None, 4, 128)] == [None, 4, 128]
+    for number in (-1, 0, 3, 129):
+        with pytest.raises(
+            OperatorError, match=rf"^--max-links {number}: give a number from 4 to 128, or leave it out"
+        ):
+            values.max_links(number)

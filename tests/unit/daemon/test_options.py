@@ -38,6 +38,7 @@ def test_everything_that_was_asked_for_is_a_line_with_the_name_that_the_interfac
         underlay_mtu_bytes=1400,
         membership=MembershipConfig(query_interval=60, fast_leave=False),
         relaying=Relaying(relays=False, uplink_bps=20_000_000, max_children=4),
+        max_links=8,
     )
     assert options.in_words("tcx") == [
         "groups by tcx: none (programs name the interface)",
@@ -48,5 +49,6 @@ def test_everything_that_was_asked_for_is_a_line_with_the_name_that_the_interfac
         "no relay of other nodes' streams",
         "uplink of 20.0 Mb/s",
         "at most 4 children over all trees",
+        "at most 8 links are chosen",
         "membership: query-interval=60, fast-leave=off",
     ]

@@ -11,7 +11,7 @@ from treecast.base.time import Instant
 from treecast.links.attempts import Attempt, Attempts
 from treecast.links.peers import Path, Peer, Peers, Session
 from treecast.links.states import SessionState
-from treecast.links.targets import Target
+from treecast.links.target import Target
 from treecast.links.ways import Outside
 from treecast.sim.handshake import ModelFactory
 

@@ -15,7 +15,7 @@ from treecast.base.time import Instant
 from treecast.links.attempts import ATTEMPT_LIFETIME, LAST_INIT_INTERVAL
 from treecast.links.budgets import INITS_BURST, INITS_PER_S
 from treecast.links.peers import REKEY_AFTER
-from treecast.links.targets import LAST_CONFIGURED_PAUSE, LAST_PAUSE, PAUSE_SHARE
+from treecast.links.target import LAST_CONFIGURED_PAUSE, LAST_PAUSE, PAUSE_SHARE
 
 OTHER = NodeIndex(2)
 RUN = b"1" * 8

@@ -22,7 +22,8 @@ from treecast.links.memory import (
 )
 from treecast.links.reachability import KNOWN_UNREACHED_AFTER
 from treecast.links.standing import Standing
-from treecast.links.targets import FIRST_RECALL_PAUSE, HIGHER_INDEX_DELAY, LAST_RECALL_PAUSE, RECALL_DELAY
+from treecast.links.target import LAST_RECALL_PAUSE
+from treecast.links.targets import FIRST_RECALL_PAUSE, HIGHER_INDEX_DELAY, RECALL_DELAY
 
 HOUR = int(UNIX_NOW) - int(UNIX_NOW) % HOUR_S
 

@@ -7,7 +7,7 @@ from treecast.base.addresses import Endpoint
 from treecast.base.limits import MAX_TRACED_STEPS
 from treecast.base.time import Instant
 from treecast.links.attempts import ATTEMPT_LIFETIME
-from treecast.links.targets import PAUSE_SHARE
+from treecast.links.target import PAUSE_SHARE
 from treecast.links.trace import Step, Trace, Traced
 from treecast.wire.handshake import HandshakePayload
 

@@ -1,0 +1,125 @@
+"""Links of bounded number, on their way from ``topology``, which chooses them, to ``links``, which makes them.
+
+Decides when a link that neither end keeps by itself is taken away: what is wanted instead is up first. Both ends say in
+LINKS which links they keep, so that one that is accepted lasts as long as the other end wants it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from treecast.base.events import SessionReport
+from treecast.base.ids import NodeIndex
+from treecast.base.link_reasons import LinkReason
+from treecast.base.time import Duration, Instant, after
+from treecast.engine.following import Following
+from treecast.engine.rooms import Rooms
+from treecast.topology.chosen_links import ChosenLinks
+from treecast.wire.advertised_links import NOT_MEASURED, rtt_ms_of
+
+SETTLED_AFTER: Duration = 15.0
+"""By then LINKS of both ends have said what they keep, though one of them was lost and repeated."""
+GUEST_FOR: Duration = 3.0
+"""So long a node that had no link stays, though there is no room: by then it has heard of all others."""
+WAITS_FOR: Duration = 45.0
+"""A link that nobody wants waits so long for those that are chosen to be up."""
+
+
+class LinkChoosing:
+    """One node's. Nothing happens without a bound."""
+
+    def __init__(self, rooms: Rooms, following: Following) -> None:
+        self._rooms = rooms
+        self._following = following
+        self._since: dict[NodeIndex, Instant] = {}
+        """Since when each link is up, as reviews have seen it."""
+        if rooms.chosen_links is not None:
+            rooms.links.bounds.accept(partial(self._accepts, rooms.chosen_links))
+            rooms.links.bounds.choose(Instant(0.0), frozenset())
+
+    def review(self, now: Instant, reports: Sequence[SessionReport]) -> None:
+        """Choose links anew, have them made, and end those that nobody wants, about once a second. ``reports``: of the
+        sessions in use.
+        """
+        self._rooms.broadcast.measured(now, reports)
+        choice, links = self._rooms.chosen_links, self._rooms.links
+        if choice is None:
+            return
+        declined, events = links.bounds.take_declined(now)
+        self._following.links(now, events)
+        for node in declined:
+            choice.set_aside(now, node)
+        linked: dict[NodeIndex, float | None] = dict.fromkeys(links.bounds.linked())
+        for report in reports:
+            if report.peer in linked and report.least_rtt_ms is not None:
+                linked[report.peer] = report.least_rtt_ms
+        self._since = {node: self._since.get(node, now) for node in linked}
+        static = links.bounds.static_nodes()
+        chosen = choice.review(now, linked, static, partial(self._estimates, linked))
+        links.bounds.choose(now, chosen.keys())
+        self._following.links(now, links.bounds.settle(now, chosen.keys()))
+        self._rooms.broadcast.keep_links(now, chosen.keys())
+        self._release(now, choice, linked)
+
+    def links_changed(self, now: Instant, origin: NodeIndex) -> None:
+        """LINKS of a node say something else than before."""
+        if self._rooms.chosen_links is not None:
+            self._rooms.links.bounds.reroute(now, origin, self._have_link)
+
+    def _have_link(self, one: NodeIndex, other: NodeIndex) -> bool:
+        keeps = self._rooms.broadcast.link_state.keeps
+        return keeps(one, other) is not None and keeps(other, one) is not None
+
+    def _accepts(self, choice: ChosenLinks, node: NodeIndex, epoch_ms: int) -> bool:
+        """Whether one more link is accepted. A run of a node that has published nothing yet is listed by nobody."""
+        signer = self._rooms.broadcast.signer(node)
+        is_listed = signer is not None and signer[1] == epoch_ms and self._rooms.broadcast.is_listed(node)
+        return choice.accepts(node, self._rooms.links.bounds.linked(), is_listed=is_listed)
+
+    def _estimates(self, linked: Mapping[NodeIndex, float | None]) -> Mapping[NodeIndex, float]:
+        """Round trips to nodes by one neighbour, in milliseconds: no direct one is much longer than the shortest."""
+        estimates: dict[NodeIndex, float] = {}
+        for neighbour, round_trip_ms in sorted(linked.items()):
+            if round_trip_ms is None:
+                continue
+            for node, (rtt_class, _) in self._rooms.broadcast.link_state.classes(neighbour).items():
+                if rtt_class != NOT_MEASURED and node not in linked and node != self._rooms.me:
+                    by_it = round_trip_ms + rtt_ms_of(rtt_class)
+                    estimates[NodeIndex(node)] = min(by_it, estimates.get(NodeIndex(node), by_it))
+        return estimates
+
+    def _release(self, now: Instant, choice: ChosenLinks, linked: Mapping[NodeIndex, float | None]) -> None:
+        self._release_guests(now, choice, linked)
+        settled = [node for node in sorted(linked) if now >= after(self._since[node], SETTLED_AFTER)]
+        are_up = all(node in linked for node, reason in choice.chosen.items() if reason is not LinkReason.STATIC)
+        left = len(linked)
+        for node in settled:
+            if node not in self._rooms.links.bounds.linked():
+                continue
+            wanted, keeps = choice.is_wanted(node), self._keeps(node)
+            if keeps is None:  # the other end has ended it already
+                if wanted:
+                    choice.set_aside(now, node)
+            elif wanted or (keeps and left <= choice.accepts_most) or (not are_up and self._waits(now, node)):
+                continue
+            self._following.links(now, self._rooms.links.bounds.unlink(node))
+            left -= 1
+
+    def _waits(self, now: Instant, node: NodeIndex) -> bool:
+        return now < after(self._since[node], WAITS_FOR)
+
+    def _release_guests(self, now: Instant, choice: ChosenLinks, linked: Mapping[NodeIndex, float | None]) -> None:
+        """Nodes that were taken beyond what is accepted, as nobody had a link with them, have others by now."""
+        surplus = choice.surplus(linked)
+        for node in sorted(linked, key=lambda node: (-self._since[node], node)) if surplus else ():
+            others = self._rooms.broadcast.link_state.of(node) - {self._rooms.me}
+            if surplus and others and not choice.is_wanted(node) and now >= after(self._since[node], GUEST_FOR):
+                self._following.links(now, self._rooms.links.bounds.unlink(node))
+                surplus -= 1
+
+    def _keeps(self, node: NodeIndex) -> bool | None:
+        """Whether the other end keeps its link with this node by itself; None where it lists none any more."""
+        if not self._rooms.broadcast.knows(node):
+            return True
+        return self._rooms.broadcast.link_state.keeps(node, self._rooms.me)
