@@ -18,6 +18,8 @@ from treecast.engine.rooms import Rooms
 from treecast.topology.chosen_links import ChosenLinks
 from treecast.wire.advertised_links import NOT_MEASURED, rtt_ms_of
 
+LISTED_AFTER: Duration = 4.0
+"""By then LINKS of both ends have a link that is up."""
 SETTLED_AFTER: Duration = 15.0
 """By then LINKS of both ends have said what they keep, though one of them was lost and repeated."""
 GUEST_FOR: Duration = 3.0
@@ -65,6 +67,8 @@ class LinkChoosing:
     def links_changed(self, now: Instant, origin: NodeIndex) -> None:
         """LINKS of a node say something else than before."""
         if self._rooms.chosen_links is not None:
+            if origin in self._since and origin in self._rooms.links.bounds.linked():
+                self._follow_end(now, self._rooms.chosen_links, origin)
             self._rooms.links.bounds.reroute(now, origin, self._have_link)
 
     def _have_link(self, one: NodeIndex, other: NodeIndex) -> bool:
@@ -91,23 +95,25 @@ class LinkChoosing:
 
     def _release(self, now: Instant, choice: ChosenLinks, linked: Mapping[NodeIndex, float | None]) -> None:
         self._release_guests(now, choice, linked)
-        settled = [node for node in sorted(linked) if now >= after(self._since[node], SETTLED_AFTER)]
         are_up = all(node in linked for node, reason in choice.chosen.items() if reason is not LinkReason.STATIC)
         left = len(linked)
-        for node in settled:
-            if node not in self._rooms.links.bounds.linked():
+        for node in sorted(linked):
+            if self._follow_end(now, choice, node):
                 continue
-            wanted, keeps = choice.is_wanted(node), self._keeps(node)
-            if keeps is None:  # the other end has ended it already
-                if wanted:
-                    choice.set_aside(now, node)
-            elif wanted or (keeps and left <= choice.accepts_most) or (not are_up and self._waits(now, node)):
-                continue
-            self._following.links(now, self._rooms.links.bounds.unlink(node))
-            left -= 1
+            age = now - self._since[node]
+            waits = age < SETTLED_AFTER or (not are_up and age < WAITS_FOR)
+            if not waits and not choice.is_wanted(node) and (not self._keeps(node) or left > choice.accepts_most):
+                self._following.links(now, self._rooms.links.bounds.unlink(node))
+                left -= 1
 
-    def _waits(self, now: Instant, node: NodeIndex) -> bool:
-        return now < after(self._since[node], WAITS_FOR)
+    def _follow_end(self, now: Instant, choice: ChosenLinks, node: NodeIndex) -> bool:
+        """Whether the other end has ended a link, which this one does then, too."""
+        if now < after(self._since[node], LISTED_AFTER) or self._keeps(node) is not None:
+            return False
+        if choice.is_wanted(node):
+            choice.set_aside(now, node)
+        self._following.links(now, self._rooms.links.bounds.unlink(node))
+        return True
 
     def _release_guests(self, now: Instant, choice: ChosenLinks, linked: Mapping[NodeIndex, float | None]) -> None:
         """Nodes that were taken beyond what is accepted, as nobody had a link with them, have others by now."""

@@ -21,8 +21,10 @@ DECLINED_PAUSE: Duration = 60.0
 DECLINED_WITHOUT_LINKS_PAUSE: Duration = 3.0
 """The same while this node has no link at all: whoever has no room now may have some soon."""
 
-HEARD_WITHIN: Duration = 2.0
-"""All nodes have LINKS without a link by then, also where one was lost on the way and repeated."""
+HEARD_WITHIN: Duration = 20.0
+"""All nodes have LINKS without a link by then, and trees that went over it go over others: roots plan these anew every
+10 s.
+"""
 
 Accepts = Callable[[NodeIndex, int], bool]
 """Whether one more link is accepted with a node, and that run of it."""

@@ -91,6 +91,8 @@ class Targets:
             target.by_route = target.node not in self._chosen
             target.news(now)
             self.plan(target)
+        for target in self.configured():
+            self.plan(target)
 
     def configured_nodes(self) -> list[NodeIndex]:
         """The nodes that configured targets have turned out to be, by index."""
@@ -259,7 +261,8 @@ class Targets:
         return target.node is not None and self._is_linked(target.node)
 
     def _is_where_it_is_sought(self, target: Target) -> bool:
-        if target.by_route:
+        is_unwanted = target.node is not None and self._chosen is not None and target.node not in self._chosen
+        if target.by_route or is_unwanted:
             return self.is_reached(target)
         return target.node is not None and self._is_probed_at(target.node, target.endpoints)
 

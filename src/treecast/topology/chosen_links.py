@@ -115,7 +115,8 @@ class ChosenLinks:
             self._is_stale = False
             self._by_ring = dict(self._mesh() if self.is_mesh else self._ring_and_far())
             self._predecessors = frozenset(islice(self._ring.preceding(self._place), SUCCESSORS))
-        chosen = {node: LinkReason.STATIC for node in sorted(static) if node != self._me} | self._by_ring
+        named = (node for node in sorted(static) if node != self._me and node not in self._aside)
+        chosen = dict.fromkeys(named, LinkReason.STATIC) | self._by_ring
         if not self.is_mesh:
             places = max(self._most - len(chosen), 0)
             without = {*chosen, *self._aside}

@@ -7,6 +7,7 @@ import pytest
 from tests.sim.engine.test_routes_in_virtual_time import delivered, via
 from treecast.base.ids import NodeIndex
 from treecast.base.link_reasons import LinkReason
+from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.sim.world import SimNode, World
 
 GROUP = "239.1.1.1"
@@ -43,9 +44,9 @@ def all_chosen_are_up(nodes: list[SimNode]) -> bool:
     return all(chosen_by(node, static=False) <= set(links_of(node)) for node in nodes)
 
 
-def started(count: int, most: int = MOST, seed: int = 1) -> tuple[World, list[SimNode]]:
+def started(count: int, most: int = MOST, seed: int = 1, relaying: Relaying = UNBOUNDED) -> tuple[World, list[SimNode]]:
     world = World(seed, turn_interval=TURN_INTERVAL_S)
-    world.shared.max_links = most
+    world.shared.max_links, world.shared.relaying = most, relaying
     first = world.add()
     nodes = [first, *(world.add(peer=first) for _ in range(count - 1))]
     world.run_until(lambda: all_see_all(nodes) and all_chosen_are_up(nodes), LIMIT_S, 0.5)
@@ -96,9 +97,8 @@ def test_nodes_without_a_link_are_reached_by_one_with_it() -> None:
     world, nodes = started(NODES)
     world.run(60)
     one = nodes[3]
-    for other in nodes:
-        if other is not one:
-            assert (via(one, other) == "") is (other.index in links_of(one))
+    assert all(via(one, world.nodes[other]) == "" for other in links_of(one))
+    assert len([other for other in nodes if via(one, other)]) >= MOST
     for node in nodes:
         node.report(GROUP)
     world.run_until(lambda: all(a.subscribes(b, GROUP) for a in nodes for b in nodes if a is not b), 20.0, 0.1)
@@ -108,6 +108,24 @@ def test_nodes_without_a_link_are_reached_by_one_with_it() -> None:
     world.run(2.0)
     for node in nodes:
         assert sorted(map(str, delivered(node))) == sorted(f"from {o.index}" for o in nodes if o is not node)
+
+
+def test_a_stream_goes_over_a_tree_to_all_while_links_change() -> None:
+    world, nodes = started(NODES, relaying=Relaying(max_children=4))
+    for node in nodes:
+        node.report(GROUP)
+    source, *others = nodes[4:] + nodes[:4]
+    world.run_until(lambda: all(source.subscribes(other, GROUP) for other in others), 20.0, 0.1)
+    before = [links_of(node) for node in nodes]
+    for number in range(2000):
+        source.send(GROUP, number)
+        world.run(0.02)
+    world.run(2.0)
+    assert [links_of(node) for node in nodes] != before
+    for node in others:
+        assert delivered(node) == list(range(2000)), "none lost, none twice, in their order"
+    kinds = {problem.kind for node in nodes for problem in node.engine.problems(node.now)}
+    assert kinds <= {"certificate_ends"}
 
 
 def test_a_death_heals() -> None:
