@@ -24,10 +24,8 @@ class Verb(StrEnum):
     GROUP_CHANGES = "group_changes"
     """The rows that changed since ``since``, as soon as there are some, or nothing after 2 s; all of them without."""
     HOSTS = "hosts"
-    TRACE = "trace"
-    """The trees of a group, as the nodes on them report them; after 3 s at most."""
-    WHY = "why"
-    """Decisions about a node or a group, by ``group``."""
+    TRACE = "trace"  # the trees of a group, as the nodes on them report them; after 3 s at most
+    WHY = "why"  # decisions about a node or a group, by ``group``
     BRIDGE = "bridge"
     REVOCATIONS_CHANGED = "revocations_changed"  # like the next, for ``revocations.json``; the answer is STATUS's
     BRIDGE_CHANGED = "bridge_changed"
@@ -102,6 +100,7 @@ class Peer(msgspec.Struct, frozen=True):
     node itself``, ``another network``, ``name unresolved``. ``name``: the text of ``--peer`` while nobody knows who is
     there. Bytes: since the start of this node. ``hybrid``: ML-KEM is in its session's keys. ``last_received_s``: since
     its last datagram, or None. ``via``: the neighbour that sends on what is for it; empty where it is reached itself.
+    ``link``: why there is one: ``mesh``, ``ring``, ``far``, ``near``, ``static peer``, ``accepted``; empty without one.
     """
 
     name: str
@@ -121,7 +120,6 @@ class Peer(msgspec.Struct, frozen=True):
     hybrid: bool = False
     via: str = ""
     link: str = ""
-    """Why there is a link: ``mesh``, ``ring``, ``far``, ``near``, ``static peer``, ``accepted``; empty without one."""
 
 
 class Member(msgspec.Struct, frozen=True):

@@ -9,11 +9,21 @@ from treecast.api.trace_records import Decision, Why
 from treecast.base.addresses import IPAddress
 from treecast.base.flows import Flow
 from treecast.base.ids import NO_NODE
+from treecast.base.link_reasons import LinkReason
 from treecast.base.plan_causes import RefusedRelay
 from treecast.base.time import Instant, in_time
 from treecast.engine.tree_view import LinkedSince, RootedStream, TakenStream
 from treecast.engine.view import Known, View
 from treecast.links.standing import Standing
+
+_CHOSEN = {
+    LinkReason.MESH: "a mesh, each node links with all that it knows",
+    LinkReason.RING: "chosen, one of the next on the ring of node ids, which holds the network together",
+    LinkReason.FAR: "chosen, a far one on the ring of node ids, which keeps ways short",
+    LinkReason.NEAR: "chosen, for its round trip is short",
+    LinkReason.ACCEPTED: "accepted, for the other end has chosen it",
+    LinkReason.STATIC: "kept, for --peer names it",
+}
 
 
 class WhyAnswers:
@@ -44,7 +54,10 @@ class WhyAnswers:
         linked = self._view.linked_since(self._now, known.node)
         told = [f"--peer {name}" if name else "other nodes told of it" for name in known.sought_as]
         because = " and ".join(dict.fromkeys(told)) or "it has begun the link itself, and nobody told of it"
-        yield self._decision("link", f"up: {because}; a mesh, each node links with all that it knows", linked.up)
+        if known.via:
+            yield Decision("link", f"there is none: {because}; no path of its own answers, or --max-links chose others")
+        else:
+            yield self._decision("link", f"up: {because}; {_CHOSEN[self._view.link_reason(known.node)]}", linked.up)
         yield self._decision("route", self._route(known, linked), linked.way)
         yield Decision("relay", self._relay(linked))
 

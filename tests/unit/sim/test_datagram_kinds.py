@@ -44,7 +44,7 @@ def of_tree(frame: object, signed_by: bytes | None = None) -> TreeDatagram:
         (sealed(Rekey(b"x" * 10)), "handshake", SEALED + 10),
         (sealed(Key(STREAM, KEY, b"xx")), "key", SEALED + 54),
         (sealed(TreeState(STREAM, EPOCH, KEY, ONE, TWO, (ONE,), (TWO, ONE))), "tree", SEALED + 50 + 12),
-        (sealed(ServedFrom(STREAM, KEY, 1)), "tree", SEALED + 34),
+        (sealed(ServedFrom(STREAM, KEY, 1)), "tree", SEALED + 42),
         (sealed(Graft(ONE, STREAM, EPOCH, 1)), "graft", SEALED + 20),
         (sealed(Tick()), "tick", SEALED),
         (sealed(Mark(ONE, STREAM, EPOCH, 1)), "tick", SEALED + 20),
