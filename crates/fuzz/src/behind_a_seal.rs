@@ -1,54 +1,35 @@
 //! Bytes from other nodes: datagrams as they are, and bodies that a member could put behind its own seal.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, Received, Recent};
-use treecast_core::datagram::{DatagramType, Inner, TreeHeader, KIND_SENDER_KEY, MAX_CONTROL_LEN, MAX_DATAGRAM_LEN};
+use treecast_core::datagram::{
+    DatagramType, Inner, TreeHeader, BROADCAST_STREAM, INNER_LEN, KIND_FRAME, KIND_SENDER_KEY, MAX_CONTROL_LEN,
+};
 use treecast_core::downstream_stream::KeyOffer;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::fragment::MAX_FRAME_LEN;
-use treecast_core::handshake::SessionKeys;
-use treecast_core::path::Endpoint;
-use treecast_core::session::{Session, SessionParameters, SESSION_BODY_OFFSET};
-use zeroize::Zeroizing;
 
-use crate::handshakes::{signing_key, NETWORK};
+use crate::nodes::{endpoint, Nodes, GROUP_STREAM, MEMBER};
 
 /// Time passes with each input, so that what waits is given up some day.
 static NOW_NS: AtomicU64 = AtomicU64::new(1_000_000_000);
 const STEP_NS: u64 = 1_000_000;
+/// An Ethernet header: what is shorter is no frame.
+const MIN_FRAME_LEN: usize = 14;
 
-/// Two nodes with a session between them: the sender's end of it, and the receiver.
-static PAIR: LazyLock<(Arc<Session>, ForwardingTables)> = LazyLock::new(|| {
-    let [one, two] = [1, 2].map(|index| ForwardingTables::new(index, &NETWORK, signing_key(), Box::new(|| {})));
-    let keys = |seal: u8| SessionKeys {
-        seal: Zeroizing::new([seal ^ 0xA5; 32]),
-        open: Zeroizing::new([(3 - seal) ^ 0xA5; 32]),
-    };
-    for (tables, own, peer) in [(&one, 1, 2), (&two, 2, 1)] {
-        let (aead, endpoint) = (Aead::Aes256Gcm, endpoint(peer as u8));
-        let parameters = SessionParameters { index: own, remote_index: peer, peer, endpoint, aead, confirmed: true };
-        tables.install_session(parameters, &keys(own as u8), 0).expect("an empty table");
-    }
-    (one.session(1).expect("it was installed"), two)
-});
-
-fn endpoint(last: u8) -> Endpoint {
-    Endpoint { socket: 0, address: SocketAddr::from(([192, 0, 2, last], 7700)) }
-}
+static NODES: LazyLock<Nodes> = LazyLock::new(Nodes::joined);
 
 /// A datagram of anybody: no session and no tree believes it.
 pub fn datagram(bytes: &[u8]) {
-    let (_, node) = &*PAIR;
+    let node = &NODES.node;
     let now_ns = NOW_NS.fetch_add(STEP_NS, Ordering::Relaxed);
     let (_, _) = (DatagramType::of(bytes), TreeHeader::parse(bytes));
     let mut recent = Recent::default();
     assert!(node.receive_session(&mut bytes.to_vec(), endpoint(66), now_ns, &mut recent).is_err());
-    assert!(node.receive_tree(bytes, endpoint(1).address, now_ns, &mut recent).is_err());
-    assert!(node.relay((bytes, 0), endpoint(1).address, now_ns, &mut recent).is_none_or(|fresh| fresh.is_err()));
+    assert!(node.receive_tree(bytes, endpoint(MEMBER).address, now_ns, &mut recent).is_err());
+    assert!(node.relay((bytes, 0), endpoint(MEMBER).address, now_ns, &mut recent).is_none_or(|fresh| fresh.is_err()));
     let _ = node.receive_handshake(bytes, 0, endpoint(66).address, now_ns);
     node.drain(16, || {});
 }
@@ -59,29 +40,50 @@ pub fn session_body(bytes: &[u8]) {
     if body.len() > MAX_CONTROL_LEN {
         return;
     }
-    let (session, node) = &*PAIR;
     let now_ns = NOW_NS.fetch_add(STEP_NS, Ordering::Relaxed);
-    let mut buffer = vec![0; MAX_DATAGRAM_LEN];
-    buffer[SESSION_BODY_OFFSET..][..body.len()].copy_from_slice(body);
-    let Ok(length) = session.seal(Inner { kind: *kind, checksum: None }, body.len(), &mut buffer) else { return };
-    let datagram = &mut buffer[..length];
-    match node.receive_session(datagram, endpoint(1), now_ns, &mut Recent::default()) {
-        Ok(Received::Opened(Opened::Frame(frame))) => assert_eq!(&datagram[frame.start..][..frame.length], body),
-        Ok(Received::Opened(Opened::Part(part))) => {
+    let Some((received, datagram)) = NODES.receive(*kind, body, now_ns) else { return };
+    if let Ok(Received::Opened(opened)) = received {
+        check_opened(&opened, &datagram, body, now_ns);
+    }
+    finish_turn(&NODES.node, now_ns);
+}
+
+/// A root's own tree datagram: broadcast where the first byte is odd, then the header inside the seal and its body.
+pub fn tree_body(bytes: &[u8]) {
+    let Some((first, plaintext)) = bytes.split_first() else { return };
+    let stream = if first % 2 == 1 { BROADCAST_STREAM } else { GROUP_STREAM };
+    let Ok(inner) = Inner::parse(plaintext) else { return };
+    let body = &plaintext[INNER_LEN..];
+    let now_ns = NOW_NS.fetch_add(STEP_NS, Ordering::Relaxed);
+    let Some((opened, datagram)) = NODES.open(stream, inner, body, now_ns) else { return };
+    match opened {
+        Ok(opened) => check_opened(&opened, &datagram, body, now_ns),
+        Err(reason) => assert!(inner.kind != KIND_FRAME || body.len() < MIN_FRAME_LEN, "{reason:?}: it is authentic"),
+    }
+    finish_turn(&NODES.node, now_ns);
+}
+
+/// A frame is where it is said to be, and one of parts is as long as they say.
+fn check_opened(opened: &Opened, datagram: &[u8], body: &[u8], now_ns: u64) {
+    match opened {
+        Opened::Frame(frame) => assert_eq!(&datagram[frame.start..][..frame.length], body),
+        Opened::Part(part) => {
             let mut frame = vec![0; MAX_FRAME_LEN];
             let part_bytes = &datagram[part.start..][..part.length];
-            if let Ok(Some((length, _))) = node.reassemble(&part, part_bytes, 0, now_ns, &mut frame) {
+            if let Ok(Some((length, _))) = NODES.node.reassemble(part, part_bytes, 0, now_ns, &mut frame) {
                 assert_eq!(length, usize::from(part.fragment.whole));
             }
         }
-        _ => {}
     }
+}
+
+fn finish_turn(node: &ForwardingTables, now_ns: u64) {
     node.expire_fragments(now_ns);
     node.drain(16, || {});
 }
 
 /// The body of an offer of a key, alone and as a member sends it, and the header behind each seal.
 pub fn sender_key(bytes: &[u8]) {
-    let (_, _) = (Inner::parse(bytes), KeyOffer::parse(1, bytes, 0));
+    let (_, _) = (Inner::parse(bytes), KeyOffer::parse(MEMBER, bytes, 0));
     session_body(&[&[KIND_SENDER_KEY], bytes].concat());
 }

@@ -6,6 +6,10 @@
 mod behind_a_seal;
 mod frames;
 mod handshakes;
+pub mod nodes;
+pub mod valid_inputs;
+
+pub use handshakes::refusal;
 
 use treecast_io::commands::read_all;
 
@@ -18,8 +22,10 @@ pub const PARSERS: &[(&str, Parser)] = &[
     ("super_frame", frames::super_frame),
     ("datagram", behind_a_seal::datagram),
     ("session_body", behind_a_seal::session_body),
+    ("tree_body", behind_a_seal::tree_body),
     ("sender_key", behind_a_seal::sender_key),
     ("handshake", handshakes::handshake),
+    ("link_secret", handshakes::link_secret),
     ("commands", commands),
 ];
 

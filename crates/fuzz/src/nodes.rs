@@ -1,0 +1,170 @@
+//! Three nodes with known keys: two roots, and the node that takes what a member, one of them, has sealed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use treecast_core::aead::Aead;
+use treecast_core::arrival::{Opened, Received, Recent};
+use treecast_core::datagram::{Inner, StreamName, TreeName, BROADCAST_STREAM, MAX_DATAGRAM_LEN};
+use treecast_core::datagram::{KIND_SENDER_KEY, KIND_TREE_STATE};
+use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::frame_source::CertifiedNode;
+use treecast_core::handshake::SessionKeys;
+use treecast_core::path::Endpoint;
+use treecast_core::reason::Reason;
+use treecast_core::root_tree::{Hops, RootTree, TREE_BODY_OFFSET};
+use treecast_core::session::{Session, SessionParameters, SESSION_BODY_OFFSET};
+use treecast_core::tree_control::TreeSecrets;
+use treecast_core::tree_state::TreePlace;
+use zeroize::Zeroizing;
+
+use crate::handshakes::{signing_key, NETWORK};
+
+/// The member that seals what is fed, and the root of the trees whose datagrams are.
+pub const MEMBER: u32 = 1;
+/// The node that takes it.
+pub const NODE: u32 = 2;
+/// Another root, on whose tree the member is a backup child of the node.
+pub const OTHER_ROOT: u32 = 3;
+/// A stream of a group.
+pub const GROUP_STREAM: u32 = 5;
+/// The epoch of all trees.
+pub const EPOCH: u32 = 7;
+/// The id of all sender keys.
+pub const KEY_ID: u32 = 3;
+const START_NS: u64 = 1_000_000_000;
+
+/// The nodes, and the member's end of its session with the node.
+pub struct Nodes {
+    member: ForwardingTables,
+    session: Arc<Session>,
+    /// The node that takes it.
+    pub node: ForwardingTables,
+}
+
+/// Where a node is.
+pub fn endpoint(node: u32) -> Endpoint {
+    Endpoint { socket: 0, address: SocketAddr::from(([192, 0, 2, node as u8], 7700)) }
+}
+
+/// A sealed datagram of a session.
+pub fn seal(session: &Session, kind: u8, body: &[u8]) -> Option<Vec<u8>> {
+    let mut buffer = vec![0; MAX_DATAGRAM_LEN];
+    buffer.get_mut(SESSION_BODY_OFFSET..)?.get_mut(..body.len())?.copy_from_slice(body);
+    let length = session.seal(Inner { kind, checksum: None }, body.len(), &mut buffer).ok()?;
+    buffer.truncate(length);
+    Some(buffer)
+}
+
+/// A sealed datagram of a tree.
+pub fn seal_tree(tree: &RootTree, inner: Inner, body: &[u8]) -> Option<Vec<u8>> {
+    let mut buffer = vec![0; MAX_DATAGRAM_LEN];
+    buffer.get_mut(TREE_BODY_OFFSET..)?.get_mut(..body.len())?.copy_from_slice(body);
+    let length = tree.seal(&tree.members.load(), inner, body.len(), &mut buffer).ok()?;
+    buffer.truncate(length);
+    Some(buffer)
+}
+
+/// The tables of a node, which signs with a key of all.
+pub fn tables(node: u32) -> ForwardingTables {
+    ForwardingTables::new(node, &NETWORK, signing_key(), Box::new(|| {}))
+}
+
+/// The trees of a root, by their streams, with known keys and the node as their member.
+pub fn with_trees(root: ForwardingTables, streams: &[u32]) -> ForwardingTables {
+    for stream in streams {
+        let secrets = TreeSecrets { tree_key: [39; 16], sender_key: Zeroizing::new([38; 32]) };
+        root.create_tree(*stream, EPOCH, KEY_ID, secrets).expect("an empty table");
+        root.set_tree_members(*stream, Hops::new(&[NODE], &[])).expect("a tree that is there");
+    }
+    root
+}
+
+fn join(root: &ForwardingTables, node: &ForwardingTables) -> Arc<Session> {
+    let index = 10 * root.node_index;
+    let keys = |seal: u8| SessionKeys {
+        seal: Zeroizing::new([seal ^ 0xA5; 32]),
+        open: Zeroizing::new([(3 - seal) ^ 0xA5; 32]),
+    };
+    for (tables, own, remote, peer, key) in
+        [(root, index, index + 1, NODE, 1), (node, index + 1, index, root.node_index, 2)]
+    {
+        let (aead, endpoint) = (Aead::Aes256Gcm, endpoint(peer));
+        let parameters = SessionParameters { index: own, remote_index: remote, peer, endpoint, aead, confirmed: true };
+        tables.install_session(parameters, &keys(key), 0).expect("an empty table");
+    }
+    root.session(index).expect("it was installed")
+}
+
+impl Nodes {
+    /// The node has a place on each of their trees, and the keys.
+    pub fn joined() -> Self {
+        let member = with_trees(tables(MEMBER), &[BROADCAST_STREAM, GROUP_STREAM]);
+        let other = with_trees(tables(OTHER_ROOT), &[GROUP_STREAM]);
+        let node = tables(NODE);
+        let session = join(&member, &node);
+        let of_other = join(&other, &node);
+        for root in [MEMBER, OTHER_ROOT] {
+            let (addresses, signing_key) = ([].into(), signing_key().public());
+            let certified = CertifiedNode { bridge: true, carried: false, addresses, signing_key, send_to: None };
+            node.certify_node(root, certified).expect("an empty table");
+        }
+        let nodes = Self { member, session, node };
+        for stream in [BROADCAST_STREAM, GROUP_STREAM] {
+            nodes.take_tree(&nodes.member, &nodes.session, stream, &[]);
+        }
+        nodes.take_tree(&other, &of_other, GROUP_STREAM, &[MEMBER]);
+        nodes
+    }
+
+    fn take_tree(&self, root: &ForwardingTables, session: &Session, stream: u32, backup_children: &[u32]) {
+        let place = place(root.node_index, &[], backup_children);
+        let name = StreamName { root: root.node_index, stream };
+        let offer = root.offer(stream, KEY_ID, b"\xc0", START_NS).expect("a key that is there");
+        let state = root.tree_state(stream, EPOCH, &place).expect("a tree that is there");
+        for (kind, body) in [(KIND_SENDER_KEY, &offer), (KIND_TREE_STATE, &state)] {
+            let mut datagram = seal(session, kind, body).expect("it fits");
+            let from = endpoint(root.node_index);
+            self.node.receive_session(&mut datagram, from, START_NS, &mut Recent::default()).expect("it is valid");
+        }
+        assert_eq!(self.node.accept_key(name, KEY_ID, None), Ok(true));
+        assert_eq!(self.node.accept_tree(name.in_epoch(EPOCH)), Ok(true));
+    }
+
+    /// The member's datagram of this kind as the node receives it; None where the body is too long for one.
+    pub fn receive(&self, kind: u8, body: &[u8], now_ns: u64) -> Option<(Result<Received, Reason>, Vec<u8>)> {
+        let mut datagram = seal(&self.session, kind, body)?;
+        let received = self.node.receive_session(&mut datagram, endpoint(MEMBER), now_ns, &mut Recent::default());
+        Some((received, datagram))
+    }
+
+    /// A tree datagram of the member, sealed and signed, as the node opens it; None where it is too long for one.
+    pub fn open(
+        &self,
+        stream: u32,
+        inner: Inner,
+        body: &[u8],
+        now_ns: u64,
+    ) -> Option<(Result<Opened, Reason>, Vec<u8>)> {
+        let mut datagram = seal_tree(&*self.member.tree(stream)?, inner, body)?;
+        let (mut recent, mut known) = (Recent::default(), None);
+        let received = if stream == BROADCAST_STREAM {
+            self.node.receive_broadcast(&datagram, MEMBER, &mut known)
+        } else {
+            self.node.receive_tree(&datagram, endpoint(MEMBER).address, now_ns, &mut recent)
+        };
+        let (header, tree) = received.expect("its seals are right");
+        let opened = self.node.open_tree(tree, &header, &mut datagram, false, now_ns);
+        Some((opened, datagram))
+    }
+}
+
+/// A place on a tree below a root.
+pub fn place(root: u32, children: &[u32], backup_children: &[u32]) -> TreePlace {
+    TreePlace { parent: root, backup: 0, children: children.into(), backup_children: backup_children.into() }
+}
+
+/// The name of a tree.
+pub fn tree_name(root: u32, stream: u32) -> TreeName {
+    StreamName { root, stream }.in_epoch(EPOCH)
+}
