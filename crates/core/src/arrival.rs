@@ -27,7 +27,7 @@ use crate::forwarding_tables::ForwardingTables;
 use crate::fragment::Arrived;
 use crate::frame_source::KnownSource;
 use crate::headers::{Frame, Headers};
-use crate::history::Replay;
+use crate::history::Retransmission;
 use crate::opened::{opened_tree, session_frame, session_part};
 pub use crate::opened::{Opened, OpenedFrame, OpenedPart, Origin, Proof};
 use crate::path::Endpoint;
@@ -52,7 +52,7 @@ pub enum Received {
     /// neighbour that has sent it.
     Broadcast(TreeHeader, Arc<DownstreamTree>, u32),
     /// Datagrams of a tree that this node is to get, which has grafted.
-    Replay(Arc<Replay>, u32),
+    Retransmission(Arc<Retransmission>, u32),
     /// A Forward whose body is to be sealed for the next hop, as it lies there.
     Forward(Arc<Session>),
     /// Nothing more to do.
@@ -157,8 +157,8 @@ impl ForwardingTables {
             KIND_HANDSHAKE => self.receive_rekey(session, body, now_ns).map(|()| Received::Done),
             KIND_GRAFT if from == NO_PATH => Err(Reason::GraftUnexpected),
             KIND_GRAFT => {
-                let replay = self.receive_graft(peer, &TreeMark::parse(body)?, now_ns);
-                replay.map(|replay| Received::Replay(replay, peer))
+                let retransmission = self.receive_graft(peer, &TreeMark::parse(body)?, now_ns);
+                retransmission.map(|retransmission| Received::Retransmission(retransmission, peer))
             }
             KIND_TICK if body.is_empty() => Ok(Received::Done), // it shows that the peer is there
             KIND_TICK if from == NO_PATH => Err(Reason::TickUnexpected),

@@ -50,7 +50,7 @@ counters! {
     FramesRelayed = "frames_relayed": "tree datagrams sent on to next hops, once each",
     Grafts = "grafts": "times that the parent on a tree failed and its backup was to send instead",
     GraftsTaken = "grafts_taken": "nodes whose parent has failed that this one, their backup, has begun to send to",
-    Replays = "replays": "tree datagrams of the last second that were sent once more to such a node",
+    Retransmissions = "retransmissions": "tree datagrams of the last second that were sent once more to such a node",
     AnchorRequests = "anchor_requests": "times that the root of a tree was asked how far it is: much has come since it said so, or what came is doubted",
     DatagramsForwarded = "datagrams_forwarded": "datagrams between other nodes sent on to the next hop",
     ProbesSent = "probes_sent": "probes sent",

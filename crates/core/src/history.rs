@@ -47,7 +47,7 @@ struct Ring {
 
 /// Datagrams that are to be sent once more, one behind the other.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Replay {
+pub struct Retransmission {
     /// All of them.
     pub bytes: Vec<u8>,
     /// The length of each, and the traffic class that it came with.
@@ -82,14 +82,16 @@ impl History {
     }
 
     /// The datagrams with higher counters that came within [`HISTORY_NS`].
-    pub(crate) fn after(&self, counter: u64, now_ns: u64) -> Replay {
-        let (ring, mut replay) = (lock(&self.ring), Replay::default());
+    pub(crate) fn after(&self, counter: u64, now_ns: u64) -> Retransmission {
+        let (ring, mut retransmission) = (lock(&self.ring), Retransmission::default());
         let is_due = |kept: &&Kept| kept.counter > counter && kept.came_ns.saturating_add(HISTORY_NS) >= now_ns;
         for kept in ring.kept.iter().filter(is_due) {
-            replay.bytes.extend_from_slice(ring.bytes.get(kept.start..kept.start + kept.length).unwrap_or_default());
-            replay.datagrams.push((kept.length, kept.traffic_class));
+            retransmission
+                .bytes
+                .extend_from_slice(ring.bytes.get(kept.start..kept.start + kept.length).unwrap_or_default());
+            retransmission.datagrams.push((kept.length, kept.traffic_class));
         }
-        replay
+        retransmission
     }
 
     /// Forgets all, and takes no memory any more.
@@ -161,10 +163,10 @@ mod tests {
         for counter in 1..=5 {
             history.keep(counter, counter as u8, &datagram(counter, 100), counter * MS);
         }
-        let replay = history.after(3, 5 * MS);
-        assert_eq!(replay.bytes, [datagram(4, 100), datagram(5, 100)].concat());
-        assert_eq!(replay.datagrams, [(100, 4), (100, 5)]);
-        assert_eq!(history.after(5, 5 * MS), Replay::default());
+        let retransmission = history.after(3, 5 * MS);
+        assert_eq!(retransmission.bytes, [datagram(4, 100), datagram(5, 100)].concat());
+        assert_eq!(retransmission.datagrams, [(100, 4), (100, 5)]);
+        assert_eq!(history.after(5, 5 * MS), Retransmission::default());
     }
 
     #[test]
@@ -190,14 +192,14 @@ mod tests {
             let newest = counters(&history, 0, 0);
             assert!(newest.windows(2).all(|pair| pair[0] + 1 == pair[1]) && newest.last() == Some(&counter));
         }
-        let replay = history.after(0, 0);
-        assert!(replay.bytes.len() > MAX_HISTORY_LEN * 9 / 10, "{} bytes", replay.bytes.len());
-        let first = datagrams + 1 - replay.datagrams.len() as u64;
+        let retransmission = history.after(0, 0);
+        assert!(retransmission.bytes.len() > MAX_HISTORY_LEN * 9 / 10, "{} bytes", retransmission.bytes.len());
+        let first = datagrams + 1 - retransmission.datagrams.len() as u64;
         let expected: Vec<u8> =
             (first..=datagrams).flat_map(|counter| datagram(counter, 900 + counter as usize % 200)).collect();
-        assert!(replay.bytes == expected);
+        assert!(retransmission.bytes == expected);
         history.clear();
-        assert_eq!((all.load(Ordering::Relaxed), history.after(0, 0)), (0, Replay::default()));
+        assert_eq!((all.load(Ordering::Relaxed), history.after(0, 0)), (0, Retransmission::default()));
     }
 
     #[test]

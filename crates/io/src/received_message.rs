@@ -18,7 +18,7 @@ use treecast_core::session::{Session, SESSION_BODY_OFFSET};
 
 use crate::outbox::{Outbox, Target};
 use crate::relay::Passed;
-use crate::repair::replay_to;
+use crate::repair::retransmit_to;
 use crate::seals::Seals;
 use crate::sys::batch::Message;
 use crate::underlay::Underlay;
@@ -87,8 +87,8 @@ impl<'s> ReceivedMessage<'s> {
                     let opened = self.open_broadcast(datagram, &header, &tree, outbox);
                     opened.inspect_err(|reason| self.note_forged(neighbour, *reason))
                 }
-                Received::Replay(replay, child) => {
-                    replay_to(self.tables, self.underlay, outbox, &replay, child);
+                Received::Retransmission(retransmission, child) => {
+                    retransmit_to(self.tables, self.underlay, outbox, &retransmission, child);
                     Ok(None)
                 }
                 Received::Forward(next_hop) => self.send_on(datagram, next_hop, outbox).map(|()| None),

@@ -1,7 +1,7 @@
 //! Repair of trees: ticks to children, grafts at backups, and what a node that has grafted gets once more.
 
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::history::Replay;
+use treecast_core::history::Retransmission;
 use treecast_core::tree_mark::{KIND_GRAFT, KIND_TICK};
 
 use crate::dispatch::Run;
@@ -25,12 +25,18 @@ pub fn turn_trees(tables: &ForwardingTables, underlay: &Underlay, now_ns: u64) {
 }
 
 /// Sends a child the datagrams of a tree that it may have missed, behind what waits in the outbox.
-pub fn replay_to(tables: &ForwardingTables, underlay: &Underlay, outbox: &mut Outbox, replay: &Replay, child: u32) {
+pub fn retransmit_to(
+    tables: &ForwardingTables,
+    underlay: &Underlay,
+    outbox: &mut Outbox,
+    retransmission: &Retransmission,
+    child: u32,
+) {
     outbox.flush(tables, underlay);
     let mut start = 0;
-    for (length, traffic_class) in &replay.datagrams {
+    for (length, traffic_class) in &retransmission.datagrams {
         outbox.dispatch.add_tree(tables, underlay, 0, Run::new(start, *length, *traffic_class), &[child]);
         start += length;
     }
-    outbox.dispatch.send(tables, underlay, |_| &replay.bytes);
+    outbox.dispatch.send(tables, underlay, |_| &retransmission.bytes);
 }

@@ -129,7 +129,7 @@ class Repair(Sending):
     """When this node grafted at its backup last."""
     placed_at: dict[TreeName, Instant] = field(default_factory=dict)
     """When this node took its first place on each tree."""
-    repairs: dict[str, int] = field(default_factory=lambda: {"grafts": 0, "grafts_taken": 0, "replays": 0})
+    repairs: dict[str, int] = field(default_factory=lambda: {"grafts": 0, "grafts_taken": 0, "retransmissions": 0})
     stopped: bool = False
 
     def next_hops(self, name: TreeName, state: TreeState) -> tuple[NodeIndex, ...]:
@@ -193,7 +193,7 @@ class Repair(Sending):
         self.repairs["grafts_taken"] += 1
         for came_at, datagram in self.histories.get(name, ()):
             if datagram.counter > graft.after and self.underlay.now - came_at <= HISTORY:
-                self.repairs["replays"] += 1
+                self.repairs["retransmissions"] += 1
                 self._send(self.sessions.path(node).endpoint, datagram)
 
     def accept_tree(self, root: NodeIndex, stream: StreamId, state: TreeState) -> None:

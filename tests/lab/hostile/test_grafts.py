@@ -55,4 +55,4 @@ def test_grafts_of_a_member_that_no_root_has_named_are_counted_and_change_nothin
             assert judged > sent // 20, "what its socket has no room for is not judged"
             assert more < MOST_MORE_BYTES
             counters = node.status().counters
-            assert (counters["grafts"], counters["grafts_taken"], counters["replays"]) == (0, 0, 0)
+            assert (counters["grafts"], counters["grafts_taken"], counters["retransmissions"]) == (0, 0, 0)

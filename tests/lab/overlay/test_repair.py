@@ -66,7 +66,7 @@ def overlay() -> Iterator[Overlay]:
 
 def repairs(node: TreecastNode) -> tuple[int, int, int]:
     counters = node.status().counters
-    return counters["grafts"], counters["grafts_taken"], counters["replays"]
+    return counters["grafts"], counters["grafts_taken"], counters["retransmissions"]
 
 
 @pytest.mark.timeout(300)
@@ -90,7 +90,9 @@ def test_a_relay_that_is_killed_costs_nobody_a_datagram(overlay: Overlay) -> Non
     for node in others:
         wait_received(receivers[node.name], 500 + count)
     after = {node.name: repairs(node) for node in others}
-    print(f"{dead.name} had {orphans} children; (grafts, taken, replays) before {before}, after {after}; {sent}")
+    print(
+        f"{dead.name} had {orphans} children; (grafts, taken, retransmissions) before {before}, after {after}; {sent}"
+    )
     gaps_ms = {}
     for node in others:
         got = receivers[node.name].stop()
@@ -99,7 +101,7 @@ def test_a_relay_that_is_killed_costs_nobody_a_datagram(overlay: Overlay) -> Non
     print(f"longest gaps, ms: {gaps_ms}")
     assert sum(grafts for grafts, *_ in after.values()) >= orphans > 0
     assert sum(taken for _, taken, _ in after.values()) >= orphans
-    assert sum(replays for *_, replays in after.values()) > 0
+    assert sum(retransmissions for *_, retransmissions in after.values()) > 0
     assert max(gaps_ms.values()) < 1000 * LONGEST_GAP_S
 
 
@@ -140,14 +142,14 @@ def test_a_relay_that_has_its_place_and_withholds_is_left_by_those_below_it_and_
         wait_until(partial(has_come, one, count - 1), LIMIT_S, "the last datagram has come")
     after = {node.name: repairs(node) for node in others}
     got = {node.name: receivers[node.name].stop() for node in others}
-    print(f"{relay.name} had {orphans} children; (grafts, taken, replays) {after}")
+    print(f"{relay.name} had {orphans} children; (grafts, taken, retransmissions) {after}")
     gaps_ms = {name: max(one.longest_gap_ns for one in total.streams) / 1e6 for name, total in got.items()}
     print(f"longest gaps, ms: {gaps_ms}; lost {[total.lost for total in got.values()]}")
     for name, total in got.items():
         assert total.duplicated == 0, name
         assert total.lost <= MOST_LOST, (name, total.lost)
     assert sum(grafts for grafts, *_ in after.values()) >= orphans > 0
-    assert sum(replays for *_, replays in after.values()) > 0
+    assert sum(retransmissions for *_, retransmissions in after.values()) > 0
     assert source.status().counters["replans"] >= 1
     assert has_no_children(relay)
 

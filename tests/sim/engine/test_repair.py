@@ -116,9 +116,9 @@ def test_the_root_plans_a_tree_without_the_dead_relay_long_before_its_link_is_gi
     assert dead not in below
     for orphan in orphans:
         assert any(orphan in children for children in below.values()) or orphan in network.others
-    before = network.grafts("replays")
+    before = network.grafts("retransmissions")
     network.stream_for(2.0)
-    assert network.grafts("replays") == before
+    assert network.grafts("retransmissions") == before
 
 
 def withhold(network: Streaming, patched: pytest.MonkeyPatch, relay: SimNode, sent_on: Callable[[int], bool]) -> None:
@@ -235,8 +235,8 @@ def test_a_member_that_grafts_all_trees_everywhere_without_end_gets_one_of_its_o
     backup = network.world.nodes[own.backup]
     assert network.grafts() == {}
     assert network.grafts("grafts_taken") == {backup: 1}
-    assert set(network.grafts("replays")) == {backup}
-    assert backup.forwarder.repairs["replays"] <= HISTORY / INTERVAL_S + 1
+    assert set(network.grafts("retransmissions")) == {backup}
+    assert backup.forwarder.repairs["retransmissions"] <= HISTORY / INTERVAL_S + 1
     repeated = {node: node.forwarder.drops["graft_repeated"] for node in network.nodes}
     assert repeated == {node: rounds - 1 if node is backup else 0 for node in network.nodes}
     unexpected = {node: node.forwarder.drops["graft_unexpected"] for node in network.nodes if node is not liar}

@@ -16,7 +16,7 @@ use treecast_core::downstream_tree::{Graft, InstalledPlace};
 use treecast_core::events::Event;
 use treecast_core::forward::NO_PATH;
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::history::Replay;
+use treecast_core::history::Retransmission;
 use treecast_core::path::Endpoint;
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::RootTree;
@@ -116,18 +116,23 @@ impl Network {
         all
     }
 
-    fn graft_from(&self, node: &ForwardingTables, graft: &TreeMark, from: Endpoint) -> Result<Arc<Replay>, Reason> {
+    fn graft_from(
+        &self,
+        node: &ForwardingTables,
+        graft: &TreeMark,
+        from: Endpoint,
+    ) -> Result<Arc<Retransmission>, Reason> {
         let mut datagram = seal(&node.session_to(4).unwrap(), KIND_GRAFT, &graft.emit());
         match self.backup.receive_session(&mut datagram, from, self.now_ns, &mut Recent::default())? {
-            Received::Replay(replay, to) => {
+            Received::Retransmission(retransmission, to) => {
                 assert_eq!(to, node.node_index);
-                Ok(replay)
+                Ok(retransmission)
             }
             other => panic!("{other:?}"),
         }
     }
 
-    pub fn graft(&self, after: u64) -> Result<Arc<Replay>, Reason> {
+    pub fn graft(&self, after: u64) -> Result<Arc<Retransmission>, Reason> {
         self.graft_from(&self.child, &TreeMark { tree: NAME, counter: after }, endpoint(3))
     }
 
@@ -160,18 +165,21 @@ fn a_child_of_a_dead_relay_gets_all_that_it_has_missed_from_its_backup_once() {
     let Turn { grafts, .. } = network.turns(80 * MS);
     let [(4, graft)] = grafts[..] else { panic!("{grafts:?}") };
     assert_eq!((graft.tree, graft.counter < 150), (NAME, true));
-    let replay = network.graft(graft.counter).unwrap();
-    assert_eq!(replay.bytes, datagrams[graft.counter as usize..].concat());
-    assert!(replay.datagrams.iter().all(|known| *known == (MIN_TREE_LEN + FRAME.len(), 0x2E)));
-    let again: Vec<_> =
-        replay.bytes.chunks(MIN_TREE_LEN + FRAME.len()).map(|one| network.pass(&network.child, 4, one)).collect();
+    let retransmission = network.graft(graft.counter).unwrap();
+    assert_eq!(retransmission.bytes, datagrams[graft.counter as usize..].concat());
+    assert!(retransmission.datagrams.iter().all(|known| *known == (MIN_TREE_LEN + FRAME.len(), 0x2E)));
+    let again: Vec<_> = retransmission
+        .bytes
+        .chunks(MIN_TREE_LEN + FRAME.len())
+        .map(|one| network.pass(&network.child, 4, one))
+        .collect();
     assert_eq!(again.iter().filter(|passed| **passed == Ok(vec![5])).count(), 50);
     assert!(again.iter().all(|passed| *passed == Ok(vec![5]) || *passed == Err(Reason::TreeReplay)));
     assert_eq!(network.pass(&network.backup, 1, &seal_tree(&network.tree(), FRAME)), Ok(vec![3]));
     assert_eq!(network.graft(0), Err(Reason::GraftRepeated));
     assert_eq!(network.child.counters.get(Counter::Grafts), 1);
     assert_eq!(network.backup.counters.get(Counter::GraftsTaken), 1);
-    assert_eq!(network.backup.counters.get(Counter::Replays), replay.datagrams.len() as u64);
+    assert_eq!(network.backup.counters.get(Counter::Retransmissions), retransmission.datagrams.len() as u64);
     let events = network.child.drain(100, || {});
     assert!(events.contains(&Event::ParentFailed { tree: NAME, parent: 2, failure: Failure::Silent }));
 }
@@ -202,7 +210,7 @@ fn nobody_but_a_backup_child_on_its_own_path_grafts() {
     assert_eq!(network.graft_from(&network.child, &other, endpoint(3)), Err(Reason::GraftUnexpected));
     take_place(&network.root, &network.backup, NAME, &relaying(&[9]));
     assert_eq!(network.graft(0), Err(Reason::GraftUnexpected));
-    assert_eq!(network.backup.counters.get(Counter::Replays), 0);
+    assert_eq!(network.backup.counters.get(Counter::Retransmissions), 0);
 }
 
 #[test]

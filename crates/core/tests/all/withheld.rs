@@ -44,8 +44,8 @@ fn second_of(network: &mut Network, sent_on: impl Fn(u64) -> bool, is_there: boo
             }
             for (_, graft) in network.child.turn_trees(network.now_ns).grafts {
                 grafted.push(ms);
-                if let Ok(replay) = network.graft(graft.counter) {
-                    replay.bytes.chunks(MIN_TREE_LEN + FRAME.len()).for_each(|one| deliver(4, one));
+                if let Ok(retransmission) = network.graft(graft.counter) {
+                    retransmission.bytes.chunks(MIN_TREE_LEN + FRAME.len()).for_each(|one| deliver(4, one));
                 }
             }
         }
