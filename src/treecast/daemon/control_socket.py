@@ -7,7 +7,7 @@ from collections.abc import Callable
 from treecast.api.handover import DescriptorInbox
 from treecast.api.server import ControlServer
 from treecast.daemon.log_lines import Log
-from treecast.daemon.ticks import tick
+from treecast.daemon.periodic_timer import expiry
 
 KEEP_INTERVAL_S = 5.0
 """How long clients may miss a socket that somebody removed."""
@@ -22,7 +22,7 @@ async def keep_in_place(server: ControlServer, well: Callable[[], None], log: Lo
             await server.start()
             log.warning("control socket made again: somebody had removed it")
         well()
-        await tick(KEEP_INTERVAL_S)
+        await expiry(KEEP_INTERVAL_S)
 
 
 async def keep_inbox_in_place(inbox: DescriptorInbox, well: Callable[[], None], log: Log) -> None:
@@ -32,4 +32,4 @@ async def keep_inbox_in_place(inbox: DescriptorInbox, well: Callable[[], None], 
             inbox.make_again()
             log.warning("socket for interfaces made again: somebody had removed it")
         well()
-        await tick(KEEP_INTERVAL_S)
+        await expiry(KEEP_INTERVAL_S)

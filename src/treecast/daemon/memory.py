@@ -27,8 +27,8 @@ from treecast.base.ids import NetworkId
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after
 from treecast.daemon.log_lines import Log
+from treecast.daemon.periodic_timer import expiry
 from treecast.daemon.supervision import Supervision
-from treecast.daemon.ticks import tick
 from treecast.identity.network import Network
 from treecast.links.memory import Remembered
 from treecast.multicast import PimSegment
@@ -176,7 +176,7 @@ class Memory:
     async def follow(self) -> None:
         """Look at what has changed, and write what is due."""
         while True:
-            await tick(LOOK_INTERVAL)
+            await expiry(LOOK_INTERVAL)
             for kind in self._kinds:
                 due = kind.due(clock.monotonic())
                 if due is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from treecast.adapters.network_news import EVERYTHING, NetworkNews, News
+from treecast.adapters.network_change import EVERYTHING, NetworkChange, NetworkChangeSocket
 from treecast.base.time import Duration
 
 SETTLE_TIME: Duration = 0.2
@@ -19,11 +19,11 @@ SETTLE_TIME: Duration = 0.2
 class NetworkChanges:
     """``follow`` lasts as long as the node."""
 
-    def __init__(self, open_news: Callable[[], NetworkNews] = NetworkNews) -> None:
-        self._open_news = open_news
-        self._waiting: list[tuple[News, asyncio.Event]] = []
+    def __init__(self, open_socket: Callable[[], NetworkChangeSocket] = NetworkChangeSocket) -> None:
+        self._open_socket = open_socket
+        self._waiting: list[tuple[NetworkChange, asyncio.Event]] = []
 
-    def subscribe(self, kinds: News) -> asyncio.Event:
+    def subscribe(self, kinds: NetworkChange) -> asyncio.Event:
         """An event that is set whenever one of these may have changed, and at the start; who waits for it clears it."""
         event = asyncio.Event()
         event.set()
@@ -32,27 +32,27 @@ class NetworkChanges:
 
     async def follow(self) -> None:
         """Until it is cancelled."""
-        news = self._open_news()
+        changes = self._open_socket()
         try:
             self._announce(EVERYTHING)  # what happened before is not in the socket
             while True:
-                await _readable(news)
+                await _readable(changes)
                 await asyncio.sleep(SETTLE_TIME)
-                self._announce(news.take())
+                self._announce(changes.take())
         finally:
-            news.close()
+            changes.close()
 
-    def _announce(self, kinds: News) -> None:
+    def _announce(self, kinds: NetworkChange) -> None:
         for wanted, event in self._waiting:
             if wanted & kinds:
                 event.set()
 
 
-async def _readable(news: NetworkNews) -> None:
+async def _readable(changes: NetworkChangeSocket) -> None:
     loop = asyncio.get_running_loop()
     arrived = asyncio.Event()
-    loop.add_reader(news, arrived.set)
+    loop.add_reader(changes, arrived.set)
     try:
         await arrived.wait()
     finally:
-        loop.remove_reader(news)
+        loop.remove_reader(changes)

@@ -15,7 +15,7 @@ from treecast.adapters import clock
 from treecast.adapters.interface import lan_addresses, machine_addresses, source_addresses
 from treecast.adapters.native import DataPlane
 from treecast.adapters.netdevice import mac_of
-from treecast.adapters.network_news import News
+from treecast.adapters.network_change import NetworkChange
 from treecast.base.addresses import Endpoint, HostPort
 from treecast.base.commands import Command
 from treecast.base.errors import OperatorError
@@ -29,7 +29,7 @@ from treecast.daemon.handshake_log import log_handshakes
 from treecast.daemon.linked import Linked
 from treecast.daemon.peer_addresses import why_no_peer
 from treecast.daemon.peer_names import PeerNames
-from treecast.daemon.ticks import until_tick
+from treecast.daemon.periodic_timer import until_expiry
 from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine
 from treecast.engine.tree_view import TraceOf
@@ -90,7 +90,9 @@ class RunningNode:
         self._refused: list[CommandRefused] = []
         self._timer: asyncio.TimerHandle | None = None
         self._review_timer: asyncio.TimerHandle | None = None
-        self._addresses_doubted = upkeep.network.subscribe(News.LINKS | News.ADDRESSES | News.ROUTES)
+        self._addresses_doubted = upkeep.network.subscribe(
+            NetworkChange.LINKS | NetworkChange.ADDRESSES | NetworkChange.ROUTES
+        )
         self.after_turn: Callable[[], None] = lambda: None
         """Called when a turn's commands are carried out."""
 
@@ -240,7 +242,7 @@ class RunningNode:
 
     def _review(self) -> None:
         now = clock.monotonic()
-        wait = until_tick(now, REVIEW_INTERVAL)
+        wait = until_expiry(now, REVIEW_INTERVAL)
         self._review_timer = self._loop.call_later(wait, self._review)  # first: whatever happens below
         self._carry_out(self.engine.review(now, clock.unix_s(), self.plane.reports()))
         mac = mac_of(self.plane.interface)

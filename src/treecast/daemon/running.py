@@ -14,7 +14,7 @@ from treecast.adapters import clock, systemd
 from treecast.adapters.bridge_record import load_record
 from treecast.adapters.interface import own_addresses
 from treecast.adapters.native import DataPlane
-from treecast.adapters.network_news import News
+from treecast.adapters.network_change import NetworkChange
 from treecast.adapters.noise import NoiseFactory, preferred_aead
 from treecast.adapters.privileges import drop_capabilities
 from treecast.adapters.signals import END_SIGNALS
@@ -128,7 +128,7 @@ def _parts_of(opened: Opened, now: Instant) -> _Parts:
     for signum in END_SIGNALS:
         loop.add_signal_handler(signum, upkeep.ending.stop)
     node = RunningNode(engine, plane, network, options.peers, upkeep)
-    changes = upkeep.network.subscribe(News.LINKS | News.ADDRESSES)
+    changes = upkeep.network.subscribe(NetworkChange.LINKS | NetworkChange.ADDRESSES)
     packet_ports = PacketPorts(options.directory, node, opened.packet_sockets, changes, log)
     bridging = Bridging(options.directory, network, node, packet_ports, log)
     of_links = remembered_nodes(options.directory, network.id, engine)
@@ -231,14 +231,14 @@ def _follow_network(
     options, plane, interface_watch = opened.options, opened.plane, opened.interface_watch
     subscribe, start = upkeep.network.subscribe, upkeep.supervision.start
     configured, log = options.underlay_mtu_bytes, upkeep.log
-    changed, seen = (subscribe(News.LINKS | News.ADDRESSES | News.ROUTES) for _ in range(2))
+    changed, seen = (subscribe(NetworkChange.LINKS | NetworkChange.ADDRESSES | NetworkChange.ROUTES) for _ in range(2))
     underlay = UnderlayWatch(plane, configured, options.peers, node.linked, node.set_underlay_mtu, changed, log)
     start("following the interfaces of packet ports", packet_ports.follow_interfaces)
     start("watching the underlay", underlay.follow)
-    watching = partial(interface_watch.end_with_interface, subscribe(News.LINKS), upkeep.ending)
+    watching = partial(interface_watch.end_with_interface, subscribe(NetworkChange.LINKS), upkeep.ending)
     start("watching the interface", watching)
     if options.super_packets:
-        super_packets = SuperPackets(plane, subscribe(News.LINKS | News.MULTICAST_ROUTING), log)
+        super_packets = SuperPackets(plane, subscribe(NetworkChange.LINKS | NetworkChange.MULTICAST_ROUTING), log)
         start("following multicast routers of this machine", super_packets.follow)
     for source in (
         lambda _: interface_watch.problems(seen, bridged=bridging.is_on, owner=node.engine.view.certified_to),

@@ -21,9 +21,9 @@ from treecast.base.time import Duration, Instant
 from treecast.daemon.lan_faults import GRACE
 from treecast.daemon.log_lines import Log
 from treecast.daemon.path_mtus import PathMtus
+from treecast.daemon.periodic_timer import expiry
 from treecast.daemon.refused import Refused
 from treecast.daemon.routes_lost import RoutesLost
-from treecast.daemon.ticks import tick
 
 USUAL_MTU = 1500
 SMALLEST_MTU = 1280
@@ -91,7 +91,7 @@ class UnderlayWatch:
         """Look again and again, as long as the node runs."""
         while True:
             self.look(clock.monotonic())
-            await tick(LOOK_INTERVAL)
+            await expiry(LOOK_INTERVAL)
 
     def look(self, now: Instant) -> None:
         """Look up ways that are new or may have changed, and set what the smallest of them carries."""

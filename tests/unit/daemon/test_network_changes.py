@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from tests.unit.adapters.test_network_news import message
-from treecast.adapters.network_news import NetworkNews, News
+from tests.unit.adapters.test_network_change import message
+from treecast.adapters.network_change import NetworkChange, NetworkChangeSocket
 from treecast.daemon.network_changes import NetworkChanges
 
 
@@ -15,8 +15,11 @@ def test_each_is_woken_by_its_own_kinds_and_several_changes_are_one() -> None:
     own.setblocking(False)
 
     async def changes() -> None:
-        network = NetworkChanges(lambda: NetworkNews(own))
-        addresses, routes = network.subscribe(News.ADDRESSES | News.LINKS), network.subscribe(News.ROUTES)
+        network = NetworkChanges(lambda: NetworkChangeSocket(own))
+        addresses, routes = (
+            network.subscribe(NetworkChange.ADDRESSES | NetworkChange.LINKS),
+            network.subscribe(NetworkChange.ROUTES),
+        )
         assert addresses.is_set() and routes.is_set(), "at the start all may have changed"
         following = asyncio.ensure_future(network.follow())
         for kind, woken, other in ((20, addresses, routes), (24, routes, addresses), (16, addresses, routes)):

@@ -20,7 +20,7 @@ _MOST_READS = 1024
 """More than the socket's buffer has room for by default."""
 
 
-class News(Flag):
+class NetworkChange(Flag):
     """The part of the network that may have changed."""
 
     LINKS = auto()
@@ -32,16 +32,16 @@ class News(Flag):
     """Whether an interface's ``mc_forwarding`` is on."""
 
 
-EVERYTHING = ~News(0)
+EVERYTHING = ~NetworkChange(0)
 _KINDS = {
-    **dict.fromkeys((16, 17), News.LINKS),  # RTM_NEWLINK, RTM_DELLINK
-    **dict.fromkeys((20, 21), News.ADDRESSES),  # RTM_NEWADDR, RTM_DELADDR
-    **dict.fromkeys((24, 25, 32, 33, 104, 105), News.ROUTES),  # RTM_*ROUTE, RTM_*RULE, RTM_*NEXTHOP
-    **dict.fromkeys((80, 81), News.MULTICAST_ROUTING),  # RTM_*NETCONF
+    **dict.fromkeys((16, 17), NetworkChange.LINKS),  # RTM_NEWLINK, RTM_DELLINK
+    **dict.fromkeys((20, 21), NetworkChange.ADDRESSES),  # RTM_NEWADDR, RTM_DELADDR
+    **dict.fromkeys((24, 25, 32, 33, 104, 105), NetworkChange.ROUTES),  # RTM_*ROUTE, RTM_*RULE, RTM_*NEXTHOP
+    **dict.fromkeys((80, 81), NetworkChange.MULTICAST_ROUTING),  # RTM_*NETCONF
 }
 
 
-class NetworkNews:
+class NetworkChangeSocket:
     """A netlink socket of the calling thread's network namespace; needs no privilege."""
 
     def __init__(self, source: socket.socket | None = None) -> None:
@@ -49,15 +49,15 @@ class NetworkNews:
         self._socket = source if source is not None else _subscribed()
 
     def fileno(self) -> int:
-        """Readable when there is news."""
+        """Readable when there is a change."""
         return self._socket.fileno()
 
-    def take(self) -> News:
+    def take(self) -> NetworkChange:
         """All that has come since; if there is very much, some of it stays for the next call."""
-        news = News(0)
+        changes = NetworkChange(0)
         for message in received(self._socket, _MOST_READS):
-            news |= EVERYTHING if message is None else _KINDS.get(message[0], News(0))
-        return news
+            changes |= EVERYTHING if message is None else _KINDS.get(message[0], NetworkChange(0))
+        return changes
 
     def close(self) -> None:
         self._socket.close()
