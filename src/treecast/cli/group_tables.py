@@ -43,9 +43,11 @@ def print_left_out(groups: Sequence[Group], status: Status) -> None:
 
 def print_repairs(status: Status) -> None:
     """Grafts of this node and at it, on trees of others, and what it sent once more, where there were any."""
-    grafts, taken, replays = (status.counters.get(name, 0) for name in ("grafts", "grafts_taken", "replays"))
-    if grafts or taken or replays:
-        text = f"repairs here: {grafts} grafts, {taken} grafts taken, {replays} replays"
+    grafts, taken, retransmissions = (
+        status.counters.get(name, 0) for name in ("grafts", "grafts_taken", "retransmissions")
+    )
+    if grafts or taken or retransmissions:
+        text = f"repairs here: {grafts} grafts, {taken} grafts taken, {retransmissions} retransmissions"
         console().print(f"\n{text}", soft_wrap=True)
 
 

@@ -40,6 +40,6 @@ def test_groups_have_the_streams_that_begin_here_and_the_repairs_at_this_node(
     assert "STREAM FROM HERE FROM       TREE    EPOCHS REPLANS GRAFTS" in text
     assert "239.1.1.1        any source planned     12       2      5" in text
     assert "repairs" not in text
-    counters = {**STATUS.counters, "grafts": 1, "grafts_taken": 2, "replays": 300}
+    counters = {**STATUS.counters, "grafts": 1, "grafts_taken": 2, "retransmissions": 300}
     print_repairs(msgspec.structs.replace(STATUS, counters=counters))
-    assert "repairs here: 1 grafts, 2 grafts taken, 300 replays" in capsys.readouterr().out
+    assert "repairs here: 1 grafts, 2 grafts taken, 300 retransmissions" in capsys.readouterr().out
