@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The word goes before the 1st, 2nd, 4th, 8th datagram and so on to this one, for one may be lost.
+/// First counters are sent before the 1st, 2nd, 4th, 8th datagram and so on to this one, for one may be lost.
 pub const LAST_WORD: u64 = 64;
 const NOT_YET: u64 = 0;
 const NEVER: u64 = u64::MAX;
@@ -23,7 +23,7 @@ pub struct NewlyServed {
     nodes: Box<[Newly]>,
     /// The counter as they were set.
     begun: u64,
-    /// The counter from which the word goes again.
+    /// The counter from which they are sent again.
     next: AtomicU64,
 }
 
@@ -54,10 +54,10 @@ impl NewlyServed {
         Self { nodes, begun: sealed, next }
     }
 
-    /// Its first counter, while it is said.
+    /// Its first counter, while it is sent.
     fn first(&self, node: u32) -> Option<u64> {
-        let is_said = self.next.load(Ordering::Relaxed) != NEVER;
-        let newly = self.nodes.iter().filter(|_| is_said).find(|newly| newly.node == node)?;
+        let is_sent = self.next.load(Ordering::Relaxed) != NEVER;
+        let newly = self.nodes.iter().filter(|_| is_sent).find(|newly| newly.node == node)?;
         Some(newly.first.load(Ordering::Relaxed))
     }
 

@@ -59,7 +59,7 @@ pub(crate) struct Watched {
     silent_ns: u64,
     /// The parent was silent, and has sent on nothing since.
     is_silent: bool,
-    /// When its children's root was told last that nothing has come.
+    /// When that nothing has come was reported last to the root of its children's tree.
     reported_ns: u64,
     /// How far the backup children know this node to be, and since when.
     marked: u64,

@@ -1,4 +1,4 @@
-//! Grafts and ticks: what nodes of a tree say of how far they are in it (docs/protocol.md section 6, Repair).
+//! Grafts and ticks: marks of how far the nodes of a tree are in its counters (docs/protocol.md section 6, Repair).
 
 use crate::datagram::{u32_at, u64_at, TreeName};
 use crate::reason::Reason;

@@ -1,4 +1,4 @@
-//! TREE STATE: what a node of a tree is told of it by the root (docs/protocol.md section 6). Relays get it, too; it holds no
+//! TREE STATE: a node's place on a tree, as its root sends it (docs/protocol.md section 6). Relays receive it, too; it holds no
 //! sender key.
 
 use zeroize::Zeroizing;

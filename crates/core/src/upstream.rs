@@ -28,7 +28,7 @@ pub(crate) struct Upstream {
     pub(crate) newest: AtomicU64,
     /// The highest counter that the backup says it has, and when it said so last.
     pub(crate) of_backup: AtomicU64,
-    pub(crate) said_ns: AtomicU64,
+    pub(crate) marked_ns: AtomicU64,
     pub(crate) watched: AtomicBool,
 }
 
@@ -46,7 +46,7 @@ impl Upstream {
     /// The backup has datagrams up to this counter; whether the tree is to be watched from now on.
     pub(crate) fn note_backup(&self, counter: u64, now_ns: u64) -> bool {
         self.of_backup.fetch_max(counter, Ordering::Relaxed);
-        self.said_ns.store(now_ns, Ordering::Relaxed);
+        self.marked_ns.store(now_ns, Ordering::Relaxed);
         self.is_to_be_watched()
     }
 
@@ -61,7 +61,7 @@ impl Upstream {
 
     /// When something was last known to come.
     pub(crate) fn used_ns(&self) -> u64 {
-        self.came_ns.load(Ordering::Relaxed).max(self.said_ns.load(Ordering::Relaxed))
+        self.came_ns.load(Ordering::Relaxed).max(self.marked_ns.load(Ordering::Relaxed))
     }
 
     fn is_to_be_watched(&self) -> bool {

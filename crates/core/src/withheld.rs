@@ -57,8 +57,8 @@ impl Withheld {
     /// which too much is missing, when so many looks in a row found that.
     pub(crate) fn look(&mut self, now_ns: u64, looks: u32, seen: impl Fn(u64, u64) -> u64) -> Option<u64> {
         let mut found = None;
-        while let Some((counter, said_ns)) = self.marks.front().copied() {
-            if now_ns.saturating_sub(said_ns) < LATER_NS {
+        while let Some((counter, marked_ns)) = self.marks.front().copied() {
+            if now_ns.saturating_sub(marked_ns) < LATER_NS {
                 break;
             }
             self.marks.pop_front();

@@ -224,7 +224,7 @@ impl Forwarder {
         Ok(())
     }
 
-    /// Tells the root that its offer was taken; there may have been none.
+    /// Acknowledges to the root that its offer was taken; there may have been none.
     fn acknowledge(&self, taken: bool, root: u32, acknowledgement: &[u8]) -> Result<(), Cause> {
         if !taken {
             return Err(Cause(Refused::Unknown, "no such offer".to_owned()));

@@ -75,7 +75,7 @@ def print_peers(peers: Sequence[Peer]) -> None:
         ("NAME", "left"),
         ("ADDRESS", "left"),
         ("STATE", "left"),
-        ("HEARD AGO", "right"),
+        ("LAST RX", "right"),
         ("RTT", "right"),
         ("PATH", "left"),
         *((("LINK", "left"),) if chosen else ()),

@@ -1,7 +1,7 @@
 """Mute members: those that acknowledge no key of a tree whose root this node is (``docs/protocol.md`` section 6).
 
-Copies of frames bridge the time until a member has its key. Who never says that it has one gets them for MUTE_AFTER,
-and nothing from then on until it says so.
+Copies of frames bridge the time until a member has its key. A member that acknowledges none gets them
+for MUTE_AFTER, and nothing from then on until it does.
 """
 
 from __future__ import annotations

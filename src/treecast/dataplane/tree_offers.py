@@ -47,7 +47,7 @@ class TreeOffers:
         self._announcements: Timers[StreamId] = Timers()
         """The next announcement of the key in use."""
         self._used: dict[StreamId, tuple[Instant, int]] = {}
-        """Keys that are announced: since when each is in use, and how often that was said again."""
+        """Keys that are announced: since when each is in use, and how often that was announced again."""
 
     def problems(self, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
         """Members that acknowledge no key. ``name``: of a node."""
@@ -60,8 +60,8 @@ class TreeOffers:
         """Announce keys, and take the nodes whose offer is to be repeated."""
         for stream in self._announcements.due(now):
             self._give(AnnounceKey(stream))
-            since, said = self._used[stream]
-            self._announce_after(stream, since, said + 1)
+            since, announced = self._used[stream]
+            self._announce_after(stream, since, announced + 1)
         return self._timers.due(now)
 
     def use_key(self, now: Instant, tree: RootTree) -> None:
@@ -69,10 +69,10 @@ class TreeOffers:
         self._give(UseKey(tree.stream, tree.key.key_id))
         self._announce_after(tree.stream, now, 0)
 
-    def _announce_after(self, stream: StreamId, since: Instant, said: int) -> None:
-        if said < len(ANNOUNCED_AFTER):
-            self._used[stream] = (since, said)
-            self._announcements.set(stream, self._repeat_after(since, ANNOUNCED_AFTER[said]))
+    def _announce_after(self, stream: StreamId, since: Instant, announced: int) -> None:
+        if announced < len(ANNOUNCED_AFTER):
+            self._used[stream] = (since, announced)
+            self._announcements.set(stream, self._repeat_after(since, ANNOUNCED_AFTER[announced]))
         else:
             del self._used[stream]
 
@@ -109,7 +109,7 @@ class TreeOffers:
             self._mute.refused(node, stream, reason)
 
     def reasons(self) -> int:
-        """How many nodes have said of how many trees why they take no key."""
+        """The number of refusals of keys, over nodes and trees, that have a reason."""
         return self._mute.reasons()
 
     def offer_all(self, now: Instant, tree: RootTree) -> None:

@@ -24,7 +24,7 @@ from treecast.discovery.departed import Belongings, DepartedHosts
 from treecast.discovery.host_problems import address_conflicts, duplicate_hosts
 from treecast.discovery.limits import DiscoveryConfig, is_virtual_router
 from treecast.discovery.local_hosts import AddressKey, HostKey, LocalHosts, host_sort_key
-from treecast.discovery.machine_left import ASKING_MAC
+from treecast.discovery.machine_left import SOLICITING_MAC
 from treecast.discovery.mobility import Mobility
 from treecast.discovery.moves import Moves
 from treecast.discovery.remote_hosts import RemoteHost, RemoteHosts
@@ -106,7 +106,7 @@ class HostTable:
 
     def sighted(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> None:
         """A host spoke on a port."""
-        if key[1].is_group or not any(key[1].packed) or key[1] == ASKING_MAC:
+        if key[1].is_group or not any(key[1].packed) or key[1] == SOLICITING_MAC:
             self._drops.count("host_mac_invalid")
             return
         if not self._take_host(now, port, key, sighting):

@@ -1,7 +1,7 @@
 """The machine of the node that carried this node's LAN before and is lost: still there, perhaps, without its node.
 
-The LAN is asked for its addresses of the overlay. What answers is a host of this node like any other, and all nodes
-learn of it. Nothing is claimed of a machine that is silent: it may have died with its node.
+This node solicits the machine's addresses of the overlay on the LAN. A machine that answers is a host of this node like
+any other, and is advertised. Nothing is claimed of a machine that is silent: it may have died with its node.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ INTERVAL: Duration = 1.0
 ATTEMPTS = 3
 """RFC 4861 section 10: three solicitations a second apart."""
 
-ASKING_MAC = MacAddress(b"\x02\x54\x00\x00\x00\x00")
+SOLICITING_MAC = MacAddress(b"\x02\x54\x00\x00\x00\x00")
 """The MAC of a node 0, which there is not: what is sent to the node's own MAC stays in its machine's bridge."""
 _NOBODY = MacAddress(bytes(6))
 
 
 class MachineLeft:
-    """Knows whose LAN it was, and when the LAN is asked next."""
+    """The node whose LAN it was, and when its addresses are solicited next."""
 
     def __init__(self) -> None:
         self._node: NodeIndex | None = None
@@ -50,7 +50,7 @@ class MachineLeft:
             self._due = None
 
     def take_due(self, now: Instant) -> NodeIndex | None:
-        """The node whose addresses are to be asked for now."""
+        """The node whose addresses are to be solicited now."""
         if self._due is None or now < self._due:
             return None
         self._left -= 1
@@ -62,14 +62,14 @@ class MachineLeft:
 
 
 def probe_frame(address: IPAddress) -> bytes:
-    """A frame that asks for an address and claims none (RFC 5227 section 2.1.1, RFC 4862 section 5.4.2)."""
+    """A frame that solicits an address and claims none (RFC 5227 section 2.1.1, RFC 4862 section 5.4.2)."""
     if isinstance(address, IPv4Address):
-        packet = ArpPacket(ArpOperation.REQUEST, ASKING_MAC, IPv4Address(0), _NOBODY, address)
-        return ethernet.emit(EthernetFrame(BROADCAST_MAC, ASKING_MAC, EtherType.ARP, arp.emit(packet)))
+        packet = ArpPacket(ArpOperation.REQUEST, SOLICITING_MAC, IPv4Address(0), _NOBODY, address)
+        return ethernet.emit(EthernetFrame(BROADCAST_MAC, SOLICITING_MAC, EtherType.ARP, arp.emit(packet)))
     group = ndp.solicited_node(address)
     return ndp.frame(
         ndp.NeighborSolicitation(address, ()),
-        source_mac=ASKING_MAC,
+        source_mac=SOLICITING_MAC,
         source=IPv6Address(0),
         destination_mac=ethernet.multicast_mac(group),
         destination=group,

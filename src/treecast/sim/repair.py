@@ -56,7 +56,7 @@ class Watch:
     is_silent: bool = False
     """The parent was, and has sent on nothing since."""
     of_backup: int = 0
-    said_at: Instant = _LONG_AGO
+    backup_marked_at: Instant = _LONG_AGO
     reported_at: Instant = _LONG_AGO
     marked: int = 0
     marked_at: Instant = _LONG_AGO
@@ -64,7 +64,7 @@ class Watch:
 
     @property
     def used_at(self) -> Instant:
-        return max(self.came_at, self.said_at)
+        return max(self.came_at, self.backup_marked_at)
 
     def count(self, now: Instant) -> None:
         """How fast it is."""
@@ -168,7 +168,7 @@ class Repair(Sending):
             self.drops["tick_unexpected"] += 1
             return
         watch = self._watch(name)
-        watch.of_backup, watch.said_at = max(watch.of_backup, mark.counter), self.underlay.now
+        watch.of_backup, watch.backup_marked_at = max(watch.of_backup, mark.counter), self.underlay.now
 
     def keep(self, name: TreeName, state: TreeState, datagram: TreeDatagram) -> None:
         """Keep a datagram that has passed, where a node may want it later."""

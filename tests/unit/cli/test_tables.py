@@ -54,7 +54,7 @@ def test_no_address_or_name_of_a_peer_is_broken_at_any_width(
     ]
     tables.print_peers(rows)
     lines = _lines(capsys)
-    assert all(len(line) <= max(width, len("HEARD AGO ") + len(path)) for line in lines)
+    assert all(len(line) <= max(width, len("LAST RX ") + len(path)) for line in lines)
     for whole in (path, sought, "10.77.0.1"):
         assert any(whole in line.split() for line in lines), whole
 

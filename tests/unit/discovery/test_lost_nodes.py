@@ -12,7 +12,7 @@ from treecast.base.commands import Command, FloodFrame, Inject, RemoveHost, SetH
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_DISPUTANTS
 from treecast.discovery.disputed import Disputed
-from treecast.discovery.machine_left import ASKING_MAC, ATTEMPTS, INTERVAL
+from treecast.discovery.machine_left import ATTEMPTS, INTERVAL, SOLICITING_MAC
 from treecast.wire import arp, ethernet, ipv6, ndp
 
 THEIRS = MacAddress.parse("02:54:00:00:00:02")
@@ -75,7 +75,7 @@ def probed(commands: list[Command]) -> list[str]:
     for command in commands:
         if isinstance(command, Inject):
             frame = ethernet.parse(command.frame)
-            assert frame.source == ASKING_MAC
+            assert frame.source == SOLICITING_MAC
             if frame.ethertype == 0x0806:
                 packet = arp.parse(frame.payload)
                 assert packet.is_probe
@@ -162,7 +162,7 @@ def test_the_lan_of_a_node_that_is_lost_is_asked_for_its_machine_which_is_a_host
     assert lan.discovery.next_deadline() == lan.now
     lan.discovery.advance(lan.now)
     assert probed(lan.settle()) == [IPV4, IPV6]
-    lan.arp(LAN_MAC, IPV4, "0.0.0.0", to=ASKING_MAC, operation=arp.ArpOperation.REPLY)
+    lan.arp(LAN_MAC, IPV4, "0.0.0.0", to=SOLICITING_MAC, operation=arp.ArpOperation.REPLY)
     assert lan.published[(0, LAN_MAC)] == claim(IPV4)
     assert lan.counted() == {}
     lan.now = type(lan.now)(lan.now + INTERVAL)
@@ -233,7 +233,7 @@ def test_a_node_that_is_forgotten_is_lost_no_more(lan: Lan) -> None:
 
 def test_the_mac_that_asks_is_no_host() -> None:
     lan = Lan()
-    lan.discovery.host_seen(lan.now, 0, 0, ASKING_MAC)
+    lan.discovery.host_seen(lan.now, 0, 0, SOLICITING_MAC)
     lan.settle()
     assert lan.published.keys() == {(0, OWN)}
     assert lan.counted() == {"host_mac_invalid": 1}
