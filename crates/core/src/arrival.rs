@@ -17,6 +17,8 @@ use crate::datagram::{
     KIND_ANCHOR, KIND_BROADCAST, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME, KIND_HANDSHAKE,
 };
 use crate::datagram::{KIND_PATH_CHALLENGE, KIND_PATH_RESPONSE, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
+use crate::datagram_content::{opened_tree, session_frame, session_part};
+pub use crate::datagram_content::{Opened, OpenedFrame, OpenedPart, Origin, Proof};
 use crate::downstream_stream::KeyOffer;
 use crate::downstream_tree::{DownstreamTree, NextHops};
 use crate::egress::Leaving;
@@ -28,8 +30,6 @@ use crate::fragment::Arrived;
 use crate::frame_source::KnownSource;
 use crate::headers::{Frame, Headers};
 use crate::history::Retransmission;
-use crate::opened::{opened_tree, session_frame, session_part};
-pub use crate::opened::{Opened, OpenedFrame, OpenedPart, Origin, Proof};
 use crate::path::Endpoint;
 use crate::reason::Reason;
 use crate::reverse_path::KnownPath;

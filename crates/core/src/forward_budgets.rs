@@ -44,7 +44,7 @@ impl Class {
 /// A Forward that a neighbour brought, as far as a node between sees.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
-pub struct Brought {
+pub struct TransitDatagram {
     pub neighbour: u32,
     pub source: u32,
     pub destination: u32,
@@ -81,7 +81,7 @@ impl Budget {
 
 /// A node that a budget was refused to of late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut {
+pub struct BudgetRefusals {
     /// The neighbour whose budget it is.
     pub neighbour: u32,
     /// Which of its.
@@ -99,10 +99,10 @@ struct Budgets {
 }
 
 impl Budgets {
-    fn cuts(&self, neighbour: u32, now_ns: u64) -> impl Iterator<Item = Cut> + '_ {
+    fn cuts(&self, neighbour: u32, now_ns: u64) -> impl Iterator<Item = BudgetRefusals> + '_ {
         let all = [(Budget::Own, &self.own), (Budget::Brought, &self.brought), (Budget::Onward, &self.onward)];
-        let of = move |(budget, shares): (Budget, &'_ FairBudget)| -> Vec<Cut> {
-            shares.refusals(now_ns).map(|refusals| Cut { neighbour, budget, refusals }).collect()
+        let of = move |(budget, shares): (Budget, &'_ FairBudget)| -> Vec<BudgetRefusals> {
+            shares.refusals(now_ns).map(|refusals| BudgetRefusals { neighbour, budget, refusals }).collect()
         };
         all.into_iter().flat_map(of)
     }
@@ -121,7 +121,7 @@ impl ForwardBudgets {
     }
 
     /// A neighbour's Forward is to be sent on by another: whether it may.
-    pub(crate) fn take_brought(&self, what: Brought, next_hop: u32, now_ns: u64) -> bool {
+    pub(crate) fn take_brought(&self, what: TransitDatagram, next_hop: u32, now_ns: u64) -> bool {
         let bytes = what.bytes as u64;
         let class = if what.is_handshake { 0 } else { class_of_node(what.destination) };
         self.with(what.neighbour, |of| of.brought.take(BROUGHT, what.source, class.min(1), bytes, now_ns))
@@ -144,7 +144,7 @@ impl ForwardBudgets {
     }
 
     /// Reports all that were refused of late.
-    pub(crate) fn cuts(&self, now_ns: u64) -> Vec<Cut> {
+    pub(crate) fn cuts(&self, now_ns: u64) -> Vec<BudgetRefusals> {
         let mut cuts = Vec::new();
         for shard in &self.shards {
             cuts.extend(lock(shard).iter().flat_map(|(neighbour, of)| of.cuts(*neighbour, now_ns)));

@@ -6,7 +6,7 @@ use crate::arrival::{Opened, Received, Recent};
 use crate::datagram::{DatagramType, COOKIE, FINAL, INIT};
 use crate::events::Event;
 use crate::forward::{ForwardHeader, FORWARD_HEADER_LEN, HOP_LIMIT, HOP_LIMIT_AT, INNER_DATAGRAM_OFFSET, NO_PATH};
-use crate::forward_budgets::Brought;
+use crate::forward_budgets::TransitDatagram;
 use crate::forwarding_tables::ForwardingTables;
 use crate::path::Endpoint;
 use crate::reason::Reason;
@@ -41,14 +41,14 @@ impl ForwardingTables {
         }
         let next = self.next_hop(header.destination).filter(|next| next.peer != neighbour.peer);
         let next = next.ok_or(Reason::ForwardNoRoute)?;
-        let brought = Brought {
+        let transit = TransitDatagram {
             neighbour: neighbour.peer,
             source: header.source,
             destination: header.destination,
             is_handshake: body.get(FORWARD_HEADER_LEN).is_some_and(|first| (INIT..=FINAL).contains(first)),
             bytes: body.len(),
         };
-        self.may_send_on(brought, next.peer, now_ns)?;
+        self.may_send_on(transit, next.peer, now_ns)?;
         if let Some(hop_limit) = body.get_mut(HOP_LIMIT_AT) {
             *hop_limit = header.hop_limit - 1;
         }

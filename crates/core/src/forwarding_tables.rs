@@ -211,7 +211,7 @@ impl ForwardingTables {
         if let Err(reason) = here.passes(frame) {
             return verdict(copied, Some(Err(reason)));
         }
-        if matches!(facts.kind, FrameKind::Encapsulated(_)) && self.carries_own_link(frame) {
+        if matches!(facts.kind, FrameKind::Encapsulated(_)) && self.is_recursively_encapsulated(frame) {
             return nowhere(Reason::RecursiveEncapsulation);
         }
         let flow = match facts.kind {

@@ -25,7 +25,7 @@ const RECEIVED_GRAIN_NS: u64 = 100_000_000;
 /// Two nodes find that their path is there again at most so long one after the other: a turn of probes, and their reviews.
 const SETTLING_NS: u64 = 4_000_000_000;
 /// Two nodes that have chosen different paths find one at most so long after: a turn of probes, a challenge, and its answer.
-const BESIDE_NS: u64 = 4_000_000_000;
+const PROVED_NS: u64 = 4_000_000_000;
 
 /// Where a peer is reached: through which of our sockets, at which address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct Endpoint {
 #[derive(Debug)]
 pub struct Path {
     endpoint: ArcSwap<Endpoint>,
-    beside: ArcSwapOption<Beside>,
+    proved: ArcSwapOption<ProvedAddress>,
     elsewhere: Mutex<Elsewhere>,
     moves: AtomicU32,
     unanswered: AtomicU32,
@@ -76,7 +76,7 @@ pub enum ProbedWay {
 
 /// An address that the node has proved lately, and that is its path no more, or not yet: it may still send from there.
 #[derive(Debug)]
-struct Beside {
+struct ProvedAddress {
     address: SocketAddr,
     until_ns: u64,
 }
@@ -102,7 +102,7 @@ impl Path {
     pub fn new(endpoint: Endpoint, now_ns: u64) -> Self {
         Self {
             endpoint: ArcSwap::from_pointee(endpoint),
-            beside: ArcSwapOption::empty(),
+            proved: ArcSwapOption::empty(),
             elsewhere: Mutex::default(),
             moves: AtomicU32::new(0),
             unanswered: AtomicU32::new(0),
@@ -136,15 +136,15 @@ impl Path {
     /// The node has shown that it is there: it may send from there, and not only from where its path leads.
     pub fn prove(&self, address: SocketAddr, now_ns: u64) {
         if address != self.endpoint().address {
-            let until_ns = now_ns.saturating_add(BESIDE_NS);
-            self.beside.store(Some(Arc::new(Beside { address, until_ns })));
+            let until_ns = now_ns.saturating_add(PROVED_NS);
+            self.proved.store(Some(Arc::new(ProvedAddress { address, until_ns })));
         }
     }
 
     /// May the node itself send from there? Nobody else has proved that address.
     pub fn is_from(&self, address: &SocketAddr, now_ns: u64) -> bool {
-        let beside = |one: &Beside| one.address == *address && now_ns < one.until_ns;
-        self.endpoint().address == *address || self.beside.load().as_deref().is_some_and(beside)
+        let proved = |one: &ProvedAddress| one.address == *address && now_ns < one.until_ns;
+        self.endpoint().address == *address || self.proved.load().as_deref().is_some_and(proved)
     }
 
     /// A turn of probes begins: one on the path, and one by the route where there is one.

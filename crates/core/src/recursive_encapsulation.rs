@@ -19,7 +19,7 @@ struct Udp<'a> {
 
 impl ForwardingTables {
     /// A handshake of this network, or a sealed datagram between here and where a peer is.
-    pub(crate) fn carries_own_link(&self, frame: &Frame<'_>) -> bool {
+    pub(crate) fn is_recursively_encapsulated(&self, frame: &Frame<'_>) -> bool {
         let Some(udp) = Udp::of(frame) else { return false };
         match DatagramType::of(udp.payload) {
             Ok(DatagramType::Handshake) => self.mac.check(udp.payload).is_ok(),

@@ -11,9 +11,9 @@ use crate::anchor::{Anchor, ANCHOR_DATAGRAMS, ANCHOR_INTERVAL};
 use crate::broadcast_signature::{Signer, SigningKey, SIGNATURE_LEN};
 use crate::datagram::{tree_associated, DatagramLimit, Inner, StreamName, TreeHeader, TreeName};
 use crate::datagram::{INNER_LEN, LARGEST_UNDERLAY_MTU, MAX_DATAGRAM_LEN, TREE_HEADER_LEN, TREE_OVERHEAD};
+use crate::first_counters::FirstCounters;
 pub use crate::hops::Hops;
 use crate::key_steps::StepSecret;
-use crate::newly_served::NewlyServed;
 use crate::reason::Reason;
 pub use crate::sender_key::{Generation, SenderKey};
 use crate::session::lock;
@@ -44,12 +44,12 @@ pub struct Members {
     pub underlay_mtu: usize,
     generation: Arc<Generation>,
     /// Nodes that the tree did not serve before get an anchor first.
-    pub newly_served: NewlyServed,
+    pub newly_served: FirstCounters,
 }
 
 impl Members {
     fn new(hops: Hops, underlay_mtu: usize, generation: Arc<Generation>) -> Self {
-        Self { hops, underlay_mtu, generation, newly_served: NewlyServed::nobody() }
+        Self { hops, underlay_mtu, generation, newly_served: FirstCounters::nobody() }
     }
 
     /// All that get a copy.
@@ -138,7 +138,7 @@ impl RootTree {
         let served: HashSet<&u32> = before.hops.next_hops.iter().chain(&before.hops.beyond).collect();
         let sealed = before.generation.key.sealed.load(Ordering::Relaxed);
         let is_served = |node| served.contains(&node);
-        let newly_served = NewlyServed::new(&hops.next_hops, &hops.beyond, is_served, &before.newly_served, sealed);
+        let newly_served = FirstCounters::new(&hops.next_hops, &hops.beyond, is_served, &before.newly_served, sealed);
         let members = Members::new(hops, underlay_mtu, before.generation.clone());
         self.members.store(Arc::new(Members { newly_served, ..members }));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::forward::NO_PATH;
-use crate::forward_budgets::{Brought, Class, Cut};
+use crate::forward_budgets::{BudgetRefusals, Class, TransitDatagram};
 use crate::forwarding_tables::ForwardingTables;
 use crate::reason::Reason;
 use crate::session::{lock, Session};
@@ -67,12 +67,12 @@ impl ForwardingTables {
     }
 
     /// Whether a neighbour's Forward may go by another now.
-    pub fn may_send_on(&self, brought: Brought, next_hop: u32, now_ns: u64) -> Result<(), Reason> {
-        self.forward_budgets.take_brought(brought, next_hop, now_ns).then_some(()).ok_or(Reason::ForwardBudget)
+    pub fn may_send_on(&self, transit: TransitDatagram, next_hop: u32, now_ns: u64) -> Result<(), Reason> {
+        self.forward_budgets.take_brought(transit, next_hop, now_ns).then_some(()).ok_or(Reason::ForwardBudget)
     }
 
     /// Reports the nodes that a budget of a neighbour was refused to of late.
-    pub fn forward_cuts(&self, now_ns: u64) -> Vec<Cut> {
+    pub fn forward_cuts(&self, now_ns: u64) -> Vec<BudgetRefusals> {
         self.forward_budgets.cuts(now_ns)
     }
 }

@@ -18,13 +18,13 @@ use crate::configuration::{Configuration, OpenError};
 use crate::flooding::Flooding;
 use crate::local_ports::LocalPorts;
 use crate::packet_port::PacketPorts;
-use crate::pulse::Pulse;
 use crate::socket_group::SocketGroup;
 use crate::sys::poll::EventFd;
 use crate::sys::tap::Tap;
 use crate::sys::thread::{monotonic_ns, set_slice};
 use crate::underlay::{Underlay, UnderlayMtu};
 use crate::worker::{Share, Worker};
+use crate::worker_liveness::WorkerLiveness;
 
 /// Slice of the thread that decides: longer than any system's usual ones, so that what moves packets need not await its turn's end.
 const CONTROL_SLICE_NS: u64 = 10_000_000;
@@ -55,7 +55,7 @@ pub(crate) struct Open {
 struct Running {
     /// None when stopped.
     open: Option<Open>,
-    workers: Vec<(JoinHandle<()>, Arc<Pulse>)>,
+    workers: Vec<(JoinHandle<()>, Arc<WorkerLiveness>)>,
 }
 
 impl Forwarder {
@@ -107,18 +107,19 @@ impl Forwarder {
             return Ok(());
         }
         let share = |number| Share { number, of: self.workers };
-        let pulses = (0..self.workers).map(|_| Pulse::new().map(Arc::new)).collect::<io::Result<Vec<_>>>()?;
-        let make = |(number, pulse): (usize, &Arc<Pulse>)| {
-            let both = [pulse.clone(), pulses.first().unwrap_or(pulse).clone()];
+        let livenesses =
+            (0..self.workers).map(|_| WorkerLiveness::new().map(Arc::new)).collect::<io::Result<Vec<_>>>()?;
+        let make = |(number, liveness): (usize, &Arc<WorkerLiveness>)| {
+            let both = [liveness.clone(), livenesses.first().unwrap_or(liveness).clone()];
             let (tables, underlay, local) = (self.tables.clone(), underlay.clone(), local.clone());
             let worker = Worker::new(tables, underlay, local, &self.stop, both, share(number))?;
-            Ok((worker, pulse.clone()))
+            Ok((worker, liveness.clone()))
         };
-        let workers = pulses.iter().enumerate().map(make).collect::<io::Result<Vec<_>>>()?;
-        for (number, (worker, pulse)) in workers.into_iter().enumerate() {
+        let workers = livenesses.iter().enumerate().map(make).collect::<io::Result<Vec<_>>>()?;
+        for (number, (worker, liveness)) in workers.into_iter().enumerate() {
             let thread = std::thread::Builder::new().name("treecast-data".into());
             let probe_interval_ns = (number == 0).then_some(self.probe_interval_ns);
-            running.workers.push((thread.spawn(move || worker.run(probe_interval_ns))?, pulse));
+            running.workers.push((thread.spawn(move || worker.run(probe_interval_ns))?, liveness));
         }
         // Where the system refuses, packets wait a little longer.
         let _ = set_slice(CONTROL_SLICE_NS);
@@ -150,12 +151,12 @@ impl Forwarder {
 
     /// Signals each worker: one that still turns answers.
     pub fn signal_workers(&self) {
-        self.running().workers.iter().for_each(|(_, pulse)| pulse.signal());
+        self.running().workers.iter().for_each(|(_, liveness)| liveness.signal());
     }
 
     /// How many workers have not answered since.
     pub fn unanswered(&self) -> usize {
-        self.running().workers.iter().filter(|(_, pulse)| !pulse.is_answered()).count()
+        self.running().workers.iter().filter(|(_, liveness)| !liveness.is_answered()).count()
     }
 
     /// Whether the TAP stays at the end.

@@ -28,7 +28,6 @@ use crate::ingress::Ingress;
 use crate::local_ports::LocalPorts;
 use crate::outbox::Outbox;
 use crate::probe_turn;
-use crate::pulse::Pulse;
 use crate::reassembly::{reassembly_len, Reassembly};
 use crate::received_message::ReceivedMessage;
 use crate::relay::Relayed;
@@ -37,6 +36,7 @@ use crate::sys::batch::{Receiver, MESSAGE_LEN};
 use crate::sys::poll::{EventFd, Poll};
 use crate::sys::thread::{monotonic_ns, set_slice};
 use crate::underlay::Underlay;
+use crate::worker_liveness::WorkerLiveness;
 
 /// Frames and segments taken from the TAP before the sockets have their turn.
 const TAP_BATCH: usize = 64;
@@ -48,7 +48,7 @@ const UDP_BATCH: usize = 16;
 const TAP_BUFFER_LEN: usize = 65_536 + 256;
 const TOKEN_STOP: u64 = 0;
 const TOKEN_TAP: u64 = 1;
-const TOKEN_PULSE: u64 = 2;
+const TOKEN_LIVENESS: u64 = 2;
 /// One token for each address that is listened on, and below it one for each of its sockets.
 const TOKEN_SOCKETS: u64 = 1 << 32;
 
@@ -67,9 +67,9 @@ pub struct Worker {
     underlay: Arc<Underlay>,
     local: Arc<LocalPorts>,
     share: Share,
-    pulse: Arc<Pulse>,
-    /// The pulse of the worker that takes the turns.
-    first: Arc<Pulse>,
+    liveness: Arc<WorkerLiveness>,
+    /// The liveness of the worker that takes the turns.
+    first: Arc<WorkerLiveness>,
     poll: Poll,
     outbox: Outbox,
     receiver: Receiver,
@@ -88,12 +88,12 @@ impl Worker {
         underlay: Arc<Underlay>,
         local: Arc<LocalPorts>,
         stop: &EventFd,
-        [pulse, first]: [Arc<Pulse>; 2],
+        [liveness, first]: [Arc<WorkerLiveness>; 2],
         share: Share,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         poll.add(stop.as_fd(), TOKEN_STOP)?;
-        poll.add(pulse.signalled.as_fd(), TOKEN_PULSE)?;
+        poll.add(liveness.signalled.as_fd(), TOKEN_LIVENESS)?;
         if let Some(queue) = local.tap.queues().nth(share.number) {
             poll.add(queue, TOKEN_TAP)?;
         }
@@ -108,7 +108,7 @@ impl Worker {
             underlay,
             local,
             share,
-            pulse,
+            liveness,
             first,
             poll,
             outbox: Outbox::new(SocketKind::Data),
@@ -138,7 +138,7 @@ impl Worker {
                 match token {
                     TOKEN_STOP => return,
                     TOKEN_TAP => self.serve_tap(),
-                    TOKEN_PULSE => self.pulse.answer(),
+                    TOKEN_LIVENESS => self.liveness.answer(),
                     socket => self.serve_socket((socket / TOKEN_SOCKETS - 1) as u32, socket % TOKEN_SOCKETS),
                 }
             }

@@ -57,7 +57,7 @@ fn keep_secrets() -> PyResult<()> {
 
 #[pyfunction]
 fn refuse_system_calls() -> PyResult<bool> {
-    Ok(treecast_io::sys::seccomp::refuse_what_no_node_does()?)
+    Ok(treecast_io::sys::seccomp::install_filter()?)
 }
 
 #[pyfunction]

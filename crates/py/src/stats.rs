@@ -5,7 +5,7 @@ use pyo3::types::PyBytes;
 use treecast_core::downstream_stream::DownstreamStream;
 use treecast_core::downstream_tree::InstalledPlace;
 use treecast_core::flows::FlowReport;
-use treecast_core::forward_budgets::Cut;
+use treecast_core::forward_budgets::BudgetRefusals;
 use treecast_core::root_tree::RootTree;
 use treecast_core::routes::Route;
 use treecast_core::session::{Session, Totals};
@@ -124,8 +124,8 @@ impl PeerStats {
 
 impl ForwardCut {
     /// A node that a budget was refused to.
-    pub fn of(cut: &Cut) -> Self {
-        let Cut { neighbour, budget, refusals } = cut;
+    pub fn of(cut: &BudgetRefusals) -> Self {
+        let BudgetRefusals { neighbour, budget, refusals } = cut;
         Self { neighbour: *neighbour, budget: budget.name(), node: refusals.sharer, refused: refusals.refused }
     }
 }

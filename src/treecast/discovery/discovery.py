@@ -25,15 +25,15 @@ from treecast.discovery.certified import Given
 from treecast.discovery.claims import Claims
 from treecast.discovery.host_messages import HostMessages
 from treecast.discovery.host_table import HostTable
-from treecast.discovery.left_out import LeftOut
+from treecast.discovery.installed_hosts import InstalledHosts
 from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
 from treecast.discovery.local_hosts import OWN_PORT, HostKey, LocalHosts
-from treecast.discovery.machine_left import MachineLeft, probe_frame
 from treecast.discovery.multicast_only_hosts import MulticastOnlyHosts
-from treecast.discovery.placed import PlacedHosts
+from treecast.discovery.orphaned_machine import OrphanedMachine, probe_frame
 from treecast.discovery.remote_hosts import RemoteHosts
 from treecast.discovery.solicitations import Solicitations
 from treecast.discovery.view import DiscoveryCounters, HostView
+from treecast.discovery.waiting_claims import WaitingClaims
 from treecast.wire import ipv6, ndp
 from treecast.wire.advertisement import HostContent
 from treecast.wire.announcing import announcement_frames
@@ -59,11 +59,11 @@ class Discovery:
         self._host_table = HostTable(me, drops, config)
         self._claims = Claims(me, self._host_table.certified, drops)
         self._solicitations = Solicitations(self._host_table)
-        self._placed = PlacedHosts()
+        self._installed = InstalledHosts()
         """The hosts that the data plane has."""
         self.retries: Retries[HostKey] = Retries()
-        self._left_out = LeftOut()
-        self._machine_left = MachineLeft()
+        self._waiting_claims = WaitingClaims()
+        self._orphaned_machine = OrphanedMachine()
         self._own: tuple[MacAddress, tuple[IPAddress, ...]] | None = None
         self._lan: MacAddress | None = None
         self._blocked: set[int] = set()
@@ -101,7 +101,7 @@ class Discovery:
             self._blocked.add(port)
             self._host_table.forget_port(now, port)
             if port == OWN_PORT:
-                self._machine_left.taken_over(now, None, lost=False)
+                self._orphaned_machine.taken_over(now, None, lost=False)
         elif port in self._blocked:
             self._blocked.remove(port)
             self._multicast_only.forget_hosts(port, lambda key: self._host_table.remote.get(key) is not None)
@@ -114,7 +114,7 @@ class Discovery:
         """
         if port == OWN_PORT and port not in self._blocked:
             is_lost = forwarder_before is not None and self._host_table.certified.is_lost(forwarder_before)
-            self._machine_left.taken_over(now, forwarder_before, lost=is_lost)
+            self._orphaned_machine.taken_over(now, forwarder_before, lost=is_lost)
         for vlan, mac in hosts:
             claim = self._host_table.remote.get((vlan, mac))
             if claim is None or claim.node == forwarder_before:
@@ -182,7 +182,7 @@ class Discovery:
         """No way leads to the node any more: the claims that are to be judged anew, as of its machine elsewhere."""
         if not self._host_table.lose(node):
             return []
-        self._machine_left.lost(now, node)
+        self._orphaned_machine.lost(now, node)
         return self._claims.disputed.of(node)
 
     def find(self, node: NodeIndex) -> list[tuple[NodeIndex, HostKey]]:
@@ -191,16 +191,16 @@ class Discovery:
             return []
         if given := self._host_table.certified.given(node):  # its addresses may be known at the MAC of who said so
             self._announce(given.mac, given.addresses)
-        self._machine_left.found(node)
+        self._orphaned_machine.found(node)
         return self._claims.disputed.of(node)
 
     def uncertify(self, node: NodeIndex) -> None:
         """The node is gone."""
         self._host_table.certified.take(node)
         self._claims.disputed.forget(node)
-        self._machine_left.found(node)
+        self._orphaned_machine.found(node)
         self._claims.forget_node(node)
-        self._left_out.discard(node)
+        self._waiting_claims.discard(node)
 
     def certified_to(self, what: MacAddress | IPAddress) -> NodeIndex | None:
         """The node whose certificate gives it this address."""
@@ -217,7 +217,7 @@ class Discovery:
         had = remote.addresses_of(key, node)
         is_known = self._host_table.claimed(now, node, key, claim)
         if not is_known:
-            self._left_out.put(node)
+            self._waiting_claims.put(node)
         self._place(key)
         self._announce_machine(node, key, [one for one in remote.addresses_of(key, node) if one not in had])
         return is_known
@@ -240,31 +240,31 @@ class Discovery:
             self._drops.count("remote_hosts_full")
             self._host_table.claimed(now, most, key, None)
             self._place(key)
-            self._left_out.put(most)
+            self._waiting_claims.put(most)
 
     def take_left_out(self, now: Instant) -> NodeIndex | None:
         """A node whose claims are to be learned anew: some found no room, and there is some now."""
-        return None if self._host_table.remote.is_full else self._left_out.take(now)
+        return None if self._host_table.remote.is_full else self._waiting_claims.take(now)
 
     def link_up(self, node: NodeIndex) -> None:
         """The data plane forgot the node's hosts with its last link; this may have learned of them since."""
-        self.commands += [SetHost(*key, node) for key in self._placed.of(node)]
+        self.commands += [SetHost(*key, node) for key in self._installed.of(node)]
 
     def _place(self, key: HostKey) -> None:
         """Set the host's node in the data plane, when that changed."""
         where = self._host_table.where(key)
         if where is None or where == self._me:
-            if self._placed.remove(key):
+            if self._installed.remove(key):
                 self.commands.append(RemoveHost(*key))
-        elif self._placed.get(key) != where:
-            self._placed.put(key, where)
+        elif self._installed.get(key) != where:
+            self._installed.put(key, where)
             self.commands.append(SetHost(*key, where))
 
     def refused(self, now: Instant, command: SetHost) -> None:
         """The data plane's table of hosts is full: this one is an unknown destination until it is tried again."""
         key = (command.vlan, command.mac)
-        if self._placed.get(key) == command.peer:
-            self._placed.remove(key)
+        if self._installed.get(key) == command.peer:
+            self._installed.remove(key)
             self.retries.add(now, key)
 
     # results
@@ -329,12 +329,12 @@ class Discovery:
         self._host_table.advance(now)
         self.commands += self._host_table.announcements(now)
         self._multicast_only.advance(now)
-        self._probe_for_machine_left(now)
+        self._probe_for_orphaned_machine(now)
         for key in self.retries.take(now):
             self._place(key)
 
-    def _probe_for_machine_left(self, now: Instant) -> None:
-        node = self._machine_left.take_due(now)
+    def _probe_for_orphaned_machine(self, now: Instant) -> None:
+        node = self._orphaned_machine.take_due(now)
         given = self._host_table.certified.given(node) if node is not None else None
         if given is None:
             return
@@ -342,9 +342,9 @@ class Discovery:
         self.commands += [Inject(OWN_PORT, probe_frame(one)) for one in unknown]
 
     def next_deadline(self) -> Instant | None:
-        left_out = None if self._host_table.remote.is_full else self._left_out.next_deadline()
+        waiting = None if self._host_table.remote.is_full else self._waiting_claims.next_deadline()
         hosts = self._host_table.next_deadline(), self._multicast_only.next_deadline()
-        return earliest(*hosts, self.retries.next_deadline(), left_out, self._machine_left.next_deadline())
+        return earliest(*hosts, self.retries.next_deadline(), waiting, self._orphaned_machine.next_deadline())
 
 
 _IGMP = bytes((PROTOCOL_IGMP,))

@@ -24,9 +24,9 @@ from treecast.discovery.departed import Belongings, DepartedHosts
 from treecast.discovery.host_problems import address_conflicts, duplicate_hosts
 from treecast.discovery.limits import DiscoveryConfig, is_virtual_router
 from treecast.discovery.local_hosts import AddressKey, HostKey, LocalHosts, host_sort_key
-from treecast.discovery.machine_left import SOLICITING_MAC
 from treecast.discovery.mobility import Mobility
 from treecast.discovery.moves import Moves
+from treecast.discovery.orphaned_machine import SOLICITING_MAC
 from treecast.discovery.remote_hosts import RemoteHost, RemoteHosts
 from treecast.discovery.snooping import Sighting
 from treecast.discovery.view import DiscoveryCounters, HostView

@@ -17,7 +17,7 @@ import pytest
 from tests.sim.designated_forwarder.test_switch_mode_in_virtual_time import SharedLan, three
 from treecast.base.addresses import BROADCAST_MAC, MacAddress
 from treecast.base.events import TapFrame
-from treecast.discovery.machine_left import ATTEMPTS
+from treecast.discovery.orphaned_machine import ATTEMPTS
 from treecast.sim.forwarder import ModelForwarder
 from treecast.sim.world import SimNode, World
 from treecast.wire import arp, ethernet

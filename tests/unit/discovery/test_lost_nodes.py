@@ -12,7 +12,7 @@ from treecast.base.commands import Command, FloodFrame, Inject, RemoveHost, SetH
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_DISPUTANTS
 from treecast.discovery.disputed import Disputed
-from treecast.discovery.machine_left import ATTEMPTS, INTERVAL, SOLICITING_MAC
+from treecast.discovery.orphaned_machine import ATTEMPTS, INTERVAL, SOLICITING_MAC
 from treecast.wire import arp, ethernet, ipv6, ndp
 
 THEIRS = MacAddress.parse("02:54:00:00:00:02")

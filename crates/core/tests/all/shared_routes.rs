@@ -1,7 +1,7 @@
 //! Budgets of what goes by a node between two others: who shares them, and that nobody takes another's part.
 
 use crate::common::*;
-use treecast_core::forward_budgets::{Brought, Budget, Class};
+use treecast_core::forward_budgets::{Budget, Class, TransitDatagram};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -52,8 +52,13 @@ fn of_many_that_take_by_a_route_each_gets_as_much_and_what_one_leaves_goes_to_th
 #[test]
 fn a_neighbour_that_brings_too_much_of_many_sources_takes_nothing_of_what_others_bring_and_the_node_itself_sends() {
     let budgets = tables(2);
-    let foreign =
-        |neighbour, source, destination, bytes| Brought { neighbour, source, destination, is_handshake: false, bytes };
+    let foreign = |neighbour, source, destination, bytes| TransitDatagram {
+        neighbour,
+        source,
+        destination,
+        is_handshake: false,
+        bytes,
+    };
     let (mut lost, mut own_lost, mut greedy) = (0, 0, 0_u64);
     for step in 0..20_000_u64 {
         let now_ns = NOW_NS + step * SECOND_NS / 1000;
@@ -68,7 +73,7 @@ fn a_neighbour_that_brings_too_much_of_many_sources_takes_nothing_of_what_others
     assert!(greedy * 1200 < 20 * 56_000 + 4 * 131_072, "{greedy}");
     assert!(budgets.may_send_on(foreign(1, 1, 8, 400), 8, NOW_NS + 20 * SECOND_NS).is_ok(), "to a neighbour itself");
     let at_once = |number: u32| {
-        let brought = Brought { is_handshake: number % 2 == 0, ..foreign(9, number / 2 % 500, 8, 1200) };
+        let brought = TransitDatagram { is_handshake: number % 2 == 0, ..foreign(9, number / 2 % 500, 8, 1200) };
         u64::from(budgets.may_send_on(brought, 8, NOW_NS).is_ok())
     };
     let taken = (0..50_000).map(at_once).sum::<u64>() * 1200;

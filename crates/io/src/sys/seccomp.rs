@@ -44,7 +44,7 @@ const FAMILIES: &[libc::c_int] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6,
 
 /// Refuses them (EPERM) to the calling thread and to all that it starts; sockets of other families too. Returns whether
 /// this kernel and processor have that. Needs `keep_secrets` before, or CAP_SYS_ADMIN.
-pub fn refuse_what_no_node_does() -> io::Result<bool> {
+pub fn install_filter() -> io::Result<bool> {
     let Ok(arch) = TargetArch::try_from(ARCH) else { return Ok(false) };
     let program = program(arch).map_err(io::Error::other)?;
     match seccompiler::apply_filter(&program) {

@@ -1,4 +1,4 @@
-//! The way of a frame to a group: its route, the tree of that, and the tree's members.
+//! Lookup of a frame's group: its route, the tree of that, and the tree's members.
 
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;

@@ -1,4 +1,4 @@
-"""Nodes that claim hosts for which the table had no room: as soon as it has, they are learned anew, one at a time."""
+"""Waiting claims: nodes claim hosts for which the table is full; once there is space they are learned anew in turn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PAUSE: Duration = 1.0
 """From one node that is learned anew to the next."""
 
 
-class LeftOut:
+class WaitingClaims:
     """Bounded by the nodes that are known."""
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ SOLICITING_MAC = MacAddress(b"\x02\x54\x00\x00\x00\x00")
 _NOBODY = MacAddress(bytes(6))
 
 
-class MachineLeft:
+class OrphanedMachine:
     """The node whose LAN it was, and when its addresses are solicited next."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-//! The pulse of a worker: it is signalled now and then, and answers from its loop.
+//! Liveness of a worker: it is signalled now and then, and answers from its loop.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,14 +7,14 @@ use crate::sys::poll::EventFd;
 
 /// One worker's.
 #[derive(Debug)]
-pub struct Pulse {
+pub struct WorkerLiveness {
     /// Readable when the worker is signalled.
     pub signalled: EventFd,
     signalled_times: AtomicU64,
     answered_times: AtomicU64,
 }
 
-impl Pulse {
+impl WorkerLiveness {
     /// Not signalled yet.
     pub fn new() -> io::Result<Self> {
         Ok(Self { signalled: EventFd::new()?, signalled_times: AtomicU64::new(0), answered_times: AtomicU64::new(0) })
@@ -46,18 +46,18 @@ mod tests {
 
     #[test]
     fn signalled_and_not_answered_is_seen_until_it_is() {
-        let pulse = Pulse::new().unwrap();
+        let liveness = WorkerLiveness::new().unwrap();
         let poll = Poll::new().unwrap();
-        poll.add(pulse.signalled.as_fd(), 7).unwrap();
+        poll.add(liveness.signalled.as_fd(), 7).unwrap();
         let readable = || poll.wait(Some(0)).unwrap().tokens().count();
-        assert!(pulse.is_answered());
+        assert!(liveness.is_answered());
         assert_eq!(readable(), 0);
-        pulse.signal();
-        pulse.signal();
-        assert!(!pulse.is_answered());
+        liveness.signal();
+        liveness.signal();
+        assert!(!liveness.is_answered());
         assert_eq!(readable(), 1);
-        pulse.answer();
-        assert!(pulse.is_answered());
+        liveness.answer();
+        assert!(liveness.is_answered());
         assert_eq!(readable(), 0);
     }
 }

@@ -1,4 +1,4 @@
-"""Hosts as the data plane has them: by host, and by node."""
+"""Installed hosts: at which node the data plane has each host, and the hosts of each node."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from treecast.base.ids import NodeIndex
 from treecast.discovery.local_hosts import HostKey
 
 
-class PlacedHosts:
+class InstalledHosts:
     """Keeps at which node the data plane has each host."""
 
     def __init__(self) -> None:

@@ -1,5 +1,5 @@
-//! Nodes that a tree of this node serves anew: each learns from which counter on (docs/protocol.md section 5, Anchors). What was
-//! sealed before it had as copies in its session; by the tree that is a replay there.
+//! First counters: each node that a tree of this node serves anew learns from which counter on (docs/protocol.md section 5,
+//! Anchors). Datagrams sealed before it had as copies in its session; by the tree they are replays there.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +9,7 @@ const NOT_YET: u64 = 0;
 const NEVER: u64 = u64::MAX;
 
 #[derive(Debug)]
-struct Newly {
+struct FirstCounter {
     node: u32,
     /// The first counter that went to it by the tree; 0: none did.
     first: AtomicU64,
@@ -19,15 +19,15 @@ struct Newly {
 
 /// Nodes that were not served before their members were set, or are not sure to know it.
 #[derive(Debug)]
-pub struct NewlyServed {
-    nodes: Box<[Newly]>,
+pub struct FirstCounters {
+    nodes: Box<[FirstCounter]>,
     /// The counter as they were set.
     begun: u64,
     /// The counter from which they are sent again.
     next: AtomicU64,
 }
 
-impl NewlyServed {
+impl FirstCounters {
     /// Nobody.
     pub(crate) fn nobody() -> Self {
         Self { nodes: Box::default(), begun: 0, next: AtomicU64::new(NEVER) }
@@ -44,10 +44,10 @@ impl NewlyServed {
     ) -> Self {
         let of_hops = next_hops.iter().map(|node| (*node, true));
         let all = of_hops.chain(beyond.iter().map(|node| (*node, false)));
-        let nodes: Box<[Newly]> = all
+        let nodes: Box<[FirstCounter]> = all
             .filter_map(|(node, is_hop)| {
                 let first = if is_served(node) { before.first(node)? } else { NOT_YET };
-                Some(Newly { node, first: AtomicU64::new(first), is_hop })
+                Some(FirstCounter { node, first: AtomicU64::new(first), is_hop })
             })
             .collect();
         let next = AtomicU64::new(if nodes.is_empty() { NEVER } else { sealed });
