@@ -14,7 +14,7 @@ pub enum Aead {
 }
 
 impl Aead {
-    /// By its number on the wire.
+    /// The AEAD with this number on the wire.
     pub fn from_number(number: u8) -> Option<Self> {
         match number {
             1 => Some(Self::Aes256Gcm),

@@ -150,7 +150,7 @@ pub enum DatagramType {
 }
 
 impl DatagramType {
-    /// By the first byte.
+    /// The type by the first byte.
     pub fn of(datagram: &[u8]) -> Result<Self, Reason> {
         match datagram.first() {
             Some(&(INIT | RESPONSE | FINAL | REFUSAL | COOKIE)) => Ok(Self::Handshake),
@@ -298,7 +298,7 @@ pub struct PartialChecksum {
 pub struct Inner {
     /// The kind of the body.
     pub kind: u8,
-    /// For a frame, or a part of one: the frame's checksum, where it is partial.
+    /// The checksum of a frame, whole or in parts, where it is partial.
     pub checksum: Option<PartialChecksum>,
 }
 

@@ -28,12 +28,12 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// By a session with that node.
+    /// The origin of what comes by a session with that node.
     pub fn peer(root: u32) -> Self {
         Self { root, proof: Proof::Own }
     }
 
-    /// By a stream of that node, whose key is for this flow; it signs broadcast.
+    /// The origin of what comes by a stream of that node, whose key is for this flow; it signs broadcast.
     pub fn stream(name: StreamName, flow: Option<KeyFlow>) -> Self {
         Self { root: name.root, proof: if name.is_broadcast() { Proof::Own } else { Proof::Shared(flow) } }
     }

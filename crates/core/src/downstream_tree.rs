@@ -26,9 +26,9 @@ pub struct DownstreamTree {
     pub stream: Arc<DownstreamStream>,
     /// The nodes whose datagrams of this tree are taken.
     pub parents: Box<[u32]>,
-    /// By whom it comes; 0: by nobody.
+    /// The parent by which it comes; 0: none.
     pub(crate) parent: u32,
-    /// By whom, where the parent is silent; 0: by nobody.
+    /// The backup by which it comes where the parent is silent; 0: none.
     pub(crate) backup: u32,
     /// Children, and those of the backup children that have grafted.
     pub(crate) next_hops: ArcSwap<Box<[u32]>>,

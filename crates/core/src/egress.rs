@@ -12,7 +12,7 @@ use crate::headers::Frame;
 /// The part of a frame's headers that matters when it leaves by a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaving {
-    /// To a group that hosts join.
+    /// A frame to a group that hosts join.
     Group {
         /// The 802.1Q VLAN id.
         vlan: u16,
@@ -21,7 +21,7 @@ pub enum Leaving {
         /// The IP source.
         source: IpAddr,
     },
-    /// To a group of the link, which all get (RFC 4541 section 2.1.2), untagged.
+    /// A frame to a group of the link, which all get (RFC 4541 section 2.1.2), untagged.
     LinkGroup,
     /// Anything else: unicast, broadcast, and what speaks of MAC addresses or of membership on its own link.
     Other,

@@ -59,7 +59,7 @@ pub(crate) struct FairBudget {
 }
 
 impl FairBudget {
-    /// So many bytes of a class of a sharer: whether they may go. `rate.burst`: what one alone may take at once.
+    /// Takes bytes of a class of a sharer: whether they may go. `rate.burst`: what one alone may take at once.
     pub(crate) fn take(&mut self, rate: Rate, sharer: u32, class: u32, bytes: u64, now_ns: u64) -> bool {
         self.drain(rate.per_second.into(), now_ns);
         let capacity = 2 * u64::from(rate.burst);

@@ -25,7 +25,7 @@ const SHARDS: usize = 64;
 /// Frames for a node. Each class has its part, so that a stream takes nothing of another, nor of unicast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// For it alone.
+    /// Datagrams for the node alone.
     Unicast,
     /// Copies of a stream; 0: of broadcast.
     Stream(u32),
@@ -86,7 +86,7 @@ pub struct BudgetRefusals {
     pub neighbour: u32,
     /// Which of its.
     pub budget: Budget,
-    /// To whom, and how often.
+    /// The node that was refused, and how often.
     pub refusals: Refusals,
 }
 
@@ -129,7 +129,7 @@ impl ForwardBudgets {
                 || self.with(next_hop, |of| of.onward.take(ONWARD, what.neighbour, class, bytes, now_ns)))
     }
 
-    /// So many bytes of this node's own frames for a node are to go by a neighbour: whether they may.
+    /// Takes bytes of this node's own frames for a node that go by a neighbour: whether they may.
     pub(crate) fn take_own(&self, neighbour: u32, node: u32, class: Class, bytes: usize, now_ns: u64) -> bool {
         let (me, class, bytes) = (self.me, class.number(), bytes as u64);
         self.with(neighbour, |of| {

@@ -56,15 +56,15 @@ pub struct ForwardingTables {
     pub refusals: Refusals,
     /// Totals.
     pub counters: Counters,
-    /// For Python.
+    /// Events for Python.
     pub events: Events,
     pub(crate) ports: [Port; MAX_PORTS],
     pub(crate) reassembly: Reassembly,
     pub(crate) mac: MacKey,
     pub(crate) cookies: Cookies,
-    /// To the handshakes that this node takes part in.
+    /// Answers that the handshakes of this node wait for.
     pub expected_answers: ExpectedAnswers,
-    /// By cookies, where those wait.
+    /// Addresses that were sent cookies lately.
     pub answered_addresses: AnsweredAddresses,
     /// This node's, of all that Python holds, and the peers whose is another.
     pub fingerprints: Fingerprints,

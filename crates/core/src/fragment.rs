@@ -132,7 +132,7 @@ struct Waiting {
     checksum: Option<PartialChecksum>,
     ecn: u8,
     since_ns: u64,
-    /// As long as the frame. Its memory stays when the place is free.
+    /// The frame's bytes, as many as it has. Its memory stays when the place is free.
     bytes: Vec<u8>,
 }
 

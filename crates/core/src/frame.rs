@@ -44,15 +44,15 @@ pub enum FrameKind {
     PuntUnicast(Mac),
     /// PIM Hellos, Joins and Prunes, DHCP and mDNS responses to all nodes: forwarded, and a copy for Python.
     PuntBroadcast,
-    /// To one MAC.
+    /// A frame to one MAC.
     Unicast(Mac),
-    /// To one MAC, and what it carries begins like a datagram of ours.
+    /// A frame to one MAC, and what it carries begins like a datagram of ours.
     Encapsulated(Mac),
-    /// To all nodes: broadcast, 224.0.0.0/24, IPv6 groups of link-local scope.
+    /// A frame to all nodes: broadcast, 224.0.0.0/24, IPv6 groups of link-local scope.
     Broadcast,
-    /// To a group's MAC, and no group's: not IP, tagged twice, or to another address than the MAC's. To all nodes.
+    /// A frame to a group's MAC, and no group's: not IP, tagged twice, or to another address than the MAC's. To all nodes.
     Flood,
-    /// To a group's subscribers.
+    /// A frame to a group's subscribers.
     Group {
         /// The IP destination.
         group: IpAddr,
@@ -68,9 +68,9 @@ pub struct FrameFacts {
     pub vlan: u16,
     /// Where it came from.
     pub source: Mac,
-    /// To the broadcast MAC?
+    /// Does it go to the broadcast MAC?
     pub to_all: bool,
-    /// To a group's MAC, or to the broadcast MAC?
+    /// Does it go to a group's MAC, or to the broadcast MAC?
     pub to_group: bool,
     /// Its kind.
     pub kind: FrameKind,

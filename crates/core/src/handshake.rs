@@ -37,9 +37,9 @@ pub const MAX_FINAL_PAYLOAD_LEN: usize = FINAL_ROOM - PREFIX_LEN - FINAL_NONCE_L
 
 /// The two keys of a session as one side sees them.
 pub struct SessionKeys {
-    /// For what this side sends.
+    /// The key that this side seals with.
     pub seal: Zeroizing<[u8; 32]>,
-    /// For what it receives.
+    /// The key that it opens with.
     pub open: Zeroizing<[u8; 32]>,
 }
 

@@ -13,7 +13,7 @@ use crate::session::lock;
 pub const MAX_HISTORY_LEN: usize = 1 << 22;
 /// Bytes of the histories of all trees.
 pub const MAX_HISTORIES_LEN: usize = 1 << 26;
-/// So long a datagram is kept.
+/// The time that a datagram is kept.
 pub const HISTORY_NS: u64 = 1_000_000_000;
 /// The first ring of a history; it doubles while it loses what is younger than [`HISTORY_NS`].
 const FIRST_LEN: usize = 1 << 16;

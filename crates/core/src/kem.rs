@@ -75,7 +75,7 @@ impl KeyPair {
         Ok(Self { private, encapsulation_key: public.as_ref().to_vec() })
     }
 
-    /// For the other side to encapsulate for.
+    /// The key for which the other side encapsulates.
     pub fn encapsulation_key(&self) -> &[u8] {
         &self.encapsulation_key
     }

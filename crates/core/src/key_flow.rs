@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::prefixes::Prefix;
 
-/// As the root offered the key, and this node took it.
+/// The flow for which the root offered the key, and this node accepted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyFlow {
     /// The 802.1Q VLAN id.

@@ -18,7 +18,7 @@ use crate::rate::{Rate, TokenBucket};
 const BYTES_FOR_EACH: u64 = 3;
 /// How often a node may be news, wherever it is heard.
 const NEWS: Rate = Rate { per_second: 1, burst: MAX_PATH_CANDIDATES as u32 };
-/// For so long an address is no news again.
+/// The time for which an address is no news again.
 const NEWS_INTERVAL_NS: u64 = 1_000_000_000;
 /// How fine the time is of what came last: a datagram more in it writes nothing.
 const RECEIVED_GRAIN_NS: u64 = 100_000_000;

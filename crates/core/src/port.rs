@@ -31,11 +31,11 @@ const NO_LIMIT: u32 = u32::MAX;
 /// Kinds of frames that flood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storm {
-    /// To the broadcast MAC.
+    /// Frames to the broadcast MAC.
     Broadcast,
-    /// To a group's MAC.
+    /// Frames to a group's MAC.
     Multicast,
-    /// To a MAC that nobody knows.
+    /// Frames to a MAC that nobody knows.
     UnknownUnicast,
 }
 
@@ -133,7 +133,7 @@ impl Port {
         self.generation.load(Ordering::Relaxed)
     }
 
-    /// As at first. A packet port begins blocked and selective.
+    /// Resets the port. A packet port begins blocked and selective.
     pub fn renew(&self, packet_port: bool) {
         self.generation.fetch_add(1, Ordering::Relaxed);
         self.blocked.store(packet_port, Ordering::Relaxed);

@@ -188,7 +188,7 @@ impl Session {
         self.sealed.load(Ordering::Relaxed)
     }
 
-    /// As if it had sealed so many datagrams. Never fewer than it has: their counters would come again.
+    /// Counts as if it had sealed so many datagrams. Never fewer than it has: their counters would come again.
     pub fn set_sealed(&self, datagrams: u64) {
         self.sealed.fetch_max(datagrams, Ordering::Relaxed);
     }

@@ -21,7 +21,7 @@ const SLOW_TICK_NS: u64 = 250 * MS;
 /// A backup's tick to its backup children, of a fast tree and of any other, while something comes.
 const FAST_MARK_NS: u64 = 100 * MS;
 const SLOW_MARK_NS: u64 = 1000 * MS;
-/// So many datagrams are between two of these at least.
+/// The least number of datagrams between two of these.
 const MARK_DATAGRAMS: u64 = 8;
 /// A tree is fast with so many datagrams within a second, for its children.
 const FAST_DATAGRAMS: u64 = 100;

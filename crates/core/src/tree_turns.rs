@@ -20,7 +20,7 @@ pub struct Turn {
     pub ticks: Vec<u32>,
     /// Backup children, and how far this node is.
     pub marks: Vec<(u32, TreeMark)>,
-    /// To which backup, and what.
+    /// The backups, and the grafts for them.
     pub grafts: Vec<(u32, TreeMark)>,
 }
 

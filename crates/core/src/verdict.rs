@@ -11,7 +11,7 @@ use crate::session::Session;
 /// Where a host's frame goes.
 #[derive(Clone, Debug)]
 pub enum Destination {
-    /// To one node.
+    /// A frame to one node.
     Node(Arc<Session>),
     /// Down a tree of ours, to these members; group frames have a route, whose frames are counted.
     Tree(Arc<RootTree>, Arc<Members>, Option<Arc<Route>>),
@@ -24,7 +24,7 @@ pub struct Verdict {
     pub punt: bool,
     /// Where it goes. None: nowhere, Python has it.
     pub destination: Option<Result<Destination, Reason>>,
-    /// To a group, wanted or not: its flow.
+    /// The flow of a frame to a group, wanted or not.
     pub flow: Option<FlowKey>,
 }
 

@@ -17,11 +17,11 @@ pub enum Failure {
     Returned = 4,
 }
 
-/// So much later a datagram that the backup has may come by the parent.
+/// The most that a datagram which the backup has may come later by the parent.
 pub(crate) const LATER_NS: u64 = 300_000_000;
-/// So many looks in a row must find too much missing: a moment's losses are nobody's fault.
+/// The looks in a row that must find too much missing: a moment's losses are nobody's fault.
 pub(crate) const LOOKS: u32 = 3;
-/// So many at a node without children, which so has what is missing from its parent, if that finds it first.
+/// The looks at a node without children, which so has what is missing from its parent, if that finds it first.
 pub(crate) const LOOKS_OF_LEAF: u32 = 5;
 /// Marks that wait for their time.
 const WAITING_MARKS: usize = 8;

@@ -47,7 +47,7 @@ pub struct OpenError {
 }
 
 impl Configuration {
-    /// As many as configured, or one per core that this process may use.
+    /// The number of workers as configured, or one per core that this process may use.
     pub fn worker_count(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
         if self.workers == 0 { cores() } else { self.workers }.min(MAX_WORKERS)

@@ -104,7 +104,7 @@ pub struct Message {
     account: Account,
 }
 
-/// By which sockets of an address messages leave.
+/// The sockets of an address by which messages leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocketKind {
     /// The sockets of data, each peer's by its own.

@@ -17,7 +17,7 @@ use crate::underlay::Underlay;
 const TX_BUFFER_LEN: usize = 2 * 65_536 + MAX_DATAGRAM_LEN;
 const TX_BUFFERS: usize = 16;
 
-/// To whom a tx buffer's datagrams go.
+/// The destinations of a tx buffer's datagrams.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'t> {
     /// One session's peer.

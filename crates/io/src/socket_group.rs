@@ -45,17 +45,17 @@ impl SocketGroup {
         self.local
     }
 
-    /// For what never waits behind data.
+    /// The socket for control, which never waits behind data.
     pub fn control(&self) -> &Socket {
         &self.control
     }
 
-    /// For cookies.
+    /// The socket for cookies.
     pub fn cookies(&self) -> &Socket {
         &self.cookies
     }
 
-    /// For data.
+    /// The socket for data.
     pub fn data(&self) -> &[Socket] {
         &self.data
     }

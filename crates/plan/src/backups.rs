@@ -2,7 +2,7 @@
 
 use crate::tree::{Request, Tree};
 
-/// By its backup a node may get datagrams so much later, in microseconds.
+/// The most that datagrams come later by a node's backup, in microseconds.
 pub const LATER_US: u64 = 20_000;
 
 /// The backup of each node, by node. The nearest neighbour on the tree that adds at most [`LATER_US`], is neither the root nor the node's

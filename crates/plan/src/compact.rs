@@ -8,7 +8,7 @@ use crate::tree::{Request, Tree};
 /// Nodes that want nothing themselves relay where the members' mean delay is so much shorter with them, in percent.
 const RELAYS_SAVE: u64 = 20;
 
-/// So often a plan looks for a child to move away, so that a member finds room: each look costs the links around it.
+/// The looks of a plan for a child to move away, so that a member finds room: each look costs the links around it.
 const LOOKS: usize = 64;
 
 /// The best child that a node could have: when it would get a datagram, child, parent, and its place among the parent's links.
@@ -51,7 +51,7 @@ fn grown(request: &Request<'_>, admitted: &[bool]) -> Tree {
     tree
 }
 
-/// So many of the nearest relays make room for the members that are missed.
+/// The number of the nearest relays that make room for the missed members.
 fn enough(request: &Request<'_>, nearest: &[u32], missed: usize) -> usize {
     let mut free = 0;
     let made = nearest.iter().position(|relay| {

@@ -74,7 +74,7 @@ pub struct Listed {
 /// The links that nodes advertise, by chunk. A change costs its node's links, and nothing else.
 #[derive(Clone, Debug, Default)]
 pub struct AdvertisedLinks {
-    /// By node, ascending by peer and then by chunk: of several entries the last counts.
+    /// Links by node, ascending by peer and then by chunk: of several entries the last counts.
     listed: HashMap<u32, Vec<(u8, Listed)>>,
     delays_us: Vec<Vec<u32>>,
 }

@@ -16,9 +16,9 @@ pub struct Request<'r> {
     pub members: &'r [u32],
     /// Nodes that may send on what they do not want themselves.
     pub relays: &'r [u32],
-    /// By node: so many children it may have on this tree.
+    /// The most children of each node on this tree.
     pub capacity: &'r [u16],
-    /// By node: the time that a copy takes to leave, in microseconds.
+    /// The time that a copy takes to leave each node, in microseconds.
     pub copy_us: &'r [u32],
 }
 

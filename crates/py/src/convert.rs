@@ -21,7 +21,7 @@ pub fn socket_address((octets, port): &GivenAddress) -> PyResult<SocketAddr> {
     unpack(octets, *port).ok_or_else(|| PyValueError::new_err("an IP address is 4, 16 or 20 bytes"))
 }
 
-/// For Python.
+/// The address for Python.
 pub fn address(address: &SocketAddr) -> Address {
     let (octets, length) = pack(address);
     (octets[..length].to_vec().into(), address.port())

@@ -87,7 +87,7 @@ records! {
 }
 
 impl SessionStats {
-    /// As of `now_ns`.
+    /// The numbers at `now_ns`.
     pub fn of(session: &Session, now_ns: u64) -> Self {
         let since = |then: u64| now_ns.saturating_sub(then) as f64 / 1e9;
         let ((tx_packets, tx_bytes), (rx_packets, rx_bytes)) = (session.traffic.tx.get(), session.traffic.rx.get());

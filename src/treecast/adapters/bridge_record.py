@@ -83,7 +83,7 @@ class PacketPortRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def identity(self) -> str:
-        """By this it is known again under another name, too."""
+        """The identity by which it is known again under another name, too."""
         return f"packet {self.mac or self.interface}"
 
     def interfaces_now(self) -> list[str]:

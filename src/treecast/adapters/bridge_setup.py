@@ -267,7 +267,7 @@ def stop_snooping(ipr: IPRoute, bridge: Link) -> tuple[str, ...]:
 
 
 def _overlays(address: Address, bridge: str) -> Address:
-    """As the bridge has it: labelled as an alias, by which programs find the interface (netdevice(7)).
+    """The address as the bridge has it: labelled as an alias, by which programs find the interface (netdevice(7)).
 
     A name that is too long for an alias is the label itself.
     """

@@ -25,7 +25,7 @@ WICKED_INTERFACES = Path("/etc/sysconfig/network")
 
 _OF_ALL_INTERFACES = ("dhclient", "dhcpcd", "dhcp6c", "dibbler-client")
 _OF_ETH0 = ("udhcpc", "udhcpc6", "pump", "ifplugd")
-"""For eth0 where no interface is named: busybox's, Red Hat's, and what runs ifup when the cable is plugged in."""
+"""Clients of eth0 if no interface is named: busybox's, Red Hat's, and what runs ifup when the cable is plugged in."""
 _OF_THOSE_NAMED = ("odhcp6c", "avahi-autoipd", "zcip", "netplugd")
 
 _NETWORKD, _NETWORK_MANAGER, _CONNMAN, _WICKED = "systemd-networkd", "NetworkManager", "connmand", "wickedd"

@@ -42,7 +42,7 @@ IPV6_MTU = 1280
 """No interface with a smaller one has IPv6 (RFC 8200 section 5)."""
 
 GSO_MAX_SEGMENTS = 44
-"""As many segments as fit one UDP GSO send of 65,507 bytes at the default MTU, and no more."""
+"""The segments that fit one UDP GSO send of 65,507 bytes at the default MTU, and no more."""
 
 TX_QUEUE_FRAMES = 4000
 """Measured: at the limit, loss is overflow of the source's TAP queue; longer than this gains nothing."""

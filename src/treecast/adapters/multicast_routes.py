@@ -1,4 +1,4 @@
-"""By which interface this machine's programs reach groups, when they name none.
+"""Multicast routes: the interface by which this machine's programs reach groups, when they name none.
 
 The kernel takes the route to the group, for joining and for sending. So the node gives its interface routes for
 ``224.0.0.0/4`` and ``ff00::/8``, or for the prefixes that the operator names.

@@ -155,7 +155,7 @@ class DataPlane:
         return self.native.counters()
 
     def drops(self) -> dict[str, int]:
-        """By reason; only those that happened."""
+        """Drops by reason; only those that happened."""
         return {reason: count for reason, count in self.native.drops().items() if count}
 
     def dropped(self, reason: str) -> int:

@@ -6,7 +6,7 @@ TUN_DEVICE = "/dev/net/tun"
 
 
 def on_packet_socket(error: OSError, interface: str) -> str:
-    """For a packet socket on an interface."""
+    """Advice for a packet socket on an interface."""
     match error.errno:
         case 1 | 13:
             advice = "run this as root or with CAP_NET_RAW"
@@ -18,13 +18,13 @@ def on_packet_socket(error: OSError, interface: str) -> str:
 
 
 def on_packet_port(error: OSError) -> str:
-    """For one more packet port."""
+    """Advice for one more packet port."""
     reason = (error.strerror or str(error)).lower()
     return f"no packet port ({reason}): a node has 3 at most"
 
 
 def on_start(error: OSError) -> str:
-    """For the TAP and the sockets of a node."""
+    """Advice for the TAP and the sockets of a node."""
     what = error.strerror or str(error)
     match error.errno:
         case 1 | 13:

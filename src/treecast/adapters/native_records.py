@@ -42,7 +42,7 @@ def parse_events(records: bytes) -> list[FromDataPlane]:
 
 
 def emit_endpoint(endpoint: Endpoint) -> tuple[bytes, int]:
-    """As the data plane has it outside of records."""
+    """The endpoint as the data plane has it outside of records."""
     return _packed(endpoint.address), endpoint.port
 
 

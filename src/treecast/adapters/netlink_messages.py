@@ -42,5 +42,5 @@ def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def aligned(length: int) -> int:
-    """To the next multiple of four (NLMSG_ALIGN, RTA_ALIGN)."""
+    """Rounded up to the next multiple of four (NLMSG_ALIGN, RTA_ALIGN)."""
     return length + 3 & ~3

@@ -27,7 +27,7 @@ class NetworkChange(Flag):
     """Interfaces: there, up, MTU, name, MAC, bridge."""
     ADDRESSES = auto()
     ROUTES = auto()
-    """And the rules and next hops that they go by."""
+    """Routes, and the rules and next hops that they go by."""
     MULTICAST_ROUTING = auto()
     """Whether an interface's ``mc_forwarding`` is on."""
 

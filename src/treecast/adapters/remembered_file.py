@@ -86,7 +86,7 @@ class Entries:
         return found
 
     def leave_out(self, count: int) -> None:
-        """So many of the sound ones are of no use."""
+        """Counts sound ones that are of no use."""
         self._damaged += count
 
     def fault(self) -> str:

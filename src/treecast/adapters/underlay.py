@@ -1,4 +1,4 @@
-"""By which interfaces other nodes are reached, and how long a packet each of these carries. Needs no privilege."""
+"""The interfaces by which other nodes are reached, and how long a packet each carries. Needs no privilege."""
 
 from __future__ import annotations
 

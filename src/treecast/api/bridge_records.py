@@ -57,5 +57,5 @@ class Bridge(msgspec.Struct, frozen=True):
     """The reason for ``state``, in words."""
     storms: list[Storm] = []
     frames_from_lan: int = 0
-    """By the TAP, since the node's start; those of the machine itself too."""
+    """Frames by the TAP, since the node's start; those of the machine itself too."""
     frames_to_lan: int = 0

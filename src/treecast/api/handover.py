@@ -93,7 +93,7 @@ class DescriptorInbox:
 
 
 def hand_over(directory: Path, interface: str, descriptor: int) -> None:
-    """To the node that runs in ``directory``; OperatorError."""
+    """Hands the descriptor over to the node that runs in ``directory``; OperatorError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
         try:
             with short_path(directory, PORTS_SOCKET) as path:

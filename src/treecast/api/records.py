@@ -20,7 +20,7 @@ class Verb(StrEnum):
     PEERS = "peers"
     GROUPS = "groups"
     SOME_GROUPS = "some_groups"
-    """As many of these as people look at, ``GROUPS_SHOWN``: those that are sent to and joined here before others."""
+    """The first ``GROUPS_SHOWN`` groups: those that are sent to and joined here before others."""
     GROUP_CHANGES = "group_changes"
     """The rows that changed since ``since``, as soon as there are some, or nothing after 2 s; all of them without."""
     HOSTS = "hosts"
@@ -309,7 +309,7 @@ class Host(msgspec.Struct, frozen=True):
     own: bool = False
     """This node's own interface; in switch mode, with the machine's address on the LAN."""
     name: str = ""
-    """As it calls itself by DHCP or mDNS; known at its own node only."""
+    """The host's own name, by DHCP or mDNS; known at its own node only."""
 
 
 Answer: TypeAlias = Status | list[Peer] | list[Group] | list[Host] | Bridge | TreeTrace | Why

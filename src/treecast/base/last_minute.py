@@ -20,7 +20,7 @@ class LastMinute:
         self.total = 0
 
     def add(self, now: Instant, count: int) -> None:
-        """So many more came."""
+        """Counts so many more."""
         second = int(now)
         if self._seconds and self._seconds[-1][0] == second:
             count_before = self._seconds.pop()[1]

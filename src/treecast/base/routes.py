@@ -9,8 +9,8 @@ class RouteType(Enum):
     """Where a datagram to an address would go now (rtm_type, rtnetlink(7))."""
 
     UNICAST = auto()
-    """To one machine, which may be this one."""
+    """A route to one machine, which may be this one."""
     BROADCAST = auto()
-    """To all machines of a subnet; the system does not let it pass."""
+    """A route to all machines of a subnet; the system does not let it pass."""
     NONE = auto()
     """Nowhere: there is no route, or one that forbids it."""

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from treecast.base.time import Instant
 
 STALE_ENTRIES = 64
-"""So many are kept before the heap is made anew."""
+"""Stale entries that are kept before the heap is made anew."""
 
 K = TypeVar("K", bound=Hashable)
 

@@ -27,7 +27,7 @@ WORK_OF_PREFIX = 40
 LITTLE_WORK = 8
 """A host, or a group that is joined: what people wait for. More at a time is bulk."""
 LITTLE_PER_S, LITTLE_BURST = 1000.0, 128.0
-"""So much of what is little is taken as it comes."""
+"""Little work is taken as it comes, up to this rate."""
 WORK_PER_S, WORK_BURST = 2000.0, 32.0
 """The rest, and what is beyond: a third of the time, in turns of some milliseconds. 4,096 hosts take 3 s."""
 

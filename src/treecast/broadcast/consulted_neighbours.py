@@ -13,7 +13,7 @@ from treecast.base.ids import NodeIndex
 from treecast.broadcast.link_state import LinkState
 
 CONSULTED_NEIGHBOURS = 4
-"""As many for each origin: a list of 1,000 takes 50 us to read."""
+"""The neighbours for each origin: a list of 1,000 takes 50 us to read."""
 
 
 class ConsultedNeighbours:

@@ -17,7 +17,7 @@ from treecast.broadcast.store import Record, RecordKey, Store
 from treecast.wire.revocation import CA_ORIGIN
 
 YOUNG_FOR: Duration = 0.5
-"""So soon both ends of a link have said in LINKS which others they have."""
+"""The time after which both ends of a link have advertised in LINKS which others they have."""
 
 
 @dataclass(slots=True)

@@ -145,7 +145,7 @@ class OwnGroups:
         return [(chunk_key(number), self._chunks[number].content()) for number in changed]
 
     def _entry(self, key: GroupKey, wanted: SourceFilter) -> ListedGroup:
-        """As the group is listed: of any source where there is no room for its sources."""
+        """The group's listing: of any source where there is no room for its sources."""
         entry = ListedGroup.of(key, wanted)
         number = self._chunk_of.get(key)
         listed = 0 if number is None else len(self._chunks[number].listed[key].sources)
@@ -175,7 +175,7 @@ class OwnGroups:
         self._note(number)
 
     def _move(self, now: Instant, key: GroupKey, entry: ListedGroup) -> None:
-        """To a chunk of its own, which it never outgrows. The present one goes on listing it as moved."""
+        """Moves the group to a chunk of its own, which it never outgrows. The present one still lists it as moved."""
         number = self._chunk_of[key]
         chunk = self._chunks[number]
         left = chunk.listed[key]

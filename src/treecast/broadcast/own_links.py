@@ -40,7 +40,7 @@ PROBE_WEIGHT = 1 / 128
 REVIEW_WEIGHT = PROBE_WEIGHT / 2
 """The same of a second without a lost one."""
 NO_LOSS = 1e-4
-"""So little counts as none."""
+"""A loss that counts as none."""
 NOTHING_NEAR = (inf, inf)
 
 

@@ -59,7 +59,7 @@ class OverQuotaError(MalformedError):
 
 
 def quota_of(rights: Rights) -> Usage:
-    """As much as a node with these rights may have."""
+    """The most that a node with these rights may have."""
     return Usage(
         hosts=rights.hosts,
         groups=min(rights.groups, MAX_GROUPS_PER_ORIGIN),

@@ -28,7 +28,7 @@ LASTING_AFTER: Duration = 12.0
 """Where something changes all the time no difference stays the same. Longer than who joins takes to learn all."""
 AT_ONCE: tuple[Duration, Duration] = (0.0, 0.5)
 LATER: tuple[Duration, Duration] = (3.0, 6.0)
-"""For a node that agrees with most neighbours: the one that does not compares with one of its own before that."""
+"""The wait of a node that agrees with most neighbours: one that does not compares with one of its own before."""
 START_INTERVAL: Duration = 2.5
 """A node compares with one neighbour at a time: after so long the probes of the others say whether that was enough."""
 AGAIN: Duration = 1.0
@@ -42,7 +42,7 @@ MESSAGES_PER_S = 16.0
 MESSAGES_BURST = 256.0
 """Descriptions that one neighbour may send, and have sent in answer: a kilobyte each at most."""
 ORIGINS_PER_MESSAGE = 32
-"""So many origins that one description has flooded cost its sender as much as another description."""
+"""Flooded origins that cost the sender of one description as much as another description."""
 
 
 NAMED_AFTER: Duration = 600.0

@@ -86,7 +86,7 @@ class Bridging:
             self._log.info("no longer bridged", interface=before.interface_now)
 
     def _name_port(self) -> None:
-        """By the LAN's interface, which may be renamed at any time."""
+        """Names the port by the LAN's interface, which may be renamed at any time."""
         now = self._record.interface_now if self._record is not None else self._node.plane.interface
         self._node.engine.name_port(TAP, now)
 
@@ -161,7 +161,7 @@ class Bridging:
             yield Problem("bridge_broken", interface, silent)
 
     def answer(self) -> Bridge:
-        """As ``bridge show`` has it."""
+        """The bridge for ``bridge show``."""
         view = self._node.engine.view
         states = {state.port: state for state in view.lans(clock.monotonic())}
         packet_ports = self._packet_ports.answer(states)

@@ -70,7 +70,7 @@ class GroupTraffic:
         return total
 
     def senders(self, key: GroupKey) -> list[CountedFlow]:
-        """By source, then by node and port."""
+        """Senders by source, then by node and port."""
         return sorted(self._senders.get(key, []), key=_order)
 
 

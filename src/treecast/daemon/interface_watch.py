@@ -44,7 +44,7 @@ class InterfaceWatch:
         self._as_made = AsMade(interface, overlay_mtu_bytes, settings)
         self._keeper = keeper
         self._seen_bridged: bool | None = None
-        """As it was at the last look; None before the first one."""
+        """The state at the last look; None before the first one."""
         self._of_overlay: list[tuple[str, IPv4Interface | IPv6Interface]] = []
         """This machine's addresses of the overlay's prefixes, each behind its interface."""
         self._found: list[Problem] = []

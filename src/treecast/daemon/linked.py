@@ -32,7 +32,7 @@ class Linked:
         self._log = log
         self._position = view.position
         self._moves: dict[str, Moves] = {}
-        """By the name of a linked node that has moved."""
+        """Moved nodes by their names."""
         self._session_changes = -1
         self._addresses: frozenset[IPAddress] = frozenset()
 

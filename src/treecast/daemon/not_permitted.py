@@ -20,7 +20,7 @@ LOOK_INTERVAL: Duration = 5.0
 SENDER_SILENCE: Duration = 60.0
 """A sender that was silent for longer sends no more."""
 _NAMED = 3
-"""So many groups are named, the others counted."""
+"""Groups that are named; the others are counted."""
 
 
 class Senders(Protocol):

@@ -17,10 +17,10 @@ from treecast.base.time import Instant
 
 FEWEST = 50
 LASTING_SECONDS = 5
-"""So many refusals within a minute, of a node in so many of its seconds, are a problem, until none came for a minute: a
+"""Refusals within a minute, in so many of its seconds, are a problem of a node, until none came for a minute: a
 burst may lose some, and what goes to a node that has died is refused until its neighbours have found that."""
 _NAMED = 3
-"""So many nodes are named, those that lost most; the others are counted."""
+"""Nodes that are named, those that lost most; the others are counted."""
 
 OWN_BPS = 48_000 * 8
 BROUGHT_BPS = 64_000 * 8
@@ -54,7 +54,7 @@ class _Overuse:
         self.is_named = False
         """Named until nothing was refused for a minute."""
         self.totals: dict[int | None, int] = {}
-        """As they were at the last look."""
+        """The counts at the last look."""
 
     def follow(self, now: Instant, totals: dict[int | None, int]) -> None:
         for node, total in totals.items():

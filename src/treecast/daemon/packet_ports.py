@@ -140,7 +140,7 @@ class PacketPorts:
             yield Problem("packet_port_closed", name, self._why_closed(record))
 
     def answer(self, states: dict[int, PortState]) -> list[PacketPort]:
-        """As ``bridge show`` has them. ``states``: of the elections, by port."""
+        """Packet ports for ``bridge show``. ``states``: of the elections, by port."""
         return [self._shown(record.interface, states) for record in self._records]
 
     def _shown(self, interface: str, states: dict[int, PortState]) -> PacketPort:

@@ -30,7 +30,7 @@ SMALLEST_MTU = 1280
 """No interface with a smaller one has IPv6 (RFC 8200 section 5); the least that nodes need."""
 
 LOOK_INTERVAL: Duration = 0.5
-"""So often only this process's own state is read: linked nodes, a counter of the data plane; and a few path MTUs."""
+"""The interval of looks at this process's own state: linked nodes, a counter of the data plane; and a few path MTUs."""
 MOST_LOOKUPS = 32
 """Ways looked up at once: a request of the kernel each."""
 SOMEWHERE = (ip_address("198.51.100.1"), ip_address("2001:db8::1"))
@@ -177,7 +177,7 @@ class UnderlayWatch:
             yield from self._paths.problems(self._plane.underlay_mtu, SMALLEST_MTU, self._linked_nodes.names)
 
     def _last_interface(self, address: IPAddress) -> str:
-        """By which it was reached when there was a route; empty for none known."""
+        """The interface by which it was reached when there was a route; empty for none known."""
         way = self._ways.get(address)
         return way.interface_now if way is not None else ""
 

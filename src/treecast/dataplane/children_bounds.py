@@ -90,7 +90,7 @@ class ChildrenBounds:
         return self._ends.next()
 
     def most(self, node: NodeIndex, stream: StreamId) -> int:
-        """So many children the node may have on the stream's tree. The root sends each stream once at least."""
+        """The most children of the node on the stream's tree. The root sends each stream once at least."""
         elsewhere = self._in_all[node] - self._on_tree.get(stream, {}).get(node, 0)
         if node == self._me:
             return max(_bound(self._own) - elsewhere - self.relayed(), 1)

@@ -21,7 +21,7 @@ MUTE_OFFER_INTERVAL: Duration = 10.0
 
 
 class Silence:
-    """For how long the members of one tree have been offered keys, whichever, and acknowledged none.
+    """The times since which the members of one tree have been offered keys, whichever, and acknowledged none.
 
     A member that leaves and joins again goes on where it was: else it got copies for ever by that.
     """

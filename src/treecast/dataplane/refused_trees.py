@@ -11,7 +11,7 @@ from treecast.base.time import Instant
 
 
 class RefusedTrees:
-    """As bounded as the table of trees, by the caller."""
+    """The caller bounds it by the table of trees."""
 
     def __init__(self) -> None:
         self.retries: Retries[Flow | None] = Retries()

@@ -48,7 +48,7 @@ STAR = TreePlan()
 
 
 def most_at_once(plan: TreePlan, node: NodeIndex) -> int:
-    """So many children the node's bound must allow: the first of those whose parent is silent goes beyond it."""
+    """The children that the node's bound must allow: the first of those whose parent is silent goes beyond it."""
     return children_at_once(plan.children.get(node, ()), plan.backup_children.get(node, ()))
 
 

@@ -12,7 +12,7 @@ from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after
 
 SHOWN_FOR: Duration = 60.0
-"""As long as the root gives it no children."""
+"""The time that the root gives it no children."""
 SILENT_FOR: Duration = 10.0
 """One that was silent, and whose link is not given up within 7.5 s, is there."""
 

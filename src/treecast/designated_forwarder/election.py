@@ -33,7 +33,7 @@ QUERY_RESPONSE_INTERVAL: Duration = 10.0
 """RFC 9776 section 8.3, where nothing else is configured."""
 
 LEARN_MARGIN: Duration = 2.0
-"""To know the LAN's groups takes the Query Response Interval and this."""
+"""The LAN's groups are known after the Query Response Interval and this."""
 
 SETTLE: Duration = 0.2
 """How long a node is capable before it forwards: of two that became ready at once, each receives the other's beacon."""

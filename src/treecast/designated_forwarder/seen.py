@@ -12,7 +12,7 @@ from treecast.base.limits import MAX_SEEN_HOSTS
 from treecast.base.time import Duration, Instant, after
 
 SEEN_LIFETIME: Duration = 300.0
-"""As long as a host of this node's own is remembered."""
+"""The time that a host of this node's own is remembered."""
 
 SeenHost = tuple[int, MacAddress]
 """VLAN (0: untagged) and MAC."""

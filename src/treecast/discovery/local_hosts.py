@@ -29,7 +29,7 @@ AddressKey = tuple[int, IPAddress]
 
 
 def host_sort_key(key: HostKey) -> tuple[int, bytes]:
-    """By VLAN, then by MAC."""
+    """The order of hosts: by VLAN, then by MAC."""
     vlan, mac = key
     return (vlan, mac.packed)
 

@@ -45,7 +45,7 @@ class Mobility(Generic[K, R]):
         self._pace = pace
         self._movers: OrderedDict[K, _Mover[R]] = OrderedDict()
         self._held: dict[Duration, OrderedDict[K, None]] = {}
-        """By how long they are held, the first to be free first."""
+        """Held keys by the time that they are held, the first to be free first."""
         self._restless: OrderedDict[K, Instant] = OrderedDict()
         """Until when those are that were held: the next to be at rest first."""
 

@@ -28,7 +28,7 @@ class HostView:
     duplicate: bool
     conflicts: tuple[MacAddress, ...]
     name: str = ""
-    """As it calls itself; empty behind another node."""
+    """The host's own name; empty behind another node."""
 
 
 @dataclass(slots=True)

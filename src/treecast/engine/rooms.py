@@ -195,7 +195,7 @@ def _planning(
 
 
 def _free_children(own: Relaying, planning: TreePlanning) -> int | None:
-    """So many children this node may have on trees of others; None: as many as it is given."""
+    """The most children of this node on trees of others; None: as many as it is given."""
     return None if own.max_children is None else own.max_children - planning.own_children()
 
 

@@ -24,7 +24,7 @@ ADMISSION_MALFORMED = "admission_malformed"
 
 MAX_REQUEST_BYTES = 512
 _MAX_CA_RECORD_BYTES = 1_176
-"""As any advertisement (docs/protocol.md section 7); a revocation has 200 at most."""
+"""The limit of any advertisement (docs/protocol.md section 7); a revocation has 200 at most."""
 MAX_ADMISSION_BYTES = MAX_CERTIFICATE_BYTES + MAX_NETWORK_FILE_BYTES + MAX_CA_RECORDS * 256 + 64
 
 _CONTEXT = b"treecast request 1"

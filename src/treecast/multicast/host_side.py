@@ -161,7 +161,7 @@ class HostSide:
         )
 
     def _frames(self, message: MembershipMessage) -> list[bytes]:
-        """To all on the port, and to the own kernel, which takes IPv4 from a neighbour only (see ``protocol``)."""
+        """Frames to all on the port and the own kernel, which takes IPv4 from a neighbour only (see ``protocol``)."""
         source, kernel = self.source, self.source.kernel
         if self._querier is not None:
             source = replace(source, address=source.toward(self._querier))

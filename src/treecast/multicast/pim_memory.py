@@ -65,7 +65,7 @@ class AbsentPim:
 
 
 def within_limit(segments: Iterable[PimSegment]) -> tuple[PimSegment, ...]:
-    """As many, of the first ones, as are remembered."""
+    """The first ones, as many as are remembered."""
     left, kept = MAX_REMEMBERED_PIM_ENTRIES, []
     for segment in segments:
         if segment.size <= left:

@@ -89,7 +89,7 @@ class Segments:
         return self._wake_ups.next()
 
     def __iter__(self) -> Iterator[Segment]:
-        """By port and VLAN."""
+        """Segments by port and VLAN."""
         return iter([self._segments[key] for key in sorted(self._segments)])
 
     def __len__(self) -> int:

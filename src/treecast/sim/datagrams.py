@@ -136,7 +136,7 @@ class TreeDatagram:
 UDP_BYTES = 28
 """IPv4 and UDP headers."""
 SESSION_BYTES = UDP_BYTES + 16 + 4 + 16
-"""And a session datagram's header, plaintext header and tag (docs/protocol.md section 4)."""
+"""A session datagram's header besides, plaintext header and tag (docs/protocol.md section 4)."""
 TREE_BYTES = UDP_BYTES + 28 + 4 + 16 + 8
 SIGNATURE_BYTES = 64
 PROBE_BYTES = 24

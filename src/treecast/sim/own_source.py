@@ -14,7 +14,7 @@ from treecast.base.machine_commands import SetBridgeMac
 from treecast.sim.frames import Packet, ip_packet
 
 FIRST_OPTION = {133: 8, 135: 24, 136: 24}
-"""By the type of a message of Neighbor Discovery, counted from its start."""
+"""Offsets by the type of a message of Neighbor Discovery, counted from its start."""
 
 
 def own_mac(node: NodeIndex) -> bytes:

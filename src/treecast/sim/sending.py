@@ -68,7 +68,7 @@ class Sending(ForwardingTables):
     def _seal_back(
         self, session: ModelSession, to: Endpoint | None, brought_by: NodeIndex | None, body: object
     ) -> None:
-        """To where something came from, or by the neighbour that has brought it."""
+        """Sends to where something came from, or by the neighbour that has brought it."""
         if to is not None:
             self._seal_to(session, to, body)
         elif brought_by is not None:
@@ -112,7 +112,7 @@ class Sending(ForwardingTables):
         return True
 
     def _seal_to(self, session: ModelSession, to: Endpoint, body: object) -> None:
-        """To an address: off the path no more than what came from there permits."""
+        """Sends to an address: off the path no more than what came from there permits."""
         path = self.sessions.path(session.peer)
         datagram = SessionDatagram(session.remote_index, session.sealed + 1, body, session.link_secret)
         if to != path.endpoint and not path.may_send(to, _size(datagram)):

@@ -18,7 +18,7 @@ BACKUP_LATER_US = 20_000
 LOOKS = 64
 
 Links = Sequence[Mapping[int, int]]
-"""By node: its neighbours, and the delays of the links to them in microseconds."""
+"""Each node's neighbours, and the delays of the links to them in microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def _grown(request: Request, admitted: Collection[int]) -> Tree:
 
 
 def _enough(request: Request, nearest: Sequence[int], missed: int) -> int:
-    """So many of the nearest relays make room for the members that are missed."""
+    """The number of the nearest relays that make room for the missed members."""
     free = 0
     for count, relay in enumerate(nearest, 1):
         free += max(request.capacity[relay] - 1, 0)

@@ -65,7 +65,7 @@ class SimNode:
         self._due: Instant | None = None
         self._wants: dict[str, tuple[FilterMode, tuple[str, ...]]] = {}
         self.turns, self.stopped = 0, False
-        self.clock_error: Duration = 0.0  # by so much its wall clock is ahead, from its next review on
+        self.clock_error: Duration = 0.0  # its wall clock is ahead by it, from its next review on
         self.endpoint = Endpoint(_FIRST_ENDPOINT + self.index + 65_536 * machine, _PORT)
         self.forwarder = ModelForwarder(
             me=self.index,
@@ -96,7 +96,7 @@ class SimNode:
 
     @property
     def now(self) -> Instant:
-        """By the one clock of the world."""
+        """The time by the one clock of the world."""
         return self._underlay.now
 
     def knows(self, other: SimNode) -> bool:

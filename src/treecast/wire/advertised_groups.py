@@ -44,7 +44,7 @@ class ListedGroup(msgspec.Struct, frozen=True, array_like=True):
         return cls(key[0], key[1].packed, flags, tuple(sorted(source.packed for source in wanted.sources)))
 
     def as_moved(self) -> ListedGroup:
-        """As the chunk that it has left goes on listing it."""
+        """The listing in the chunk that it has left."""
         return ListedGroup(self.vlan, self.group, self.flags | GROUP_MOVED, self.sources)
 
     @property

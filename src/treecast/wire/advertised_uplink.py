@@ -12,7 +12,7 @@ UPLINK_STEP = 1.25
 FASTEST_UPLINK_CLASS = 63
 """102 Gbit/s, and all that is faster."""
 CHILDREN_NOT_ADVERTISED = 0xFFFF
-"""So many children, or no word of how many."""
+"""The value of so many children, and of a number that is not advertised."""
 
 
 def uplink_class(uplink_bps: int | None) -> int:

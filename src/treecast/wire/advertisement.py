@@ -135,7 +135,7 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True):
         underlay_mtu: int = 1500,
         relaying: Relaying = UNBOUNDED,
     ) -> NodeContent:
-        """As many of the endpoints, from the first on, as an advertisement has room for beside the certificate."""
+        """The first endpoints, as many as fit an advertisement beside the certificate."""
         fitting = min(MAX_ENDPOINTS, (_NODE_ROOM_BYTES - len(certificate)) // _ENDPOINT_BYTES)
         places = tuple(ListedEndpoint(e.address.packed, e.port) for e in endpoints[:fitting])
         return cls(

@@ -22,7 +22,7 @@ ROUTER_ALERT_MLD = b"\x05\x02\x00\x00\x01\x00"
 """Hop-by-hop options: Router Alert with value 0, "MLD message" (RFC 2711 section 2.1), and PadN to 8 octets."""
 
 MAX_EXTENSION_HEADERS = 7
-"""As many as the data plane looks behind."""
+"""The number of headers that the data plane looks behind."""
 
 _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION_OPTIONS = 43, 44, 51, 60
 _EXTENSION_HEADERS = (NEXT_HEADER_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION_OPTIONS)

@@ -18,7 +18,7 @@ def _delay_us(rtt_class: int, loss_class: int) -> int:
 
 
 DELAYS_US = [[_delay_us(rtt, loss) for loss in range(HIGHEST_LOSS_CLASS + 1)] for rtt in range(LONGEST_RTT_CLASS + 1)]
-"""By class of the round trip and class of the loss."""
+"""Delays by class of the round trip and class of the loss."""
 
 
 def delay_us(rtt_class: int, loss_class: int) -> int:

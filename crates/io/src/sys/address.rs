@@ -23,7 +23,7 @@ impl RawAddress {
         Self((*address).into())
     }
 
-    /// As a socket address, where the family is IPv4 or IPv6. Its flow label is no part of who somebody is.
+    /// The socket address, where the family is IPv4 or IPv6. Its flow label is no part of who somebody is.
     pub fn get(&self) -> Option<SocketAddr> {
         let mut address: SocketAddr = self.0.clone().try_into().ok()?;
         if let SocketAddr::V6(v6) = &mut address {
@@ -37,7 +37,7 @@ impl RawAddress {
         self.0.address_family() == AddressFamily::INET
     }
 
-    /// For a message header: where it lies, and its length.
+    /// The address for a message header: where it lies, and its length.
     pub(super) fn name(&self) -> (*const libc::c_void, libc::socklen_t) {
         (self.0.as_ptr().cast(), self.0.addr_len())
     }

@@ -58,7 +58,7 @@ pub struct Receiver {
 unsafe impl Send for Receiver {}
 
 impl Receiver {
-    /// For up to `count` messages at a time.
+    /// Buffers for up to `count` messages at a time.
     pub fn new(count: usize) -> Self {
         Self {
             buffers: vec![0; count * MESSAGE_LEN].into_boxed_slice(),
@@ -154,7 +154,7 @@ impl Noted {
 /// One message to send: one datagram, or a run of equal ones (the last may be shorter).
 #[derive(Clone, Copy)]
 pub struct Outgoing<'a> {
-    /// To whom.
+    /// The destination.
     pub address: &'a RawAddress,
     /// All datagrams, one after the other.
     pub data: &'a [u8],
@@ -175,7 +175,7 @@ pub struct Sender {
 unsafe impl Send for Sender {}
 
 impl Sender {
-    /// For up to `count` messages per system call.
+    /// Buffers for up to `count` messages per system call.
     pub fn new(count: usize) -> Self {
         Self {
             headers: vec![empty_header(); count].into_boxed_slice(),

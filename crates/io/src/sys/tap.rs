@@ -179,7 +179,7 @@ fn take_queues(name: &str, count: usize) -> io::Result<Queues> {
     }
 }
 
-/// So many queues to read, and a detached one to write. The first makes the interface, if there is none.
+/// Opens so many queues to read, and a detached one to write. The first makes the interface, if there is none.
 fn open_queues(name: &str, count: usize, first_flags: libc::c_int) -> io::Result<Queues> {
     let flags = |number| libc::IFF_MULTI_QUEUE | if number == 0 { first_flags } else { 0 };
     let queues = (0..count).map(|number| open_queue(name, flags(number))).collect::<io::Result<_>>()?;
