@@ -48,7 +48,7 @@ pub struct BadSeal;
 pub struct AeadKey(LessSafeKey);
 
 impl AeadKey {
-    /// From the 32 bytes of either algorithm.
+    /// The key of the 32 bytes of either algorithm.
     pub fn new(aead: Aead, key: &[u8; 32]) -> Result<Self, BadSeal> {
         let algorithm = match aead {
             Aead::Aes256Gcm => &AES_256_GCM,

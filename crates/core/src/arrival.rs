@@ -55,7 +55,7 @@ pub enum Received {
     Retransmission(Arc<Retransmission>, u32),
     /// A Forward whose body is to be sealed for the next hop, as it lies there.
     Forward(Arc<Session>),
-    /// Nothing more to do.
+    /// No more to do.
     Done,
 }
 

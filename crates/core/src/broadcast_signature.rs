@@ -45,7 +45,7 @@ impl std::fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// From its seed (RFC 8032); None where the library refuses it.
+    /// The key of this seed (RFC 8032); None where the library refuses it.
     pub fn new(seed: &[u8; SIGNING_KEY_LEN]) -> Option<Self> {
         Ed25519KeyPair::from_seed_unchecked(seed).ok().map(|pair| Self(Arc::new(pair)))
     }

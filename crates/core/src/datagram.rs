@@ -122,7 +122,7 @@ impl DatagramLimit {
     /// The MTU that all underlays carry.
     pub const SHORTEST: Self = Self(*UNDERLAY_MTUS.start() - UNDERLAY_HEADERS_LEN);
 
-    /// On an underlay with this MTU; None below 1280 and above 9000.
+    /// The limit on an underlay with this MTU; None below 1280 and above 9000.
     pub fn on_underlay(mtu: usize) -> Option<Self> {
         UNDERLAY_MTUS.contains(&mtu).then(|| Self(mtu - UNDERLAY_HEADERS_LEN))
     }

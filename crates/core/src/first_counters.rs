@@ -28,7 +28,7 @@ pub struct FirstCounters {
 }
 
 impl FirstCounters {
-    /// Nobody.
+    /// No node.
     pub(crate) fn nobody() -> Self {
         Self { nodes: Box::default(), begun: 0, next: AtomicU64::new(NEVER) }
     }

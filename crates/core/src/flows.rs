@@ -212,7 +212,7 @@ impl FlowAccount {
         self.bytes += bytes as u64;
     }
 
-    /// At the end of a batch: how many flows that still send had to give way to others in it.
+    /// Counts at the end of a batch how many flows that still send had to give way to others in it.
     pub fn finish(&mut self, table: &FlowTable, now_ns: u64) -> u64 {
         self.put(table, now_ns);
         std::mem::take(&mut self.replaced)

@@ -100,7 +100,7 @@ pub struct Packet {
 /// A frame that was read.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    /// From the destination MAC on: all of it, or no more than its headers.
+    /// The frame from the destination MAC on: all of it, or no more than its headers.
     pub bytes: &'a [u8],
     /// Where things are in it.
     pub headers: Headers,

@@ -41,7 +41,7 @@ struct Kept {
 #[derive(Debug, Default)]
 struct Ring {
     bytes: Vec<u8>,
-    /// In the order in which they came.
+    /// Datagrams in the order in which they came.
     kept: VecDeque<Kept>,
 }
 

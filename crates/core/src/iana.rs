@@ -29,7 +29,7 @@ pub const PROTOCOL_FRAGMENT: u8 = 44;
 pub const PROTOCOL_AUTHENTICATION: u8 = 51;
 /// ICMPv6.
 pub const PROTOCOL_ICMPV6: u8 = 58;
-/// Nothing follows (RFC 8200 section 4.7).
+/// No next header follows (RFC 8200 section 4.7).
 pub const PROTOCOL_NONE: u8 = 59;
 /// IPv6 destination options.
 pub const PROTOCOL_DESTINATION_OPTIONS: u8 = 60;

@@ -23,7 +23,7 @@ const VERSION: u8 = 2;
 pub struct MacKey(hmac::Key);
 
 impl MacKey {
-    /// From the network key.
+    /// The key derived from the network key.
     pub fn new(network_key: &[u8; NETWORK_KEY_LEN]) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(b"treecast handshake mac 2");

@@ -16,7 +16,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// With the key of its handshake MAC.
+    /// The network, with the key of its handshake MAC.
     pub fn new(id: [u8; NETWORK_ID_LEN], key: Zeroizing<[u8; NETWORK_KEY_LEN]>) -> Self {
         let mac = MacKey::new(&key);
         Self { id, key, mac }

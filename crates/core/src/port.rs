@@ -246,7 +246,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Until when the host needs no telling.
+    /// The time until which the host need not be reported.
     fn note(&mut self, key: u64, now_ns: u64, report: impl FnOnce() -> Result<(), Reason>) -> Result<u64, Reason> {
         if let Some(until_ns) = self.until_ns.get(&key).filter(|until_ns| now_ns < **until_ns) {
             return Ok(*until_ns);

@@ -47,7 +47,7 @@ pub(crate) struct Watched {
     /// How many datagrams had come at `since_ns`.
     counted: u64,
     since_ns: u64,
-    /// Until when it is fast, for a child and for a parent.
+    /// The time until which it is fast, for a child and for a parent.
     fast_until_ns: [u64; 2],
     ticked_ns: u64,
     /// Grafts sent of it, when the first one was, and when the next one is due.
@@ -75,7 +75,7 @@ pub(crate) struct Silence {
     /// The first of them is watched since no turn was due, and who takes the turns may sleep.
     pub(crate) has_begun: AtomicBool,
     turned_ns: AtomicU64,
-    /// Until then nothing could come from anybody.
+    /// The time until which nothing could come from anybody.
     pub(crate) asleep_ns: AtomicU64,
 }
 

@@ -11,7 +11,7 @@ use crate::reason::Reason;
 
 /// Both bits of ECN.
 pub const ECN: u8 = 0b11;
-/// Not ECN-capable.
+/// A transport that is not ECN-capable.
 pub const NOT_ECT: u8 = 0b00;
 /// ECN-capable, codepoint ECT(1).
 pub const ECT_1: u8 = 0b01;

@@ -15,7 +15,7 @@ impl std::fmt::Debug for TreeKey {
 }
 
 impl TreeKey {
-    /// From its bytes.
+    /// The key of these bytes.
     pub fn new(key: [u8; 16]) -> Self {
         Self(SipHasher24::new_with_key(&key))
     }

@@ -174,7 +174,7 @@ impl Forwarder {
         self.open_now().map(|open| open.underlay.mtu.get())
     }
 
-    /// From now on; false below 1280 and above 9000.
+    /// Sets the MTU from now on; false below 1280 and above 9000.
     pub fn set_underlay_mtu(&self, mtu: usize) -> bool {
         self.open_now().is_none_or(|open| open.underlay.mtu.set(mtu))
     }

@@ -16,12 +16,12 @@ pub struct Malformed;
 pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// From the start of these bytes.
+    /// A reader at the start of these bytes.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    /// Nothing is left?
+    /// Is nothing left?
     pub fn is_done(&self) -> bool {
         self.0.is_empty()
     }

@@ -23,7 +23,7 @@ use crate::sys::poll::EventFd;
 
 /// Parts of a write: the virtio-net header, the headers in three, and the payloads of one super-frame.
 const MAX_PARTS: usize = 4 + MAX_COALESCED;
-/// From where a frame comes that is delivered: no port's.
+/// The origin of a frame that is delivered: no port's.
 pub const OVERLAY: u32 = u32::MAX;
 
 /// One packet port.
@@ -160,7 +160,7 @@ impl PacketPort {
 /// A write to the TAP, taken apart: `head` holds all headers, if not the whole frame.
 pub struct Write<'a> {
     vnet: &'a [u8],
-    /// From the destination MAC on.
+    /// The frame from the destination MAC on.
     pub head: &'a [u8],
     payloads: &'a [IoSlice<'a>],
 }

@@ -41,7 +41,7 @@ impl UnderlayMtu {
         DatagramLimit::on_underlay(mtu).map(|_| Self(AtomicUsize::new(mtu)))
     }
 
-    /// In bytes.
+    /// The length in bytes.
     pub fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }

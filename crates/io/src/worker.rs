@@ -55,9 +55,9 @@ const TOKEN_SOCKETS: u64 = 1 << 32;
 /// Which of the workers, and of how many.
 #[derive(Clone, Copy, Debug)]
 pub struct Share {
-    /// From 0 on.
+    /// The worker's number, from 0 on.
     pub number: usize,
-    /// At least 1.
+    /// The number of workers, at least 1.
     pub of: usize,
 }
 

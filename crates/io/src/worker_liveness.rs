@@ -15,7 +15,7 @@ pub struct WorkerLiveness {
 }
 
 impl WorkerLiveness {
-    /// Not signalled yet.
+    /// A worker that was not signalled yet.
     pub fn new() -> io::Result<Self> {
         Ok(Self { signalled: EventFd::new()?, signalled_times: AtomicU64::new(0), answered_times: AtomicU64::new(0) })
     }

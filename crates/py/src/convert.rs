@@ -16,7 +16,7 @@ pub type Address = (Cow<'static, [u8]>, u16);
 /// The same from Python.
 pub type GivenAddress = (PyBackedBytes, u16);
 
-/// From Python.
+/// The address from Python.
 pub fn socket_address((octets, port): &GivenAddress) -> PyResult<SocketAddr> {
     unpack(octets, *port).ok_or_else(|| PyValueError::new_err("an IP address is 4, 16 or 20 bytes"))
 }

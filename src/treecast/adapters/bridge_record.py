@@ -138,7 +138,7 @@ def write_packet_ports(directory: Path, records: list[PacketPortRecord]) -> None
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Nobody else changes the node's bridging meanwhile."""
+    """Locks out others that would change the node's bridging."""
     with explained(f"lock {directory}"), exclusive(directory / BRIDGE_LOCK_FILE):
         yield
 

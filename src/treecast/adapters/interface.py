@@ -264,7 +264,7 @@ def _netmask_of(any_socket: socket.socket, record: bytes) -> str:
 
 
 def source_addresses(destinations: Iterable[Endpoint]) -> set[IPAddress]:
-    """From which addresses of this machine datagrams to these endpoints would leave; nothing is sent."""
+    """The addresses of this machine from which datagrams to these endpoints would leave; nothing is sent."""
     found: set[IPAddress] = set()
     for endpoint in destinations:
         family = socket.AF_INET if endpoint.address.version == 4 else socket.AF_INET6

@@ -26,7 +26,7 @@ _IPV4, _IPV6 = 2, 10  # AF_INET, AF_INET6
 _LOCAL_TABLE = 255
 _RTN_MULTICAST = 5
 _ROUTE_METRIC = 1
-"""Before the kernel's own ff00::/8 routes, one per interface, which have 256."""
+"""A metric before the kernel's own ff00::/8 routes, one per interface, which have 256."""
 
 _IGMP, _IGMP6 = Path("/proc/thread-self/net/igmp"), Path("/proc/thread-self/net/igmp6")
 _ANY_PORT = 9  # nothing is sent: connect(2) of a UDP socket looks the route up

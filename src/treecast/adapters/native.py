@@ -117,7 +117,7 @@ class DataPlane:
         return self._underlay_mtu
 
     def set_underlay_mtu(self, mtu_bytes: int) -> None:
-        """From now on, 1280 to 9000."""
+        """Sets the MTU from now on, 1280 to 9000."""
         self.native.set_underlay_mtu(mtu_bytes)
         self._underlay_mtu = mtu_bytes
 

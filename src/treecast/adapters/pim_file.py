@@ -83,7 +83,7 @@ class _Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def of(cls, segment: PimSegment, now: Instant) -> _Segment:
-        """Without what ends within a second."""
+        """The segment without what ends within a second."""
         routers = [(str(address), int(expires - now)) for address, expires in segment.routers]
         joins = [(join, int(join.expires - now)) for join in segment.joins]
         return cls(
@@ -98,7 +98,7 @@ class _Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     def value(self, now: Instant, elapsed_s: float, entries: Entries) -> PimSegment:
-        """Without what has ended meanwhile."""
+        """The segment without what has ended meanwhile."""
         routers, joins = entries.sound(self.routers, _ROUTER), entries.sound(self.joins, _JOIN)
         return PimSegment(
             self.port,

@@ -90,7 +90,7 @@ class Entries:
         self._damaged += count
 
     def fault(self) -> str:
-        """In words; empty for none."""
+        """The fault in words; empty for none."""
         if not self._damaged:
             return ""
         which = "entry, which is" if self._damaged == 1 else "entries, which are"

@@ -299,7 +299,7 @@ class Host(msgspec.Struct, frozen=True):
     router: bool = False
     """The host advertises itself as an IPv6 router."""
     moves: int = 0
-    """From node to node or port to port, in the last minutes."""
+    """Moves from node to node or port to port, in the last minutes."""
     duplicate: bool = False
     """The host is in two places at once, and kept where it was."""
     conflicts: list[str] = []

@@ -21,7 +21,7 @@ class KeepLocal(Struct, frozen=True, array_like=True):
 
     @classmethod
     def of(cls, words: Iterable[str]) -> KeepLocal:
-        """From some of ``WORDS``; ValueError for another."""
+        """The value from some of ``WORDS``; ValueError for another."""
         kept = set(words)
         if not kept <= set(WORDS):
             raise ValueError(f"not all of {sorted(kept)} are among {WORDS}")

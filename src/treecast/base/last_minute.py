@@ -37,5 +37,5 @@ class LastMinute:
 
     @property
     def seconds(self) -> int:
-        """In how many seconds something came."""
+        """The number of seconds in which something came."""
         return len(self._seconds)

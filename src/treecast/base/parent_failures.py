@@ -9,10 +9,10 @@ class ParentFailure(IntEnum):
     """Later versions may have others: then one is a number."""
 
     SILENT = 1
-    """Nothing comes from it at all."""
+    """The parent sends nothing at all."""
     WITHHOLDS = 2
     """The parent sends on less than the backup has."""
     SENDS_NOTHING = 3
-    """Nothing has come from it yet: the root knows whether it was to."""
+    """The parent has sent nothing yet: the root knows whether it was to."""
     RETURNED = 4
     """No failure any longer: it was silent for a moment, and sends on again."""

@@ -12,7 +12,7 @@ LAST_PAUSE: Duration = 16.0
 """Between tries of which something was refused each time."""
 
 NEXT_PAUSE: Duration = 1.0
-"""After a try of which nothing was refused."""
+"""The time after a try of which nothing was refused."""
 
 CALM: Duration = 60.0
 """After so long without a refusal the next one is a first one."""

@@ -11,7 +11,7 @@ from treecast.broadcast.store import WITHDRAWN_LIFETIME, Origin, Record
 from treecast.wire.advertisement import Kind
 
 SETTLED_AFTER: Duration = 60.0
-"""From a withdrawal to the floor that covers it: NODE comes twice, before anybody forgets the withdrawal."""
+"""The time from a withdrawal to the floor that covers it: NODE comes twice, before anybody forgets the withdrawal."""
 MAX_REFRESHED = 64
 """Records that are published anew for one NODE advertisement: an origin with many hosts costs others no storm."""
 

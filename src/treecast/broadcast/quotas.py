@@ -46,7 +46,7 @@ class Usage(NamedTuple):
         return Usage(*map(operator.add, self, more))
 
     def minus(self, less: Usage) -> Usage:
-        """Without that."""
+        """Usage without that."""
         return Usage(*map(operator.sub, self, less))
 
 

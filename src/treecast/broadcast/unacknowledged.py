@@ -103,7 +103,7 @@ class Unacknowledged:
         self._window = MAX_WINDOW
         self._halved_at = Instant(0.0)
         self._round_trip: Duration = 0.0
-        """From the first time that a record is sent to its acknowledgement, smoothed (RFC 6298)."""
+        """The time from a record's first sending to its acknowledgement, smoothed (RFC 6298)."""
         self._given_up: dict[NodeIndex, _GivenUp] = {}
         self._answered_at = Instant(0.0)
         """When the neighbour last acknowledged something, or the first record began to wait."""

@@ -26,7 +26,7 @@ def print_json(answer: msgspec.Struct | list[Any]) -> None:
 
 
 def print_error(sentence: str) -> None:
-    """On stderr; where that cannot be written, the exit code is all that is left."""
+    """Prints on stderr; where that cannot be written, the exit code is all that is left."""
     try:
         typer.echo(f"treecast: {sentence}", err=True)
     except OSError:
@@ -34,7 +34,7 @@ def print_error(sentence: str) -> None:
 
 
 def print_note(sentence: str) -> None:
-    """On stderr, of a verb that goes on; nothing where there is none."""
+    """Prints on stderr, of a verb that goes on; nothing where there is none."""
     if sentence:
         print_error(sentence)
 

@@ -25,7 +25,7 @@ class Ending:
         self._wanted.set()
 
     async def wait(self) -> None:
-        """Until the node is to end."""
+        """Waits until the node is to end."""
         await self._wanted.wait()
 
     def check(self) -> None:

@@ -102,7 +102,7 @@ def _keep_in_child(reader: int, account: Account | None, work: Callable[[], None
 
 
 def keep(interface: str, settings: Settings, directory: Path, until: int, log: Log) -> None:
-    """Until the descriptor ``until`` is readable, or the interface is gone."""
+    """Waits until the descriptor ``until`` is readable, or the interface is gone."""
     index = index_of(interface)
     events = InterfaceEvents(index)
     patience = Patience()

@@ -13,7 +13,7 @@ from treecast.engine.view import View
 from treecast.links.link_events import LinkEnd
 
 MOVE_PAUSE: Duration = 60.0
-"""From one line about a node's moves to the next: a member with two addresses can move once a second."""
+"""The time from one line about a node's moves to the next: a member with two addresses can move once a second."""
 
 
 @dataclass(slots=True)

@@ -31,7 +31,7 @@ class NetworkChanges:
         return event
 
     async def follow(self) -> None:
-        """Until it is cancelled."""
+        """Follows changes until it is cancelled."""
         changes = self._open_socket()
         try:
             self._announce(EVERYTHING)  # what happened before is not in the socket

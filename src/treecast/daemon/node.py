@@ -43,7 +43,7 @@ ADDRESS_PAUSE: Duration = 1.0
 """Addresses are looked up no oftener: a dump of the kernel's."""
 MINIMUM_WAIT: Duration = 0.001
 FAILED_WAIT: Duration = 0.1
-"""After a turn in which a room raised: its deadline may be one that stays due."""
+"""The pause after a turn in which a room raised: its deadline may be one that stays due."""
 MAX_FAILED_TURNS = 5
 
 

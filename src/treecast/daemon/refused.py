@@ -5,7 +5,7 @@ from __future__ import annotations
 from treecast.base.time import Duration, Instant
 
 TOO_BIG_TIME: Duration = 15.0
-"""Without a refusal: then they are over."""
+"""The time without a refusal after which they are over."""
 ON_THE_WAY_TIME: Duration = 1.0
 """Datagrams that were made before the MTU fell are refused yet."""
 

@@ -14,7 +14,7 @@ from treecast.base.time import Duration, Instant
 SETTLED: Duration = 2.0
 """A DHCP client that renews takes its routes away for a moment."""
 HELD: Duration = 6.0
-"""After the end of a link: the problem of the node that is out of reach has begun by then."""
+"""The time after the end of a link: the problem of the node that is out of reach has begun by then."""
 SHOWN = 4
 
 

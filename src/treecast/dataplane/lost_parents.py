@@ -23,7 +23,7 @@ class LostParents:
 
     def __init__(self) -> None:
         self._named: dict[NodeIndex, tuple[Instant, NodeIndex]] = {}
-        """Until when the word of a child counts, and of which parent it is."""
+        """The end of a child's report, and the parent that it is of."""
         self._doubts: dict[NodeIndex, tuple[Instant, NodeIndex]] = {}
         """Since when a child has had nothing from a parent."""
 

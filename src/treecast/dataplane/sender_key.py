@@ -22,7 +22,7 @@ class AtRoot(Enum):
     """Offered to the members; nothing is sealed with it yet."""
     IN_USE = "in use"
     OLD = "old"
-    """Nothing is sealed with it any more. Members open with it what comes late."""
+    """The key seals nothing any more. Members open with it what comes late."""
 
 
 class RootEvent(Enum):

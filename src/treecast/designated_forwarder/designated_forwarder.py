@@ -131,7 +131,7 @@ class DesignatedForwarder:
         limits: StormLimits,
         keep_local: KeepLocal = KEEP_ALL,
     ) -> None:
-        """From now on this port shares a LAN, on which this machine is a host with this MAC, or with another one."""
+        """The port shares a LAN from now on, on which this machine is a host with this MAC, or with another one."""
         if port in self._ports:
             self._ports[port].mac = mac
             return

@@ -63,7 +63,7 @@ class WithoutRole:
         name: Callable[[NodeIndex], str],
         name_and_address: Callable[[NodeIndex], str],
     ) -> Iterator[Problem]:
-        """Until a minute after the last beacon."""
+        """A problem until a minute after the last beacon."""
         for node, sent in self._nodes.items():
             sent.counts.expire(now)
             count = sent.counts.total

@@ -6,7 +6,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after
 
 PAUSE: Duration = 1.0
-"""From one node that is learned anew to the next."""
+"""The time from one node that is learned anew to the next."""
 
 
 class WaitingClaims:

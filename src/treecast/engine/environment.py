@@ -65,7 +65,7 @@ class WallClock:
         self._unix_minus_monotonic_s = unix_minus_monotonic_s
 
     def set(self, now: Instant, unix_now_s: float) -> None:
-        """At ``now`` it is so many seconds since 1970."""
+        """Sets the clock: so many seconds since 1970 at ``now``."""
         self.now = now
         self._unix_minus_monotonic_s = unix_now_s - now
 

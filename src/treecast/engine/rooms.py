@@ -296,7 +296,7 @@ def _membership(node: _Node, config: MembershipConfig) -> SwitchMembership:
 
 
 def own_neighbour(certificate: Certificate) -> IPv4Address:
-    """From where the own kernel receives reports on a TAP that no bridge has."""
+    """The address from which the own kernel receives reports on a TAP that no bridge has."""
     return neighbour_of(certificate.ipv4) if certificate.ipv4 else NO_ADDRESS
 
 

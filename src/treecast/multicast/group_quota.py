@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class GroupQuota:
-    """At most ``most`` groups at a time, over all ports, VLANs and protocols that share it."""
+    """A quota of ``most`` groups at a time, over all ports, VLANs and protocols that share it."""
 
     def __init__(self, most: int) -> None:
         self._most = most

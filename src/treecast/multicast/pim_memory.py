@@ -35,7 +35,7 @@ class PimSegment:
         return len(self.routers) + len(self.joins)
 
     def alive(self, now: Instant) -> PimSegment:
-        """Without what has ended."""
+        """The segment without what has ended."""
         routers = tuple(router for router in self.routers if router[1] > now)
         return replace(self, routers=routers, joins=tuple(join for join in self.joins if join.expires > now))
 

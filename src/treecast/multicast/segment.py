@@ -162,7 +162,7 @@ class Segment:
             side.want(now, group, wanted)
 
     def clear_proxied(self) -> None:
-        """Nothing of other nodes is reported to the routers any more, until it is set again."""
+        """Ends reports: nothing of other nodes is reported to the routers any more, until it is set again."""
         self._host_sides.clear()
         self._follow_routers()
 

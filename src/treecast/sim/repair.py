@@ -161,7 +161,7 @@ class Repair(Sending):
         return self.watched[name]
 
     def receive_mark(self, node: NodeIndex, mark: Mark, *, is_direct: bool) -> None:
-        """In a session with a node. ``is_direct``: no other one has brought it."""
+        """Received in a session with a node. ``is_direct``: no other one has brought it."""
         name = (mark.root, mark.stream, mark.epoch)
         state = self._state(name)
         if not is_direct or state is None or node != state.backup:
@@ -179,7 +179,7 @@ class Repair(Sending):
             history.append((now, datagram))
 
     def receive_graft(self, node: NodeIndex, graft: Graft, *, is_direct: bool) -> None:
-        """In a session with a node. ``is_direct``: no other one has brought it."""
+        """Received in a session with a node. ``is_direct``: no other one has brought it."""
         name = (graft.root, graft.stream, graft.epoch)
         state = self._state(name)
         if not is_direct or state is None or node not in state.backup_children:

@@ -53,7 +53,7 @@ class Sending(ForwardingTables):
         self._seal_in(session, body)
 
     def _seal_in(self, session: ModelSession, body: object) -> None:
-        """On the node's path, or by its route."""
+        """Sends on the node's path, or by its route."""
         peer = session.peer
         if peer in self.node_routes:
             self._seal_routed(session, self.node_routes[peer], body)

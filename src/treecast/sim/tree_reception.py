@@ -54,7 +54,7 @@ class TreeReception(Repair):
             self._receive_tree(datagram, source)
 
     def _receive_broadcast(self, peer: NodeIndex, datagram: TreeDatagram, *, is_direct: bool) -> None:
-        """In a session with a node. ``is_direct``: no other one has brought it."""
+        """Received in a session with a node. ``is_direct``: no other one has brought it."""
         if not is_direct:
             self._refuse(peer, "tree_rpf")
         elif datagram.stream != BROADCAST_STREAM:

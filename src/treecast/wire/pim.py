@@ -99,7 +99,7 @@ class PimGroup:
 
 @dataclass(frozen=True, slots=True)
 class PimJoinPrune:
-    """From a router (``source``) to the one that is to send (``upstream``), for ``hold_time``."""
+    """A Join or Prune from a router (``source``) to the one that is to send (``upstream``), for ``hold_time``."""
 
     source: IPAddress
     upstream: IPAddress

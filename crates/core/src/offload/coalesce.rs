@@ -64,7 +64,7 @@ pub struct Coalescer<'a> {
 }
 
 impl<'a> Coalescer<'a> {
-    /// With nothing open.
+    /// A coalescer with nothing open.
     pub fn new(merging: Merging) -> Self {
         Self { merging, flows: std::array::from_fn(|_| None), opened: 0 }
     }

@@ -28,7 +28,7 @@ pub const VNET_LEN: usize = 10;
 pub const NEEDS_CSUM: u8 = 1;
 /// The kernel has found the checksum right.
 pub const DATA_VALID: u8 = 2;
-/// Not a super-frame.
+/// No super-frame.
 pub const GSO_NONE: u8 = 0;
 /// TCP over IPv4.
 pub const GSO_TCPV4: u8 = 1;

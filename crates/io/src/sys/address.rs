@@ -18,7 +18,7 @@ impl RawAddress {
         Self(unsafe { SocketAddrAny::new(MaybeUninit::zeroed(), length) })
     }
 
-    /// From a socket address.
+    /// The raw address of a socket address.
     pub fn new(address: &SocketAddr) -> Self {
         Self((*address).into())
     }

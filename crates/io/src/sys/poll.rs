@@ -12,7 +12,7 @@ use rustix::io::Errno;
 pub struct EventFd(OwnedFd);
 
 impl EventFd {
-    /// Not signalled.
+    /// An event that is not signalled.
     pub fn new() -> io::Result<Self> {
         Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }
@@ -57,7 +57,7 @@ impl Ready {
 }
 
 impl Poll {
-    /// Nothing to wait for yet.
+    /// A poll with nothing to wait for yet.
     pub fn new() -> io::Result<Self> {
         Ok(Self(epoll::create(CreateFlags::CLOEXEC)?))
     }
