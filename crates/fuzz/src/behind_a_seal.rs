@@ -20,6 +20,8 @@ const STEP_NS: u64 = 1_000_000;
 const MIN_FRAME_LEN: usize = 14;
 
 static NODES: LazyLock<Nodes> = LazyLock::new(Nodes::joined);
+/// Others: anchors of any counters, which session bodies are, would end their trees' keys.
+static TREES: LazyLock<Nodes> = LazyLock::new(Nodes::joined);
 
 /// A datagram of anybody: no session and no tree believes it.
 pub fn datagram(bytes: &[u8]) {
@@ -43,7 +45,7 @@ pub fn session_body(bytes: &[u8]) {
     let now_ns = NOW_NS.fetch_add(STEP_NS, Ordering::Relaxed);
     let Some((received, datagram)) = NODES.receive(*kind, body, now_ns) else { return };
     if let Ok(Received::Opened(opened)) = received {
-        check_opened(&opened, &datagram, body, now_ns);
+        check_opened(&NODES.node, &opened, &datagram, body, now_ns);
     }
     finish_turn(&NODES.node, now_ns);
 }
@@ -55,22 +57,22 @@ pub fn tree_body(bytes: &[u8]) {
     let Ok(inner) = Inner::parse(plaintext) else { return };
     let body = &plaintext[INNER_LEN..];
     let now_ns = NOW_NS.fetch_add(STEP_NS, Ordering::Relaxed);
-    let Some((opened, datagram)) = NODES.open(stream, inner, body, now_ns) else { return };
+    let Some((opened, datagram)) = TREES.open(stream, inner, body, now_ns) else { return };
     match opened {
-        Ok(opened) => check_opened(&opened, &datagram, body, now_ns),
+        Ok(opened) => check_opened(&TREES.node, &opened, &datagram, body, now_ns),
         Err(reason) => assert!(inner.kind != KIND_FRAME || body.len() < MIN_FRAME_LEN, "{reason:?}: it is authentic"),
     }
-    finish_turn(&NODES.node, now_ns);
+    finish_turn(&TREES.node, now_ns);
 }
 
 /// A frame is where it is said to be, and one of parts is as long as they say.
-fn check_opened(opened: &Opened, datagram: &[u8], body: &[u8], now_ns: u64) {
+fn check_opened(node: &ForwardingTables, opened: &Opened, datagram: &[u8], body: &[u8], now_ns: u64) {
     match opened {
         Opened::Frame(frame) => assert_eq!(&datagram[frame.start..][..frame.length], body),
         Opened::Part(part) => {
             let mut frame = vec![0; MAX_FRAME_LEN];
             let part_bytes = &datagram[part.start..][..part.length];
-            if let Ok(Some((length, _))) = NODES.node.reassemble(part, part_bytes, 0, now_ns, &mut frame) {
+            if let Ok(Some((length, _))) = node.reassemble(part, part_bytes, 0, now_ns, &mut frame) {
                 assert_eq!(length, usize::from(part.fragment.whole));
             }
         }

@@ -1,12 +1,14 @@
 //! Three nodes with known keys: two roots, and the node that takes what a member, one of them, has sealed.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use treecast_core::aead::Aead;
+use treecast_core::anchor::ANCHOR_INTERVAL;
 use treecast_core::arrival::{Opened, Received, Recent};
 use treecast_core::datagram::{Inner, StreamName, TreeName, BROADCAST_STREAM, MAX_DATAGRAM_LEN};
-use treecast_core::datagram::{KIND_SENDER_KEY, KIND_TREE_STATE};
+use treecast_core::datagram::{KIND_ANCHOR, KIND_SENDER_KEY, KIND_TREE_STATE};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame_source::CertifiedNode;
 use treecast_core::handshake::SessionKeys;
@@ -38,6 +40,7 @@ const START_NS: u64 = 1_000_000_000;
 pub struct Nodes {
     member: ForwardingTables,
     session: Arc<Session>,
+    opened: AtomicU64,
     /// The node that takes it.
     pub node: ForwardingTables,
 }
@@ -109,7 +112,7 @@ impl Nodes {
             let certified = CertifiedNode { bridge: true, carried: false, addresses, signing_key, send_to: None };
             node.certify_node(root, certified).expect("an empty table");
         }
-        let nodes = Self { member, session, node };
+        let nodes = Self { member, session, opened: AtomicU64::new(0), node };
         for stream in [BROADCAST_STREAM, GROUP_STREAM] {
             nodes.take_tree(&nodes.member, &nodes.session, stream, &[]);
         }
@@ -146,7 +149,13 @@ impl Nodes {
         body: &[u8],
         now_ns: u64,
     ) -> Option<(Result<Opened, Reason>, Vec<u8>)> {
-        let mut datagram = seal_tree(&*self.member.tree(stream)?, inner, body)?;
+        let tree = self.member.tree(stream)?;
+        if self.opened.fetch_add(1, Ordering::Relaxed) % (ANCHOR_INTERVAL / 4) == 0 {
+            for tree in self.member.trees() {
+                self.receive(KIND_ANCHOR, &tree.anchor_now(now_ns).0.emit(), now_ns)?.0.expect("an anchor is valid");
+            }
+        }
+        let mut datagram = seal_tree(&tree, inner, body)?;
         let (mut recent, mut known) = (Recent::default(), None);
         let received = if stream == BROADCAST_STREAM {
             self.node.receive_broadcast(&datagram, MEMBER, &mut known)
