@@ -53,7 +53,7 @@ def measure(joins: int) -> Switching:
 
 
 def measure_on(sites: Sites, joins: int) -> Switching:
-    """So many joins and leaves, then twice as many joins of a group each."""
+    """Joins and leaves so often, then twice as many joins of a group each."""
     took = [_join_and_leave(sites) for _ in _running(sites, joins)]
     cost = _bytes_per_join(sites, 2 * joins)
     return Switching(tuple(join for join, _ in took), tuple(leave for _, leave in took), cost)

@@ -27,7 +27,7 @@ pub struct SendOptions {
     pub batch: usize,
     /// How far behind its schedule the sender catches up, in datagrams; what is older is skipped and counted.
     pub burst: u64,
-    /// So many are due at a time: a program that sends a picture's datagrams one after the other.
+    /// Datagrams that are due at a time: a program that sends a picture's datagrams one after the other.
     pub together: u64,
     pub stream: u32,
     /// TTL or hop limit.

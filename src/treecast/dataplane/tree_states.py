@@ -113,7 +113,7 @@ class TreeStates:
         self.commands.append(SendControl(event.root, emit_control(lost)))
 
     def _most(self, key: _StreamKey) -> int:
-        """So many children this node takes on a stream's tree."""
+        """The children that this node takes on a stream's tree."""
         free = self._free_children()
         if free is None:
             return CHILDREN_OF_A_RELAY

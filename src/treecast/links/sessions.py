@@ -55,7 +55,7 @@ from treecast.links.ways import InSession, Outside
 FINAL_INTERVAL: Duration = 0.25
 """Before the second one; doubled for each next one."""
 MOST_FINALS = 3
-"""To an address that has not shown yet that the peer is there: three bytes for each one of its RESPONSE."""
+"""FINALs to an address that has not shown yet that the peer is there: three bytes for each one of its RESPONSE."""
 CONFIRM_LIMIT: Duration = 5.0
 REFUSED_PAUSE: Duration = 5.0
 """Before a handshake with a peer whose session the data plane's full table refused."""

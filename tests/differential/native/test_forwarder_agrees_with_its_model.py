@@ -180,7 +180,7 @@ def is_control(data: bytes) -> bool:
 
 
 def in_frame(destination: IPAddress, ethertype: int, packet: bytes, number: int) -> bytes:
-    """To the group's MAC or a host's, every other one tagged, with padding behind the packet's end."""
+    """Frames to the group's MAC or a host's, every other one tagged, with padding behind the packet's end."""
     octets = destination.packed
     mac = HOSTS[0]
     if destination.is_multicast:

@@ -66,7 +66,7 @@ def payload(rng: Random) -> tuple[int, bytes]:
 
 
 def frame(rng: Random, number: int) -> bytes:
-    """To the receiver's own MAC, so that it goes there whatever it holds; sometimes a bit is wrong somewhere."""
+    """A frame to the receiver's MAC, so that it goes there whatever it holds; sometimes a bit is wrong somewhere."""
     tag = rng.choice(TAGS)
     ethertype, body = payload(rng)
     whole = bytearray(mac(RECEIVER) + rng.choice(MACS) + tag + ethertype.to_bytes(2, "big") + body)

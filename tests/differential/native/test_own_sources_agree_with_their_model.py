@@ -61,7 +61,7 @@ def payload(rng: Random) -> tuple[int, bytes]:
 
 
 def frame(rng: Random, number: int) -> bytes:
-    """To the receiver's own MAC; sometimes tagged, sometimes a bit is wrong somewhere."""
+    """A frame to the receiver's own MAC; sometimes tagged, sometimes a bit is wrong somewhere."""
     tag = rng.choice((b"", b"", b"", b"", b"\x81\x00\x00\x07"))
     ethertype, body = payload(rng)
     whole = bytearray(mac(RECEIVER) + rng.choice(MACS) + tag + ethertype.to_bytes(2, "big") + body)

@@ -78,7 +78,7 @@ def ndp_frames() -> list[bytes]:
 
 
 def mutations(rng: Random, seeds: Sequence[bytes], cases: int = CASES) -> Iterator[bytes]:
-    """So many times SCALE byte strings: mutants of the seeds, and now and then pure noise."""
+    """Byte strings, so many times SCALE: mutants of the seeds, and now and then pure noise."""
     for _ in range(cases * SCALE):
         if rng.random() < 0.05:
             yield rng.randbytes(rng.randrange(120))

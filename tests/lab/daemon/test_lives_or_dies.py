@@ -99,7 +99,7 @@ def test_a_node_without_one_of_its_workers_ends_and_says_so(two: Overlay, n1: Tr
 def test_addresses_are_announced_again_though_netlink_failed_and_a_peer_has_no_name_that_idna_allows(
     two: Overlay, n1: TreecastNode
 ) -> None:
-    """And the control socket is there again though somebody removed it."""
+    """The control socket is there again though somebody removed it."""
     start(n1, two, "netlink,names", ["--peer", "idna.example:7700"])
     n1.wait_ready()
     n1.wait_linked({"n0"})

@@ -129,7 +129,7 @@ class Hostility:
 
 @contextmanager
 def hostility_of(count: int, *, seeking: bool = False) -> Iterator[Hostility]:
-    """So many nodes, and a stream from the first to the next two that never stops. ``seeking``: all have eve as a
+    """A network of nodes, and a stream from the first to the next two that never stops. ``seeking``: all have eve as a
     ``--peer``, at SPEAKER_PORT.
     """
     with Lab() as lab:

@@ -69,7 +69,7 @@ def wait_tree_datagrams(speaker: Speaker, known: int) -> None:
 
 
 def send_on(hostility: Hostility, speaker: Speaker, count: int) -> list[bytes]:
-    """So many of the tree's datagrams, each as the speaker gets it, to n2 under the address of n0."""
+    """Sends of the tree's datagrams, each as the speaker gets it, to n2 under the address of n0."""
     root, _, victim = hostility.net.nodes
     taken = len(speaker.tree_datagrams)
     first = taken

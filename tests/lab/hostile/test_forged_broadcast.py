@@ -41,7 +41,7 @@ def tap(machine: Machine) -> Iterator[socket.socket]:
 
 
 def heard(ear: socket.socket, count: int) -> list[bytes]:
-    """So many frames that came, and what comes in the moment after."""
+    """The frames that came, and what comes in the moment after."""
     frames = [ear.recv(2000) for _ in range(count)]
     ear.settimeout(0.2)
     try:

@@ -26,7 +26,7 @@ def grafts(session: Session) -> list[bytes]:
 
 
 def send_grafts(sessions: Iterable[Session], bodies: list[bytes]) -> int:
-    """To each of these nodes by turns; how many each has been sent."""
+    """Sends to each of these nodes by turns; how many each has been sent."""
     began, sent, turn = time.monotonic(), 0, 0
     while time.monotonic() - began < FOR_S:
         pause_until(began + sent / PER_SECOND)

@@ -41,7 +41,7 @@ CHANGED_S = 3.0
 SLACK_S = 0.5
 COUNTED_S = 6.0
 BUSY = 3
-"""So many times the promise may be lost of a stream where other tests run beside this one."""
+"""The times that the promise may be lost of a stream where other tests run beside this one."""
 PROBES_BYTES = 150
 """Probes and their replies, sealed, are shorter; frames of the streams are longer."""
 

@@ -34,7 +34,7 @@ RATE_PPS = 500
 WARM, COUNT = 500, 2500
 PAYLOAD_BYTES = 1200
 COPIES = 2.2
-"""So many datagrams leave the source for each that is sent, while a member joins and leaves: two, and its copies."""
+"""The datagrams that leave the source for each that is sent, while a member joins and leaves: two, and its copies."""
 KEY_LIMIT_S = 60.0
 pytestmark = pytest.mark.alone
 """Relays that stand still for a quarter of a second, on cores that others use, are planned around for a minute."""

@@ -42,9 +42,9 @@ came in a second. On a machine that is busy it may find so later; this is half o
 NAMED_LIMIT_S, TRIES = 20.0, 3
 """One from which nothing came at all may be dead: it is named where its link lives on after 10 s."""
 UNTIL_PLACED = 3 * RATE_PPS
-"""So many datagrams later all have the places that they keep."""
+"""The datagrams after which all have the places that they keep."""
 UNTIL_NAMED = 12 * RATE_PPS
-"""And one that was silent, and has not returned, would be named."""
+"""A node that was silent, and has not returned, would be named."""
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ from treecast.wire.pim import PimGroup, PimJoinPrune, PimSource
 GROUP, GROUP6, PORT = "239.7.7.7", "ff35::7:7", 5007
 LIMIT_S = 20.0
 OPTIONS = ("--membership", "query-response-interval=1s")
-"""So that a LAN's groups are known soon (``election.LEARN_MARGIN``)."""
+"""A LAN's groups are known soon by this (``election.LEARN_MARGIN``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def lan_with(*members: int) -> Lan:
 
 
 def beacons(lan: Lan, count: int, sign: Callable[[Beacon], EthernetFrame], *, member: int = MEMBER) -> None:
-    """So many of them come, two a second."""
+    """Sends so many beacons, two a second."""
     for number in range(count):
         frame = sign(beacon_of(lan, member, BeaconState.FORWARDING, later=number + 1))
         lan.nodes[200].designated_forwarder.receive(lan.now, 0, frame)

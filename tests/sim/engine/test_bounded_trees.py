@@ -41,7 +41,7 @@ class Network:
         self.world.run_until(lambda: all(self.root.subscribes(node, GROUP) for node in members), 10.0)
 
     def send(self, frames: int) -> list[int]:
-        """So many frames, one each 10 ms; their numbers."""
+        """Sends frames, one each 10 ms; their numbers."""
         sent = list(range(self._frame, self._frame + frames))
         self._frame += frames
         for number in sent:

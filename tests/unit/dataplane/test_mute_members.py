@@ -30,7 +30,7 @@ class Tree(DrivenRoot):
         self.drops = Drops()
         super().__init__(RootTrees(EPOCH, self.drops, Random(1)))
         self.offers: list[tuple[Duration, KeyId]] = []
-        """To MUTE."""
+        """The offers to MUTE."""
         self.given_next_hops: tuple[NodeIndex, ...] = ()
         self.given_copies: tuple[NodeIndex, ...] = ()
         self.want(members)

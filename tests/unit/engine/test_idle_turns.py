@@ -137,7 +137,7 @@ def test_an_idle_turn_copies_and_sorts_as_much_at_1000_linked_nodes_as_at_100(fe
 
 
 STEPS_OF_A_CLOCK = 45
-"""To compare one linked node's with this one's takes 37. A walk over what is known of nodes would take 20 more."""
+"""A comparison of one linked node's with this one's takes 37. A walk over what is known of nodes would take 20 more."""
 
 
 def test_a_second_in_which_nothing_is_wrong_touches_nothing_of_a_linked_node_but_its_clock(
@@ -154,7 +154,7 @@ def test_a_second_in_which_nothing_is_wrong_touches_nothing_of_a_linked_node_but
 
 
 STEPS_OF_AN_ENDING_CERTIFICATE = 430
-"""To report one linked node's takes 399; its clock, which is compared twice, is among them. To compare the clocks of
+"""A report of one linked node's takes 399; its clock, which is compared twice, is among them. To compare the clocks of
 all for each of them took 8,700 at 200 nodes."""
 
 
@@ -171,7 +171,7 @@ def test_a_second_in_which_certificates_end_compares_no_clock_once_for_each_of_t
 
 
 STEPS_OF_A_REVIEW = 275
-"""To look at one linked node's sessions once a second takes 264, 43 of them to find the confirmed ones.
+"""A look at one linked node's sessions once a second takes 264, 43 of them to find the confirmed ones.
 To look for its newer certificate took 66 more.
 """
 

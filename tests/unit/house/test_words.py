@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3]
 MOST_LINES = 350
 RIDDLE = re.compile(r"(Who|What|That|It|Whoever|Whatever|Whom|Whose)\b")
 """A sentence that begins so has no noun for its subject."""
-FRAGMENT = re.compile(r"(Of|Those)\b")
+FRAGMENT = re.compile(r"(Of|Those|And|So|To)\b")
 """Without what stands around it, a sentence that begins so says nothing."""
 EMPTY = "See the module."
 """A doc comment with these words describes nothing."""

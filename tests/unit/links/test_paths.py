@@ -97,7 +97,7 @@ def test_who_sends_final_under_another_address_is_where_its_response_went() -> N
 
 
 def test_an_init_that_comes_again_from_another_address_has_a_response_of_its_own() -> None:
-    """So one that is read in one place proves nothing of another one."""
+    """A response that is read in one place proves nothing of another one."""
     one, two = Node(1), Node(2)
     init = begin(one, two)
     two.links.receive(Instant(0.0), HandshakeDatagram(0, ELSEWHERE, init))

@@ -39,7 +39,7 @@ def query_of_the_kernel(switch: VirtualSwitch, version: int, group: IPAddress, m
 
 
 def reports(output: SwitchOutput) -> list[tuple[bytes, IPv4Address]]:
-    """To which MAC and from which address."""
+    """The MAC that it goes to, and the address that it is from."""
     frames = [ethernet.parse(sent.frame) for sent in output.frames]
     found = [(frame.destination.packed, igmp.parse_frame(frame)) for frame in frames if frame.ethertype == 0x0800]
     return [(to, IPv4Address(str(r.source))) for to, r in found if not isinstance(r.message, MembershipQuery)]

@@ -18,7 +18,7 @@ fn control(peer: u32, number: u32) -> Event {
     Event::Control { peer, session: number, data: vec![] }
 }
 
-/// So many messages of a peer, and how many of them were queued.
+/// Sends messages of a peer, and how many of them were queued.
 fn flood(events: &Events, peer: u32, count: u32, now_ns: u64) -> usize {
     (0..count).filter(|number| events.push(control(peer, *number), now_ns).is_ok()).count()
 }

@@ -10,7 +10,7 @@ use treecast_core::tree_mark::TreeMark;
 const US: u64 = 1000;
 const TURNS: u64 = 60;
 
-/// So many of the datagrams of a turn, and what else, the node gets: of these phases each run has three.
+/// The datagrams of a turn, and what else, that the node gets: of these phases each run has three.
 #[derive(Clone, Copy)]
 struct Phase {
     /// Datagrams of the root.
