@@ -95,6 +95,20 @@ FORMER = [
     "UPLINK_NOT_SAID",
     "heard_by_route",
     "last_heard_s",
+    "replay_to",
+    "until_tick",
+    "NetworkNews",
+    "network_news",
+    "group_way",
+    "NewlyServed",
+    "LeftOut",
+    "PlacedHosts",
+    "MachineLeft",
+    "_machine_left",
+    "ASKING_MAC",
+    "refuse_what_no_node_does",
+    "carries_own_link",
+    "HEARD AGO",
 ]
 """Identifiers that had no other meaning; those that have one ("cross", "seeking", "reach") cannot be looked for."""
 
