@@ -11,7 +11,7 @@ use treecast_core::forward::ForwardHeader;
 use treecast_core::fragment::cut;
 use treecast_core::handshake::Handshake;
 use treecast_core::kem::{encapsulate, KeyPair};
-use treecast_core::tree_mark::{TreeMark, KIND_GRAFT, KIND_TICK};
+use treecast_core::tree_mark::{TreeMark, KIND_ANCHOR_REQUEST, KIND_GRAFT, KIND_TICK};
 use treecast_core::tree_state::TreePlace;
 
 use crate::handshakes::{after_final, NETWORK};
@@ -41,7 +41,7 @@ pub fn session_bodies() -> Vec<Input> {
     let tree = root.tree(BROADCAST_STREAM).expect("it was created");
     let broadcast = seal_tree(&tree, Inner { kind: KIND_FRAME, checksum: None }, &frame()).expect("it fits");
     let own = tree_name(MEMBER, GROUP_STREAM);
-    let anchor = Anchor { tree: own, key_id: KEY_ID, counter: 9, in_use_ms: 500, first_counter: 4 }.emit();
+    let anchor = Anchor { tree: own, key_id: KEY_ID, counter: 9, in_use_ms: 500, first_counter: 4, answers: 3 }.emit();
     let mark = TreeMark { tree: tree_name(OTHER_ROOT, GROUP_STREAM), counter: 1 }.emit();
     let probe = Probe { value: 9, fingerprint: 1 };
 
@@ -53,6 +53,7 @@ pub fn session_bodies() -> Vec<Input> {
     add("probe", KIND_PROBE, &probe.emit());
     add("probe_reply", KIND_PROBE_REPLY, &probe.emit_reply(7));
     add("anchor", KIND_ANCHOR, &anchor);
+    add("anchor_of_no_request", KIND_ANCHOR, &anchor[..34]);
     add("anchor_without_first_counter", KIND_ANCHOR, &anchor[..26]);
     add("anchor_without_time", KIND_ANCHOR, &anchor[..24]);
     add("handshake", KIND_HANDSHAKE, init);
@@ -70,6 +71,7 @@ pub fn session_bodies() -> Vec<Input> {
     add("path_response", KIND_PATH_RESPONSE, &7_u64.to_be_bytes());
     add("broadcast", KIND_BROADCAST, &broadcast);
     add("graft", KIND_GRAFT, &mark);
+    add("anchor_request", KIND_ANCHOR_REQUEST, &mark);
     add("tick", KIND_TICK, &[]);
     add("tick_of_backup", KIND_TICK, &mark);
     inputs

@@ -23,7 +23,7 @@ LISTED_AFTER: Duration = 4.0
 SETTLED_AFTER: Duration = 15.0
 """By then LINKS of both ends have said what they keep, though one of them was lost and repeated."""
 GUEST_FOR: Duration = 3.0
-"""So long a node that had no link stays, though there is no room: by then it has heard of all others."""
+"""A node that had no link stays for it, though there is no room: by then it knows all others."""
 WAITS_FOR: Duration = 45.0
 """A link that nobody wants waits so long for those that are chosen to be up."""
 

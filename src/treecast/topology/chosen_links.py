@@ -29,7 +29,7 @@ SHORTEST_DISTANCE_BITS = 32
 ACCEPTED_LINKS = 24
 """A node has so many links at most, whoever chose them, or half as many again as it may choose."""
 GUESTS = 32
-"""So many more, for a moment: nodes that nobody has a link with yet learn of the others by these."""
+"""Links beyond the bound, for a moment: nodes that nobody has a link with yet learn of the others by these."""
 UNANSWERED_AFTER: Duration = 12.0
 """A chosen node without a link for so long gives its place to another one: an attempt takes 10 s."""
 ASIDE_FOR: Duration = 120.0

@@ -23,7 +23,7 @@ MEASURED_FOR: Duration = 8.0
 TRIED_FOR: Duration = 20.0
 """A node that has no link by then is none that can be tried."""
 TRIALS_PER_LINK = 3
-"""So many nodes are tried for each link, as estimates of round trips are no measurements."""
+"""Nodes that are tried for each link: estimates of round trips are no measurements."""
 AGAIN_AFTER: Duration = 3600.0
 """Round trips change: then all may be tried again."""
 

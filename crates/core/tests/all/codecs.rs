@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use treecast_core::datagram::*;
 use treecast_core::reason::Reason;
+use treecast_core::tree_mark::TreeMark;
 
 proptest! {
     #[test]
@@ -87,4 +88,12 @@ fn a_full_overlay_packet_with_a_vlan_tag_fits_a_tree_datagram() {
     }
     assert_eq!(limit(1280).body_len(SESSION_OVERHEAD), MAX_CONTROL_LEN);
     assert_eq!((DatagramLimit::on_underlay(1279), DatagramLimit::on_underlay(9001)), (None, None));
+}
+
+#[test]
+fn a_graft_is_read_as_it_was_written() {
+    let graft = TreeMark { tree: TreeName { root: 1, stream: 5, epoch: 9 }, counter: 1 << 40 };
+    assert_eq!(TreeMark::parse(&graft.emit()), Ok(graft));
+    assert_eq!(TreeMark::parse(&[&graft.emit()[..], b"later"].concat()), Ok(graft));
+    assert_eq!(TreeMark::parse(&graft.emit()[..19]), Err(Reason::InnerMalformed));
 }

@@ -151,14 +151,6 @@ impl Network {
 }
 
 #[test]
-fn a_graft_is_read_as_it_was_written() {
-    let graft = TreeMark { tree: NAME, counter: 1 << 40 };
-    assert_eq!(TreeMark::parse(&graft.emit()), Ok(graft));
-    assert_eq!(TreeMark::parse(&[&graft.emit()[..], b"later"].concat()), Ok(graft));
-    assert_eq!(TreeMark::parse(&graft.emit()[..19]), Err(Reason::InnerMalformed));
-}
-
-#[test]
 fn a_child_of_a_dead_relay_gets_all_that_it_has_missed_from_its_backup_once() {
     let mut network = Network::new();
     let datagrams = network.stream(200, 150);
