@@ -31,6 +31,10 @@ from treecast.wire.advertisement import (
 )
 
 BELOW_FLOOR = "advertisement_below_floor"
+EPOCH_AHEAD_MS = 24 * 3_600 * 1_000
+"""An epoch is the wall clock of its node as that started, or a little more. Clocks farther off
+have other troubles.
+"""
 VerifyCertificate = Callable[[bytes], Certificate]
 """Bytes to a certificate of this network that is valid now; MalformedError with the reason otherwise."""
 
@@ -58,10 +62,22 @@ class OtherAccepted:
 class Acceptance:
     """Checks against what is held. Each refusal is a MalformedError with its reason."""
 
-    def __init__(self, store: Store, verify_certificate: VerifyCertificate, verify_signature: VerifySignature) -> None:
+    def __init__(
+        self,
+        store: Store,
+        verify_certificate: VerifyCertificate,
+        verify_signature: VerifySignature,
+        wall_clock_ms: Callable[[Instant], int],
+    ) -> None:
         self._store = store
+        self._wall_clock_ms = wall_clock_ms
         self._verify_certificate = verify_certificate
         self._verify_signature = verify_signature
+
+    def require_begun(self, now: Instant, body: Body) -> None:
+        """No run has begun so late: the genuine node, whose key somebody else has, could not begin after it."""
+        if body.epoch > self._wall_clock_ms(now) + EPOCH_AHEAD_MS:
+            raise MalformedError("advertisement_epoch_ahead")
 
     def is_newer(self, body: Body, body_hash: int) -> bool:
         """Whether it is newer than what is held, or held to its end, or of a newer certificate: then no epoch counts.

@@ -51,6 +51,7 @@ class Broadcast:
         signing_key: SigningKey,
         epoch_ms: int,
         verify_certificate: VerifyCertificate,
+        wall_clock_ms: Callable[[Instant], int],
         ca_public_key: bytes,
         rng: Random,
         drops: Drops,
@@ -59,7 +60,8 @@ class Broadcast:
         verify_signature: VerifySignature = verify,
         intern: Callable[[Record], Record] = lambda record: record,
     ) -> None:
-        """``instance``: 8 random bytes that no other run of this node has.
+        """``wall_clock_ms``: this node's, in milliseconds since 1970. ``instance``: 8 random bytes that no other run of
+        this node has.
 
         ``intern``: the record to hold instead of an equal one, where several nodes share a process.
         """
@@ -96,7 +98,7 @@ class Broadcast:
         self._intake = Intake(
             me=me,
             store=self._store,
-            acceptance=Acceptance(self._store, verify_certificate, verify_signature),
+            acceptance=Acceptance(self._store, verify_certificate, verify_signature, wall_clock_ms),
             own=self._own,
             neighbours=self._neighbours,
             links=Links(self._link_state, self._consulted, self._listed_by),

@@ -156,6 +156,7 @@ class Intake:
         sender.acknowledged(now, version)
         if index == CA_ORIGIN:
             return self._ca_records.receive(now, sender, wire, signed, body)
+        self._acceptance.require_begun(now, body)
         if index == self._me:
             sender.acknowledge(now, version)
             linked_at = min(neighbour.linked_at for neighbour in self._neighbours.values())

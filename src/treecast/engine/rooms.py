@@ -223,6 +223,7 @@ def _broadcast(node: _Node, intern: Callable[[Record], Record]) -> Broadcast:
         signing_key=node.identity.signing_key,
         epoch_ms=node.environment.epoch_ms,
         verify_certificate=node.verify_certificate,
+        wall_clock_ms=node.clock.unix_ms,
         ca_public_key=node.identity.network.ca_public_key,
         rng=node.rng,
         drops=node.drops,

@@ -24,7 +24,7 @@ STREAM_PORT = 5025
 RATE_PPS = 2000
 PROBE_UDP_BYTES = "{ 68, 76 }"
 """A probe's, and its reply's."""
-FORGED = 8
+FORGED = 4
 LIMIT_S = 30.0
 
 

@@ -14,7 +14,7 @@ from treecast.base.commands import SendControl
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.broadcast.twins import LAST_WORD_LIMIT, OtherTwins, Twins
-from treecast.sim.world import SimNode, World
+from treecast.sim.world import UNIX_START_S, SimNode, World
 from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, ListedEndpoint, NodeContent, Signed, emit
 from treecast.wire.control import Flood, emit_control
 
@@ -152,7 +152,7 @@ def test_the_victim_of_a_thief_that_names_nobody_has_the_problem_as_all_others_h
     carrier = world.add(peer=hub)
     world.run_until(lambda: carrier.is_linked(hub) and hub.is_linked(carrier), 20)
     at = Endpoint(IPv4Address("198.51.100.66"), 7700)
-    wire = stolen(node, 2**50, at)
+    wire = stolen(node, int(UNIX_START_S + 3_600) * 1_000, at)
     carrier.carry_out([SendControl(hub.index, emit_control(Flood((wire,))))])
     world.run(3.0)
     for other in (hub, node, witness):

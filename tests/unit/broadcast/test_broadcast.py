@@ -13,6 +13,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.time import Instant, after
 from treecast.base.token_bucket import TokenBucket
+from treecast.broadcast.acceptance import EPOCH_AHEAD_MS
 from treecast.broadcast.broadcast import Broadcast
 from treecast.broadcast.learned import Learned
 from treecast.broadcast.news import YOUNG_FOR
@@ -27,6 +28,7 @@ from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood, Ra
 CA = SigningKey(bytes(range(32)))
 NETWORK = Network("test", CA.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00::/64"), bytes(32))
 GROUPS = chunk_key(0)
+CLOCK_MS = 1_800_000_000_000
 WANTED = GroupsContent((ListedGroup.of((0, IPv4Address("239.1.1.1")), ANY_SOURCE),))
 
 
@@ -70,6 +72,7 @@ class Node:
             signing_key=keys_of(index).signing,
             epoch_ms=epoch_ms,
             verify_certificate=verify_certificate,
+            wall_clock_ms=lambda now: CLOCK_MS + int(1_000 * now),
             ca_public_key=CA.public,
             rng=Random(index),
             drops=self.drops,
@@ -273,6 +276,21 @@ def test_a_node_that_hears_of_itself_in_a_later_epoch_begins_again_after_it() ->
     node.hear(2, Flood((node_advertisement(1, epoch=50),)))
     bodies = [parse_signed(wire)[1] for _, wire in node.floods()]
     assert {(body.kind, body.epoch) for body in bodies} >= {(Kind.NODE, 51), (Kind.GROUPS, 51)}
+
+
+@pytest.mark.parametrize("origin", [1, 9], ids=["of this node", "of another"])
+def test_no_run_begins_more_than_a_day_ahead_of_the_clock(origin: int) -> None:
+    """A holder of the key of a node could else begin one after which the node itself can begin none."""
+    node = Node(1, epoch_ms=CLOCK_MS)
+    node.link(2)
+    node.floods()
+    for epoch in (CLOCK_MS + EPOCH_AHEAD_MS + 1, 2**63 - 1):
+        assert node.hear(2, Flood((node_advertisement(origin, epoch=epoch),))) == []
+    assert node.drops.snapshot() == {"advertisement_epoch_ahead": 2}
+    node.now = Instant(0.1)
+    taken = node.hear(2, Flood((node_advertisement(origin, epoch=CLOCK_MS + EPOCH_AHEAD_MS + 1),)))
+    begun = {body.epoch for body in (parse_signed(wire)[1] for _, wire in node.floods()) if body.origin == 1}
+    assert (begun, len(taken)) == (({CLOCK_MS + EPOCH_AHEAD_MS + 2}, 0) if origin == 1 else (set(), 1))
 
 
 def test_a_digest_that_lacks_an_origin_is_answered_with_what_is_held_of_it() -> None:
