@@ -95,7 +95,7 @@ COVERAGE := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-,
 fuzz: $(STAMPS)/fuzz-apt
 	RUSTFLAGS="$(COVERAGE)" cargo build --manifest-path $(FUZZ)/Cargo.toml --release --locked --quiet --target $(HOST)
 	@for parser in $(FUZZ_PARSERS); do mkdir -p out/fuzz/$$parser; echo "fuzz $$parser, $(FUZZ_S) s"; log=out/fuzz/$$parser.log; \
-	  TREECAST_FUZZ_PARSER=$$parser $(FUZZ)/target/$(HOST)/release/treecast-fuzz-guided -max_total_time=$(FUZZ_S) -max_len=1024 \
+	  TREECAST_FUZZ_PARSER=$$parser $(FUZZ)/target/$(HOST)/release/treecast-fuzz-guided -max_total_time=$(FUZZ_S) -max_len=4096 \
 	    -artifact_prefix=out/fuzz/$$parser- out/fuzz/$$parser crates/fuzz/corpus/$$parser >$$log 2>&1 || { tail -n 60 $$log; exit 1; }; \
 	  grep DONE $$log; done
 

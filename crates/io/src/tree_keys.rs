@@ -23,7 +23,7 @@ impl Forwarder {
         Ok(self.tables.make_key(stream, key_id, epoch, fresh_secrets()?))
     }
 
-    /// Seals with the key that waits, and tells whom its tree serves.
+    /// Puts the key that waits in use, and announces that to the nodes that its tree serves.
     pub fn use_key(&self, stream: u32, key_id: u32) -> Result<(), Refused> {
         self.tables.use_key(stream, key_id)?;
         if let Some((tree, open)) = self.tables.tree(stream).zip(self.open_now()) {
@@ -33,7 +33,7 @@ impl Forwarder {
         Ok(())
     }
 
-    /// Tells once more whom the tree serves that its key is in use, where no datagrams do.
+    /// Announces the key in use once more to the nodes that its tree serves, where no datagrams do.
     pub fn announce_key(&self, stream: u32) {
         if let Some((tree, open)) = self.tables.tree(stream).zip(self.open_now()) {
             if let Some((anchor, members)) = tree.anchor_again(monotonic_ns()) {

@@ -1,6 +1,6 @@
 """The data plane behind values: events out, commands in.
 
-``noise`` and ``privileges`` have the rest of ``treecast._native``; no other module imports it. None decides anything.
+``noise``, ``privileges`` and ``tree_plans`` have the rest of ``treecast._native``. None decides anything.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Which links, trees and routes? Today: a full mesh, and from each root a star to its subscribers."""
+"""Topology: which links a node chooses, and who is on which tree."""

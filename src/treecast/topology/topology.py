@@ -1,7 +1,7 @@
 """Topology: the tree that each flow of this node takes.
 
-Decides who is on the tree of (source, group) when this node is its root: today a star to the linked nodes that
-subscribe. It installs nothing: ``dataplane`` writes the tables.
+Decides who is on the tree of (source, group) when this node is its root: the linked nodes that subscribe. It neither
+plans nor installs: ``dataplane`` does.
 """
 
 from __future__ import annotations
