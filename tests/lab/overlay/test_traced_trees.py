@@ -36,13 +36,7 @@ def overlay() -> Iterator[Overlay]:
     with Lab() as lab:
         lan = lab.switch()
         made = Overlay([lab.machine(f"n{number}", lan) for number in range(NODES)], lab.directory)
-        bound = ("--max-children", str(MOST_CHILDREN))
-        made[0].start(options=bound)
-        for node in made.nodes[1:]:
-            node.start(made[0].endpoint, options=bound)
-        for node in made.nodes:
-            node.wait_ready()
-        made.wait_linked()
+        made.start(options=("--max-children", str(MOST_CHILDREN)))
         yield made
         show_logs(made.nodes)
         made.stop()

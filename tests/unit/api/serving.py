@@ -126,8 +126,10 @@ def serving(
     ready, failed, loop = Event(), [], asyncio.new_event_loop()
     stop = asyncio.Event()
 
+    def note(verb: str, error: Exception) -> None:
+        bugs.append(f"{verb}: {error!r}")
+
     async def serve() -> None:
-        note = lambda verb, error: bugs.append(f"{verb}: {error!r}")  # noqa: E731
         async with ControlServer(directory, answer, note, follow, trace):
             ready.set()
             await stop.wait()
