@@ -136,7 +136,7 @@ fn receive(member: &ForwardingTables, datagram: &mut [u8], recent: &mut Recent, 
         unreachable!("a whole frame")
     };
     let frame = Frame::read(&datagram[opened.start..opened.start + opened.length]);
-    member.check_source(&frame, opened.origin, recent).unwrap();
+    member.check_source(&frame, opened.ingress, recent).unwrap();
 }
 
 fn verify(_: &ForwardingTables, datagrams: &mut [&mut [u8]]) {

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use treecast_core::arrival::{Origin, Proof, Recent};
+use treecast_core::arrival::{IngressNode, Proof, Recent};
 use treecast_core::broadcast_signature::SigningKey;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame_source::CertifiedNode;
@@ -94,7 +94,7 @@ fn sources(how: &str, groups: Prefix, frames: &[Vec<u8>]) {
         let (mut recent, begin) = (Recent::default(), Instant::now());
         for frame in frames.iter().cycle().take(FRAMES) {
             assert!(black_box(&tables)
-                .check_source(black_box(frame), Origin { root: 2, proof: Proof::Shared(Some(flow)) }, &mut recent)
+                .check_source(black_box(frame), IngressNode { node: 2, proof: Proof::Shared(Some(flow)) }, &mut recent)
                 .is_ok());
         }
         begin.elapsed()

@@ -18,7 +18,7 @@ use crate::datagram::{
 };
 use crate::datagram::{KIND_PATH_CHALLENGE, KIND_PATH_RESPONSE, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
 use crate::datagram_content::{opened_tree, session_frame, session_part};
-pub use crate::datagram_content::{Opened, OpenedFrame, OpenedPart, Origin, Proof};
+pub use crate::datagram_content::{IngressNode, Opened, OpenedFrame, OpenedPart, Proof};
 use crate::downstream_stream::KeyOffer;
 use crate::downstream_tree::{DownstreamTree, NextHops};
 use crate::egress::Leaving;
@@ -311,8 +311,8 @@ impl ForwardingTables {
         now_ns: u64,
         out: &mut [u8],
     ) -> Result<Option<(usize, Headers)>, Reason> {
-        let OpenedPart { sender, fragment, checksum, origin, .. } = *part;
-        let node = origin.root;
+        let OpenedPart { sender, fragment, checksum, ingress, .. } = *part;
+        let node = ingress.node;
         self.reassembly.take(
             &Arrived { node, sender, fragment, checksum, ecn, bytes },
             now_ns,
@@ -325,8 +325,8 @@ impl ForwardingTables {
     /// broadcast class, which it would have signed, of another group than the key's, or of an authenticated group.
     /// `recent`: of the same batch.
     #[inline(always)]
-    pub fn check_source(&self, frame: &Frame<'_>, origin: Origin, recent: &mut Recent) -> Result<(), Reason> {
-        if let Proof::Shared(flow) = &origin.proof {
+    pub fn check_source(&self, frame: &Frame<'_>, ingress: IngressNode, recent: &mut Recent) -> Result<(), Reason> {
+        if let Proof::Shared(flow) = &ingress.proof {
             let Leaving::Group { vlan, group, source } = Leaving::of(frame) else {
                 return Err(Reason::BroadcastSignature);
             };
@@ -335,8 +335,8 @@ impl ForwardingTables {
             }
             self.authenticated.check(frame)?;
         }
-        let checked = self.certified.check_frame(frame, origin.root, &mut recent.source);
-        checked.inspect_err(|reason| self.refusals.note(origin.root, *reason))
+        let checked = self.certified.check_frame(frame, ingress.node, &mut recent.source);
+        checked.inspect_err(|reason| self.refusals.note(ingress.node, *reason))
     }
 
     fn confirm(&self, session: &Session, now_ns: u64) {

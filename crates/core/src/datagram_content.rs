@@ -18,24 +18,24 @@ pub enum Proof {
     Shared(Option<KeyFlow>),
 }
 
-/// The node at which a frame entered the overlay, and what proves it.
+/// The node at which a frame entered the overlay, and what proves that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The node.
-    pub root: u32,
+pub struct IngressNode {
+    /// The node: a stream's root, or a session's peer.
+    pub node: u32,
     /// Proof of that.
     pub proof: Proof,
 }
 
-impl Origin {
-    /// The origin of what comes by a session with that node.
-    pub fn peer(root: u32) -> Self {
-        Self { root, proof: Proof::Own }
+impl IngressNode {
+    /// The ingress node of what comes by a session with that node.
+    pub fn peer(node: u32) -> Self {
+        Self { node, proof: Proof::Own }
     }
 
-    /// The origin of what comes by a stream of that node, whose key is for this flow; it signs broadcast.
+    /// The ingress node of what comes by a stream of that node, whose key is for this flow; it signs broadcast.
     pub fn stream(name: StreamName, flow: Option<KeyFlow>) -> Self {
-        Self { root: name.root, proof: if name.is_broadcast() { Proof::Own } else { Proof::Shared(flow) } }
+        Self { node: name.root, proof: if name.is_broadcast() { Proof::Own } else { Proof::Shared(flow) } }
     }
 }
 
@@ -48,8 +48,8 @@ pub struct OpenedFrame {
     pub length: usize,
     /// Its checksum, where it is partial.
     pub checksum: Option<PartialChecksum>,
-    /// The node that it is of.
-    pub origin: Origin,
+    /// The node at which it entered the overlay.
+    pub ingress: IngressNode,
 }
 
 /// The sealed part: a frame, or a fragment of one.
@@ -74,41 +74,41 @@ pub struct OpenedPart {
     pub length: usize,
     /// The whole frame's checksum, where it is partial.
     pub checksum: Option<PartialChecksum>,
-    /// The node that the frame is of.
-    pub origin: Origin,
+    /// The node at which the frame entered the overlay.
+    pub ingress: IngressNode,
 }
 
 /// The frame in a session datagram of that peer.
 pub(crate) fn session_frame(inner: Inner, length: usize, peer: u32) -> Result<Opened, Reason> {
-    frame(SESSION_HEADER_LEN, inner, length, Origin::peer(peer))
+    frame(SESSION_HEADER_LEN, inner, length, IngressNode::peer(peer))
 }
 
 /// The part of a frame in a datagram of this session with that peer.
 pub(crate) fn session_part(inner: Inner, body: &[u8], session: u32, peer: u32) -> Result<Opened, Reason> {
-    part(SESSION_HEADER_LEN, inner, body, Sender::Session(session), Origin::peer(peer))
+    part(SESSION_HEADER_LEN, inner, body, Sender::Session(session), IngressNode::peer(peer))
 }
 
 /// The content of an opened tree datagram, whose plaintext is given.
 pub(crate) fn opened_tree(name: StreamName, flow: Option<KeyFlow>, plaintext: &[u8]) -> Result<Opened, Reason> {
-    let origin = Origin::stream(name, flow);
+    let ingress = IngressNode::stream(name, flow);
     let inner = Inner::parse(plaintext)?;
     let body = plaintext.get(INNER_LEN..).unwrap_or_default();
     match inner.kind {
-        KIND_FRAME => frame(TREE_HEADER_LEN, inner, body.len(), origin),
-        KIND_FRAGMENT => part(TREE_HEADER_LEN, inner, body, Sender::Stream(name), origin),
+        KIND_FRAME => frame(TREE_HEADER_LEN, inner, body.len(), ingress),
+        KIND_FRAGMENT => part(TREE_HEADER_LEN, inner, body, Sender::Stream(name), ingress),
         _ => Err(Reason::KindUnknown),
     }
 }
 
-fn frame(header_len: usize, inner: Inner, length: usize, origin: Origin) -> Result<Opened, Reason> {
+fn frame(header_len: usize, inner: Inner, length: usize, ingress: IngressNode) -> Result<Opened, Reason> {
     if length < ETHERNET_HEADER_LEN {
         return Err(Reason::FrameShort);
     }
-    Ok(Opened::Frame(OpenedFrame { start: header_len + INNER_LEN, length, checksum: inner.checksum, origin }))
+    Ok(Opened::Frame(OpenedFrame { start: header_len + INNER_LEN, length, checksum: inner.checksum, ingress }))
 }
 
-fn part(header_len: usize, inner: Inner, body: &[u8], sender: Sender, origin: Origin) -> Result<Opened, Reason> {
+fn part(header_len: usize, inner: Inner, body: &[u8], sender: Sender, ingress: IngressNode) -> Result<Opened, Reason> {
     let (fragment, bytes) = Fragment::parse(body, inner.checksum)?;
     let start = header_len + INNER_LEN + FRAGMENT_HEADER_LEN;
-    Ok(Opened::Part(OpenedPart { sender, fragment, start, length: bytes.len(), checksum: inner.checksum, origin }))
+    Ok(Opened::Part(OpenedPart { sender, fragment, start, length: bytes.len(), checksum: inner.checksum, ingress }))
 }

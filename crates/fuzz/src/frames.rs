@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use treecast_core::arrival::{Origin, Proof, Recent};
+use treecast_core::arrival::{IngressNode, Proof, Recent};
 use treecast_core::egress::Leaving;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame_source::CertifiedNode;
@@ -58,9 +58,9 @@ pub fn frame(bytes: &[u8]) {
     let shared = |flow| Proof::Shared(flow);
     let flow = Some(KeyFlow { vlan: 0, groups, source: None });
     for (root, proof) in [(2, Proof::Own), (3, shared(None)), (2, shared(flow))] {
-        let origin = Origin { root, proof };
-        let right = NODE.check_source(&frame, origin, &mut recent);
-        assert_eq!(right, NODE.check_source(&frame, origin, &mut Recent::default()), "as without the one before");
+        let ingress = IngressNode { node: root, proof };
+        let right = NODE.check_source(&frame, ingress, &mut recent);
+        assert_eq!(right, NODE.check_source(&frame, ingress, &mut Recent::default()), "as without the one before");
     }
     let class = traffic_class::of(&frame);
     for outer in 0..4 {

@@ -30,6 +30,6 @@ impl<'a> Reassembly<'a> {
         let (bytes, rest) = std::mem::take(&mut self.0).split_at_mut(length);
         self.0 = rest;
         let frame = Frame { bytes, headers };
-        tables.check_source(&frame, part.origin, recent).map(|()| Some(frame))
+        tables.check_source(&frame, part.ingress, recent).map(|()| Some(frame))
     }
 }

@@ -231,20 +231,20 @@ impl Worker {
                     tree_volume = (tree_volume.0 + 1, tree_volume.1 + datagram.len() as u64);
                 }
                 match received.open(datagram, passed, &mut recent, outbox) {
-                    Ok(Some(Opened::Frame(OpenedFrame { start, length, checksum, origin }))) => {
+                    Ok(Some(Opened::Frame(OpenedFrame { start, length, checksum, ingress }))) => {
                         let bytes = &mut datagram[start..start + length];
                         let headers = Headers::parse(bytes);
                         let capable = decapsulate(bytes, &headers, message.traffic_class);
                         let frame = Frame { bytes, headers };
-                        match capable.and_then(|()| tables.check_source(&frame, origin, &mut recent)) {
-                            Ok(()) => coalescer.push(frame, checksum, origin.root, &mut sink),
+                        match capable.and_then(|()| tables.check_source(&frame, ingress, &mut recent)) {
+                            Ok(()) => coalescer.push(frame, checksum, ingress.node, &mut sink),
                             Err(reason) => tables.drops.count(reason),
                         }
                     }
                     Ok(Some(Opened::Part(part))) => {
                         let bytes = &datagram[part.start..][..part.length];
                         match reassembly.take(tables, &part, bytes, message.traffic_class, now_ns, &mut recent) {
-                            Ok(Some(frame)) => coalescer.push(frame, part.checksum, part.origin.root, &mut sink),
+                            Ok(Some(frame)) => coalescer.push(frame, part.checksum, part.ingress.node, &mut sink),
                             Ok(None) => {}
                             Err(reason) => tables.drops.count(reason),
                         }

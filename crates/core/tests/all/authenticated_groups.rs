@@ -1,7 +1,7 @@
 //! Groups whose frames count only as their sender has sealed them for this node alone.
 
 use crate::common::*;
-use treecast_core::arrival::{Origin, Recent};
+use treecast_core::arrival::{IngressNode, Recent};
 use treecast_core::datagram::StreamName;
 use treecast_core::frame_source::CertifiedNode;
 use treecast_core::headers::Frame;
@@ -20,12 +20,12 @@ fn what_came_under_a_groups_key_is_refused_for_authenticated_groups_and_no_other
     let signing_key = signing_key(ROOT).public();
     let root = CertifiedNode { bridge: true, carried: false, addresses: [].into(), signing_key, send_to: None };
     tables.certify_node(ROOT, root).unwrap();
-    let check = |frame: &[u8], origin| tables.check_source(&Frame::read(frame), origin, &mut Recent::default());
-    let by_key = Origin::stream(StreamName { root: ROOT, stream: 5 }, None);
+    let check = |frame: &[u8], ingress| tables.check_source(&Frame::read(frame), ingress, &mut Recent::default());
+    let by_key = IngressNode::stream(StreamName { root: ROOT, stream: 5 }, None);
     assert_eq!(check(&to([239, 5, 1, 1]), by_key), Ok(()), "none is at first");
     tables.set_authenticated_groups(vec![Prefix { first: [239, 5, 0, 0].into(), length: 16 }]);
     assert_eq!(check(&to([239, 5, 1, 1]), by_key), Err(Reason::FrameNotAuthenticated));
-    assert_eq!(check(&to([239, 5, 1, 1]), Origin::peer(ROOT)), Ok(()), "a copy");
+    assert_eq!(check(&to([239, 5, 1, 1]), IngressNode::peer(ROOT)), Ok(()), "a copy");
     assert_eq!(check(&to([239, 6, 1, 1]), by_key), Ok(()));
     let mut hidden = to([239, 5, 1, 1]);
     hidden[..6].copy_from_slice(&[1, 0, 0x5E, 6, 1, 1]);

@@ -4,7 +4,7 @@ use crate::common::*;
 use proptest::prelude::*;
 use std::sync::Arc;
 use treecast_core::aead::Aead;
-use treecast_core::arrival::{Opened, Origin, Received, Recent};
+use treecast_core::arrival::{IngressNode, Opened, Received, Recent};
 use treecast_core::datagram::{AEAD_TAG_LEN, KIND_FORWARD, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY};
 use treecast_core::datagram::{COOKIE, INIT};
 use treecast_core::events::Event;
@@ -92,7 +92,7 @@ fn a_frame_goes_by_the_node_between_which_sees_nothing_of_it() {
     assert_eq!(receive(&line.nodes[1], inner, endpoint(1)), Err(Reason::SessionUnknown), "2 has no key of it");
     let (received, opened) = line.at_three(&sent_on).unwrap();
     let Received::Opened(Opened::Frame(frame)) = received else { panic!("a frame: {received:?}") };
-    assert_eq!((&opened[frame.start..][..frame.length], frame.origin), (FRAME, Origin::peer(1)));
+    assert_eq!((&opened[frame.start..][..frame.length], frame.ingress), (FRAME, IngressNode::peer(1)));
     assert_eq!(line.at_three(&sent_on).unwrap_err(), Reason::SessionReplay);
 }
 
@@ -108,7 +108,7 @@ fn the_node_between_can_change_nothing_of_it_and_make_nothing_up() {
     let own = seal(&line.nodes[1].session_to(3).unwrap(), KIND_FRAME, FRAME);
     let (received, _) = line.at_three(&body(ForwardHeader { destination: 3, source: 1, hop_limit: 7 }, &own)).unwrap();
     let Received::Opened(Opened::Frame(frame)) = received else { panic!("a frame: {received:?}") };
-    assert_eq!(frame.origin, Origin::peer(2), "what 2 seals is of 2, whatever it says before it");
+    assert_eq!(frame.ingress, IngressNode::peer(2), "what 2 seals is of 2, whatever it says before it");
 }
 
 #[test]

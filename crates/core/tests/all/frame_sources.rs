@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::common::*;
-use treecast_core::arrival::{Origin, Recent};
+use treecast_core::arrival::{IngressNode, Recent};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame_source::CertifiedNode;
 use treecast_core::headers::Frame;
@@ -45,7 +45,7 @@ fn node() -> ForwardingTables {
 }
 
 fn check(tables: &ForwardingTables, node: u32, frame: &[u8]) -> Result<(), Reason> {
-    tables.check_source(&Frame::read(frame), Origin::peer(node), &mut Recent::default())
+    tables.check_source(&Frame::read(frame), IngressNode::peer(node), &mut Recent::default())
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn without_the_role_bridge_a_node_says_of_no_address_but_its_own_that_it_has_it(
         assert_eq!(check(&tables, PLAIN, &ip6(own, address, 58, &solicitation(128))), Ok(()), "an echo request");
     }
     let batch = &mut Recent::default();
-    let mut next = |frame: &[u8]| tables.check_source(&Frame::read(frame), Origin::peer(PLAIN), batch);
+    let mut next = |frame: &[u8]| tables.check_source(&Frame::read(frame), IngressNode::peer(PLAIN), batch);
     assert_eq!((next(&ip(own, [192, 0, 2, 1])), next(&arp(own, [192, 0, 2, 1]))), (Ok(()), FORBIDDEN));
 }
 
@@ -249,7 +249,7 @@ fn no_extension_headers_hide_a_neighbour() {
 fn one_frame_found_right_lets_no_other_pass() {
     let tables = node();
     let mut recent = Recent::default();
-    let mut check = |node, frame: &[u8]| tables.check_source(&Frame::read(frame), Origin::peer(node), &mut recent);
+    let mut check = |node, frame: &[u8]| tables.check_source(&Frame::read(frame), IngressNode::peer(node), &mut recent);
     for _ in 0..2 {
         assert_eq!(check(BRIDGE, &ip(HOST, v4(200))), Ok(()));
         assert_eq!(check(PLAIN, &ip(HOST, v4(200))), FORBIDDEN, "another node");
@@ -331,7 +331,7 @@ fn a_permitted_frame_lets_no_other_pass() {
     let tables = node();
     limit(&tables, &some_groups());
     let mut recent = Recent::default();
-    let mut check = |node, frame: &[u8]| tables.check_source(&Frame::read(frame), Origin::peer(node), &mut recent);
+    let mut check = |node, frame: &[u8]| tables.check_source(&Frame::read(frame), IngressNode::peer(node), &mut recent);
     for _ in 0..2 {
         assert_eq!(check(PLAIN, &to([239, 1, 0, 1].into())), Ok(()));
         assert_eq!(check(PLAIN, &to([239, 2, 0, 1].into())), NOT_PERMITTED, "the same source");

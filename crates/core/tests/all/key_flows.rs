@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::common::*;
 use treecast_core::aead::Aead;
-use treecast_core::arrival::{Opened, Origin, Proof, Recent};
+use treecast_core::arrival::{IngressNode, Opened, Proof, Recent};
 use treecast_core::frame_source::CertifiedNode;
 use treecast_core::headers::Frame;
 use treecast_core::key_flow::KeyFlow;
@@ -27,8 +27,8 @@ fn check(frame: &[u8], flow: Option<KeyFlow>) -> Result<(), Reason> {
     let (tables, signing_key) = (tables(2), signing_key(1).public());
     let root = CertifiedNode { bridge: true, carried: false, addresses: [].into(), signing_key, send_to: None };
     tables.certify_node(1, root).unwrap();
-    let origin = Origin { root: 1, proof: Proof::Shared(flow) };
-    tables.check_source(&Frame::read(frame), origin, &mut Recent::default())
+    let ingress = IngressNode { node: 1, proof: Proof::Shared(flow) };
+    tables.check_source(&Frame::read(frame), ingress, &mut Recent::default())
 }
 
 #[test]
@@ -64,5 +64,5 @@ fn the_flow_is_that_of_the_first_key_of_the_stream_that_was_taken() {
     let datagram = seal_tree(&root, &udp(GROUP));
     let (opened, _) = open_from(&two, 1, &datagram, NOW_NS).unwrap();
     let Opened::Frame(frame) = opened else { panic!("a frame: {opened:?}") };
-    assert_eq!(frame.origin, Origin { root: 1, proof: Proof::Shared(Some(first)) });
+    assert_eq!(frame.ingress, IngressNode { node: 1, proof: Proof::Shared(Some(first)) });
 }

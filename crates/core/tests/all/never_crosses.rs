@@ -1,7 +1,7 @@
 //! Frames that never leave a LAN, and that no node takes from another.
 
 use crate::common::*;
-use treecast_core::arrival::{Origin, Recent};
+use treecast_core::arrival::{IngressNode, Recent};
 use treecast_core::frame_source::CertifiedNode;
 use treecast_core::headers::Frame;
 use treecast_core::reason::Reason;
@@ -17,7 +17,8 @@ fn membership_and_beacons_come_from_no_other_node() {
     let (addresses, signing_key) = ([ITS_ADDRESS.into()].into(), signing_key(MEMBER).public());
     let member = CertifiedNode { bridge: false, carried: false, addresses, signing_key, send_to: None };
     tables.certify_node(MEMBER, member).unwrap();
-    let check = |frame: &[u8]| tables.check_source(&Frame::read(frame), Origin::peer(MEMBER), &mut Recent::default());
+    let check =
+        |frame: &[u8]| tables.check_source(&Frame::read(frame), IngressNode::peer(MEMBER), &mut Recent::default());
     let group = [0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
     let from = |frame: Vec<u8>| [&frame[..6], &ITS_MAC[..], &frame[12..]].concat();
     let igmp = |kind: u8| from(ipv4(ITS_ADDRESS, [224, 0, 0, 1], 2, &[kind, 0, 0, 0, 0, 0, 0, 0]));

@@ -4,7 +4,7 @@ use crate::common::*;
 use proptest::prelude::*;
 use serde_json::Value;
 use treecast_core::aead::Aead;
-use treecast_core::arrival::{Opened, Origin, Proof, Recent};
+use treecast_core::arrival::{IngressNode, Opened, Proof, Recent};
 use treecast_core::broadcast_signature::{verify, SignatureChecks, SuspectChecks, SIGNATURE_LEN};
 use treecast_core::datagram::{TreeHeader, TreeName, BROADCAST_STREAM, KIND_FRAGMENT, TREE_ASSOCIATED_LEN};
 use treecast_core::forwarding_tables::ForwardingTables;
@@ -142,7 +142,7 @@ fn each_part_of_a_frame_is_signed() {
     let mut take = |datagram: Vec<u8>| {
         let (opened, datagram) = open_from(&broadcast.member, 1, &datagram, NOW_NS)?;
         let Opened::Part(opened) = opened else { panic!("a part: {opened:?}") };
-        assert_eq!(opened.origin, Origin::peer(1));
+        assert_eq!(opened.ingress, IngressNode::peer(1));
         let bytes = &datagram[opened.start..][..opened.length];
         let whole = broadcast.member.reassemble(&opened, bytes, 0, NOW_NS, &mut frame)?;
         Ok(whole.map(|(length, _)| frame[..length].to_vec()))
@@ -157,10 +157,10 @@ fn each_part_of_a_frame_is_signed() {
 fn a_key_of_a_group_carries_frames_to_groups_and_no_broadcast() {
     let tables = tables(2);
     certify(&tables, 1, 1);
-    assert_eq!(Origin::stream(NAME.stream_name(), None), Origin::peer(1));
-    let of_group = Origin::stream(TreeName { stream: 5, ..NAME }.stream_name(), None);
+    assert_eq!(IngressNode::stream(NAME.stream_name(), None), IngressNode::peer(1));
+    let of_group = IngressNode::stream(TreeName { stream: 5, ..NAME }.stream_name(), None);
     assert_eq!(of_group.proof, Proof::Shared(None));
-    let check = |frame: &[u8], origin| tables.check_source(&Frame::read(frame), origin, &mut Recent::default());
+    let check = |frame: &[u8], ingress| tables.check_source(&Frame::read(frame), ingress, &mut Recent::default());
     let udp = [0; 8];
     let to = |address| ipv4([10, 0, 0, 1], address, 17, &udp);
     let mut to_every_mac = to([239, 1, 1, 1]);
@@ -177,7 +177,7 @@ fn a_key_of_a_group_carries_frames_to_groups_and_no_broadcast() {
     ];
     for frame in broadcast_class {
         assert_eq!(check(&frame, of_group), Err(Reason::BroadcastSignature), "{frame:02x?}");
-        assert_eq!(check(&frame, Origin::peer(1)), Ok(()));
+        assert_eq!(check(&frame, IngressNode::peer(1)), Ok(()));
     }
     for frame in [to([239, 1, 1, 1]), ipv6([0xFF, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], 17, &udp)] {
         assert_eq!(check(&frame, of_group), Ok(()));
