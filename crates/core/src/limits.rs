@@ -7,7 +7,7 @@ pub const MAX_SESSIONS: usize = 4 * MAX_PEERS;
 /// Sessions of one peer that live at once (docs/protocol.md section 3).
 pub const MAX_SESSIONS_PER_PEER: usize = 3;
 /// Addresses besides its path from which a node was heard, that have answered no challenge.
-pub const MAX_PATH_CANDIDATES: usize = 4;
+pub const MAX_UNVALIDATED_ADDRESSES: usize = 4;
 /// Hosts of other nodes.
 pub const MAX_HOSTS: usize = 262_144;
 /// Nodes whose certificate says what they may send.

@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-use crate::limits::MAX_PATH_CANDIDATES;
+use crate::limits::MAX_UNVALIDATED_ADDRESSES;
 use crate::rate::{Rate, TokenBucket};
 
 /// Bytes that may go to an address for each one that came from it (as RFC 9000 section 8.1).
 const BYTES_FOR_EACH: u64 = 3;
 /// How often a node may be news, wherever it is heard.
-const NEWS: Rate = Rate { per_second: 1, burst: MAX_PATH_CANDIDATES as u32 };
+const NEWS: Rate = Rate { per_second: 1, burst: MAX_UNVALIDATED_ADDRESSES as u32 };
 /// The time for which an address is no news again.
 const NEWS_INTERVAL_NS: u64 = 1_000_000_000;
 /// How fine the time is of what came last: a datagram more in it writes nothing.
@@ -25,7 +25,7 @@ const RECEIVED_GRAIN_NS: u64 = 100_000_000;
 /// Two nodes find that their path is there again at most so long one after the other: a turn of probes, and their reviews.
 const SETTLING_NS: u64 = 4_000_000_000;
 /// Two nodes that have chosen different paths find one at most so long after: a turn of probes, a challenge, and its answer.
-const PROVED_NS: u64 = 4_000_000_000;
+const VALIDATION_NS: u64 = 4_000_000_000;
 
 /// Where a peer is reached: through which of our sockets, at which address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct Endpoint {
 #[derive(Debug)]
 pub struct Path {
     endpoint: ArcSwap<Endpoint>,
-    proved: ArcSwapOption<ProvedAddress>,
+    validated: ArcSwapOption<ValidatedAddress>,
     elsewhere: Mutex<Elsewhere>,
     moves: AtomicU32,
     unanswered: AtomicU32,
@@ -76,20 +76,20 @@ pub enum ProbedWay {
 
 /// An address that the node has proved lately, and that is its path no more, or not yet: it may still send from there.
 #[derive(Debug)]
-struct ProvedAddress {
+struct ValidatedAddress {
     address: SocketAddr,
     until_ns: u64,
 }
 
 #[derive(Debug, Default)]
 struct Elsewhere {
-    candidates: Vec<Candidate>,
+    unvalidated: Vec<UnvalidatedAddress>,
     news: TokenBucket,
 }
 
 /// An address from which the node was heard, and which has answered no challenge yet.
 #[derive(Debug)]
-struct Candidate {
+struct UnvalidatedAddress {
     endpoint: Endpoint,
     received: u64,
     sent: u64,
@@ -102,7 +102,7 @@ impl Path {
     pub fn new(endpoint: Endpoint, now_ns: u64) -> Self {
         Self {
             endpoint: ArcSwap::from_pointee(endpoint),
-            proved: ArcSwapOption::empty(),
+            validated: ArcSwapOption::empty(),
             elsewhere: Mutex::default(),
             moves: AtomicU32::new(0),
             unanswered: AtomicU32::new(0),
@@ -124,9 +124,9 @@ impl Path {
 
     /// Sends there from now on; returns where it did before.
     pub fn set(&self, endpoint: Endpoint, now_ns: u64) -> Endpoint {
-        self.elsewhere().candidates.retain(|candidate| candidate.endpoint != endpoint);
+        self.elsewhere().unvalidated.retain(|address| address.endpoint != endpoint);
         let before = *self.endpoint.swap(Arc::new(endpoint));
-        self.prove(before.address, now_ns);
+        self.validate(before.address, now_ns);
         self.moves.fetch_add(1, Ordering::AcqRel); // a probe that was sent in between counts for the path before
         self.unanswered.store(0, Ordering::Relaxed);
         self.received_ns.store(now_ns, Ordering::Relaxed);
@@ -134,17 +134,17 @@ impl Path {
     }
 
     /// The node has shown that it is there: it may send from there, and not only from where its path leads.
-    pub fn prove(&self, address: SocketAddr, now_ns: u64) {
+    pub fn validate(&self, address: SocketAddr, now_ns: u64) {
         if address != self.endpoint().address {
-            let until_ns = now_ns.saturating_add(PROVED_NS);
-            self.proved.store(Some(Arc::new(ProvedAddress { address, until_ns })));
+            let until_ns = now_ns.saturating_add(VALIDATION_NS);
+            self.validated.store(Some(Arc::new(ValidatedAddress { address, until_ns })));
         }
     }
 
     /// May the node itself send from there? Nobody else has proved that address.
     pub fn is_from(&self, address: &SocketAddr, now_ns: u64) -> bool {
-        let proved = |one: &ProvedAddress| one.address == *address && now_ns < one.until_ns;
-        self.endpoint().address == *address || self.proved.load().as_deref().is_some_and(proved)
+        let validated = |one: &ValidatedAddress| one.address == *address && now_ns < one.until_ns;
+        self.endpoint().address == *address || self.validated.load().as_deref().is_some_and(validated)
     }
 
     /// A turn of probes begins: one on the path, and one by the route where there is one.
@@ -254,8 +254,8 @@ impl Path {
             }
             return false;
         }
-        let Elsewhere { candidates, news } = &mut *self.elsewhere();
-        if let Some(known) = candidates.iter_mut().find(|candidate| candidate.endpoint == from) {
+        let Elsewhere { unvalidated, news } = &mut *self.elsewhere();
+        if let Some(known) = unvalidated.iter_mut().find(|address| address.endpoint == from) {
             known.received += length as u64;
             let due = now_ns.saturating_sub(known.news_ns) >= NEWS_INTERVAL_NS && news.take(NEWS, now_ns);
             if due {
@@ -266,14 +266,14 @@ impl Path {
         if !news.take(NEWS, now_ns) {
             return false;
         }
-        if candidates.len() >= MAX_PATH_CANDIDATES {
-            let oldest = candidates.iter().enumerate().min_by_key(|(_, candidate)| candidate.news_ns);
+        if unvalidated.len() >= MAX_UNVALIDATED_ADDRESSES {
+            let oldest = unvalidated.iter().enumerate().min_by_key(|(_, address)| address.news_ns);
             if let Some((position, _)) = oldest {
-                candidates.remove(position);
+                unvalidated.remove(position);
             }
         }
         let received = length as u64;
-        candidates.push(Candidate { endpoint: from, received, sent: 0, news_ns: now_ns, challenge: None });
+        unvalidated.push(UnvalidatedAddress { endpoint: from, received, sent: 0, news_ns: now_ns, challenge: None });
         true
     }
 
@@ -283,13 +283,13 @@ impl Path {
             return true;
         }
         let mut elsewhere = self.elsewhere();
-        let Some(candidate) = elsewhere.candidates.iter_mut().find(|candidate| candidate.endpoint == to) else {
+        let Some(address) = elsewhere.unvalidated.iter_mut().find(|address| address.endpoint == to) else {
             return false;
         };
-        let sent = candidate.sent + length as u64;
-        let permitted = sent <= BYTES_FOR_EACH * candidate.received;
+        let sent = address.sent + length as u64;
+        let permitted = sent <= BYTES_FOR_EACH * address.received;
         if permitted {
-            candidate.sent = sent;
+            address.sent = sent;
         }
         permitted
     }
@@ -297,15 +297,15 @@ impl Path {
     /// Expects this value as the answer from an address, instead of the one before. Nothing where nobody was heard.
     pub fn challenge(&self, endpoint: Endpoint, value: u64) {
         let mut elsewhere = self.elsewhere();
-        if let Some(candidate) = elsewhere.candidates.iter_mut().find(|candidate| candidate.endpoint == endpoint) {
-            candidate.challenge = Some(value);
+        if let Some(address) = elsewhere.unvalidated.iter_mut().find(|address| address.endpoint == endpoint) {
+            address.challenge = Some(value);
         }
     }
 
     /// Takes an answer: the address that was challenged with this value, once.
     pub fn answered(&self, value: u64) -> Option<Endpoint> {
         let mut elsewhere = self.elsewhere();
-        let challenged = elsewhere.candidates.iter_mut().find(|candidate| candidate.challenge == Some(value))?;
+        let challenged = elsewhere.unvalidated.iter_mut().find(|address| address.challenge == Some(value))?;
         challenged.challenge = None;
         Some(challenged.endpoint)
     }

@@ -319,7 +319,7 @@ impl Peer {
     pub fn confirm(&self, session: &Session, now_ns: u64) {
         let sessions = lock(&self.sessions);
         if !session.confirmed() {
-            self.path.prove(session.found_at, now_ns);
+            self.path.validate(session.found_at, now_ns);
         }
         session.confirmed.store(true, Ordering::Release);
         self.choose(&sessions);

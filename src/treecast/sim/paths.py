@@ -13,10 +13,10 @@ from treecast.base.events import RouteReceipt
 from treecast.base.time import Instant, after
 
 BYTES_FOR_EACH = 3
-CANDIDATES = 4
+UNVALIDATED_ADDRESSES = 4
 NEWS_INTERVAL_S = 1.0
 NEWS_PER_SECOND = 1
-NEWS_BURST = CANDIDATES
+NEWS_BURST = UNVALIDATED_ADDRESSES
 LONG_AGO = Instant(0.0)
 BESIDE = 4.0
 """Two nodes that have chosen different paths find one at most so long after, as in the real one."""
@@ -25,7 +25,7 @@ SETTLING = 4.0
 
 
 @dataclass(slots=True)
-class Candidate:
+class UnvalidatedAddress:
     endpoint: Endpoint
     received: int
     news_at: Instant
@@ -45,7 +45,7 @@ class ProbedWay:
 class ModelPath:
     endpoint: Endpoint | None
     received_at: Instant
-    candidates: list[Candidate] = field(default_factory=list)
+    unvalidated: list[UnvalidatedAddress] = field(default_factory=list)
     moves: int = 0
     beside: tuple[Endpoint, Instant] | None = None
     """An address that the node has proved and that is not its path, and until when it may send from there."""
@@ -65,13 +65,13 @@ class ModelPath:
     _updated: Instant | None = None
 
     def move(self, endpoint: Endpoint | None, now: Instant) -> None:
-        self.candidates = [one for one in self.candidates if one.endpoint != endpoint]
+        self.unvalidated = [one for one in self.unvalidated if one.endpoint != endpoint]
         before, self.endpoint = self.endpoint, endpoint
-        self.prove(before, now)
+        self.validate(before, now)
         self.moves += 1
         self.unanswered, self.received_at = 0, now
 
-    def prove(self, endpoint: Endpoint | None, now: Instant) -> None:
+    def validate(self, endpoint: Endpoint | None, now: Instant) -> None:
         """The node has shown that it is there."""
         if endpoint is not None and endpoint != self.endpoint:
             self.beside = (endpoint, after(now, BESIDE))
@@ -124,7 +124,7 @@ class ModelPath:
         if source == self.endpoint:
             self.received_at = now
             return False
-        known = self._candidate(source)
+        known = self._unvalidated(source)
         if known is not None:
             known.received += size
             due = now - known.news_at >= NEWS_INTERVAL_S and self._take(now)
@@ -133,36 +133,36 @@ class ModelPath:
             return due
         if not self._take(now):
             return False
-        if len(self.candidates) >= CANDIDATES:
-            self.candidates.remove(min(self.candidates, key=lambda one: one.news_at))
-        self.candidates.append(Candidate(source, size, now))
+        if len(self.unvalidated) >= UNVALIDATED_ADDRESSES:
+            self.unvalidated.remove(min(self.unvalidated, key=lambda one: one.news_at))
+        self.unvalidated.append(UnvalidatedAddress(source, size, now))
         return True
 
     def may_send(self, to: Endpoint, size: int) -> bool:
         """Whether so many bytes may go there; they count."""
         if to == self.endpoint:
             return True
-        candidate = self._candidate(to)
-        if candidate is None or candidate.sent + size > BYTES_FOR_EACH * candidate.received:
+        address = self._unvalidated(to)
+        if address is None or address.sent + size > BYTES_FOR_EACH * address.received:
             return False
-        candidate.sent += size
+        address.sent += size
         return True
 
     def challenge(self, endpoint: Endpoint, value: int) -> None:
-        candidate = self._candidate(endpoint)
-        if candidate is not None:
-            candidate.challenge = value
+        address = self._unvalidated(endpoint)
+        if address is not None:
+            address.challenge = value
 
     def answered(self, value: int) -> Endpoint | None:
         """The address that was challenged with this value, once."""
-        for candidate in self.candidates:
-            if candidate.challenge == value:
-                candidate.challenge = None
-                return candidate.endpoint
+        for address in self.unvalidated:
+            if address.challenge == value:
+                address.challenge = None
+                return address.endpoint
         return None
 
-    def _candidate(self, endpoint: Endpoint) -> Candidate | None:
-        return next((one for one in self.candidates if one.endpoint == endpoint), None)
+    def _unvalidated(self, endpoint: Endpoint) -> UnvalidatedAddress | None:
+        return next((one for one in self.unvalidated if one.endpoint == endpoint), None)
 
     def _take(self, now: Instant) -> bool:
         """A token bucket."""

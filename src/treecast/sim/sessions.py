@@ -96,7 +96,7 @@ class Sessions:
     def confirm(self, session: ModelSession, now: Instant) -> None:
         """The peer has shown that it is where its handshake found it."""
         session.confirmed = True
-        self.path(session.peer).prove(session.endpoint, now)
+        self.path(session.peer).validate(session.endpoint, now)
 
     def install(self, index: int, session: ModelSession) -> None:
         self.remove(index)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from treecast.base.addresses import Endpoint
 from treecast.base.time import Instant
-from treecast.sim.paths import CANDIDATES, ModelPath, ProbedWay
+from treecast.sim.paths import UNVALIDATED_ADDRESSES, ModelPath, ProbedWay
 
 VECTORS = Path(__file__).parents[3] / "docs" / "vectors.json"
 FIRST = IPv4Address("192.0.2.0")
@@ -43,7 +43,7 @@ def test_each_step_ends_as_in_the_data_plane() -> None:
             case "from":
                 result = int(path.is_from(place, now))
             case "prove":
-                path.prove(place, now)
+                path.validate(place, now)
             case "turn":
                 path.turn(has_route=False)
                 result = path.unanswered
@@ -51,7 +51,7 @@ def test_each_step_ends_as_in_the_data_plane() -> None:
                 path.probe_answered(ProbedWay(False, amount), now)
                 result = path.unanswered
         assert result == expected, step
-        assert len(path.candidates) <= CANDIDATES
+        assert len(path.unvalidated) <= UNVALIDATED_ADDRESSES
         did.add((what, bool(result)))
     both = {(what, result) for what in ("heard", "send", "answer", "reply", "from") for result in (True, False)}
     assert did == both | {("challenge", False), ("prove", False), ("set", True), ("turn", True)}

@@ -40,7 +40,7 @@ pub(crate) fn steps() -> Value {
             }
             19..22 => ("from", 0, u64::from(path.is_from(&to.address, at_ms * 1_000_000))),
             22 => {
-                path.prove(to.address, at_ms * 1_000_000);
+                path.validate(to.address, at_ms * 1_000_000);
                 ("prove", 0, 0)
             }
             _ => {
