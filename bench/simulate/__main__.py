@@ -37,10 +37,10 @@ def main(
         figures.append(in_process(size, limit, memory))
         console.print(f"{size:,} nodes: {figures[-1].ended or 'all measured'}", highlight=False)
         _write(DIRECTORY / f"{size}.json", figures[-1])
-    ways = [way for size in asked for way in spreading.ways(size)]
-    _write(DIRECTORY / "spreading.json", ways)
+    disseminations = [one for size in asked for one in spreading.disseminations(size)]
+    _write(DIRECTORY / "spreading.json", disseminations)
     report.plot(figures, DIRECTORY / "simulate.png")
-    console.print(report.table(figures), report.spreading_table(ways))
+    console.print(report.table(figures), report.spreading_table(disseminations))
     console.print(f"Figures and plot: {DIRECTORY}/", highlight=False)
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from bench.simulate.run import Figures
-from bench.simulate.spreading import Way
+from bench.simulate.spreading import Dissemination
 
 ROWS: Sequence[tuple[str, Callable[[Figures], float | None]]] = (
     ("start: all linked after, virtual s", lambda own: own.start_s),
@@ -40,12 +40,12 @@ def table(figures: Sequence[Figures]) -> Table:
     return made
 
 
-def spreading_table(ways: Sequence[Way]) -> Table:
+def spreading_table(disseminations: Sequence[Dissemination]) -> Table:
     columns = ("nodes", "links a node", "messages a node", "99 % reached, ms")
     made = Table("one advertisement, 2 % loss, no engines", *columns)
-    for way in ways:
+    for one in disseminations:
         made.add_row(
-            way.name, f"{way.nodes:,}", _cell(way.degree), _cell(way.messages_per_node), _cell(way.reached_99_ms)
+            one.name, f"{one.nodes:,}", _cell(one.degree), _cell(one.messages_per_node), _cell(one.reached_99_ms)
         )
     return made
 

@@ -1,4 +1,4 @@
-"""One advertisement over 16 links a node, without engines: what ways of spreading cost at each size."""
+"""One advertisement over 16 links a node, without engines: what disseminations cost at each size."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ TRIALS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A way of spreading: means of the trials. ``reached_99_ms``: None where a trial missed more than 1 %."""
+class Dissemination:
+    """One way to spread it: means of the trials. ``reached_99_ms``: None where a trial missed more than 1 %."""
 
     nodes: int
     name: str
@@ -26,7 +26,7 @@ class Way:
     degree: float
 
 
-def ways(nodes: int) -> list[Way]:
+def disseminations(nodes: int) -> list[Dissemination]:
     rng = Random(SEED)
     places = Places(rng)
     drawn = [places.draw() for _ in range(nodes)]
@@ -38,14 +38,14 @@ def ways(nodes: int) -> list[Way]:
     centre = min(range(0, nodes, max(nodes // 16, 1)), key=lambda node: mean(graphs.shortest(graph, node)[1].values()))
     parents, _ = graphs.shortest(graph, centre)
     tree = graphs.along(graph, parents.items())
-    return [_way(nodes, "all links", graph, rng), _way(nodes, "one shared tree", tree, rng)]
+    return [_dissemination(nodes, "all links", graph, rng), _dissemination(nodes, "one shared tree", tree, rng)]
 
 
-def _way(nodes: int, name: str, graph: graphs.Graph, rng: Random) -> Way:
+def _dissemination(nodes: int, name: str, graph: graphs.Graph, rng: Random) -> Dissemination:
     spreads = [graphs.spread(graph, rng.randrange(nodes), rng) for _ in range(TRIALS)]
     reached = [spread.reached_share_after(0.99, nodes) for spread in spreads]
     times = [time for time in reached if time is not None]
-    return Way(
+    return Dissemination(
         nodes,
         name,
         round(mean(spread.messages for spread in spreads) / nodes, 2),

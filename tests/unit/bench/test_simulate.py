@@ -76,5 +76,5 @@ def test_what_was_not_measured_is_a_dash_and_makes_no_point_of_the_plot(four: Fi
 
 
 def test_spreading_over_a_tree_costs_fewer_messages_than_over_all_links() -> None:
-    all_links, tree = spreading.ways(64)
+    all_links, tree = spreading.disseminations(64)
     assert tree.messages_per_node < all_links.messages_per_node / 4
