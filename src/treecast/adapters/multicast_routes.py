@@ -17,7 +17,7 @@ from pathlib import Path
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from treecast.adapters.underlay import ways_to
+from treecast.adapters.underlay import routes_to
 from treecast.base.addresses import IPAddress
 
 IPNetwork = IPv4Network | IPv6Network
@@ -115,8 +115,8 @@ def interface_to(prefix: IPNetwork) -> str:
 
 def interface_of(destination: IPAddress) -> str:
     """The interface by which the kernel routes to an address; empty for none. Uses netlink."""
-    way = ways_to([destination]).get(destination)
-    return way.interface if way is not None else ""
+    route = routes_to([destination]).get(destination)
+    return route.interface if route is not None else ""
 
 
 def joined_elsewhere(interfaces: Sequence[str], prefixes: Sequence[IPNetwork]) -> list[Joined]:

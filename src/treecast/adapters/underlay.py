@@ -25,7 +25,7 @@ _IFF_LOOPBACK = 0x8
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class UnderlayRoute:
     """An interface's name and number, and the MTU of the route over it; 0: it has none of its own."""
 
     interface: str
@@ -44,17 +44,17 @@ class Way:
         return min(own, self.route_mtu_bytes) if self.route_mtu_bytes else own
 
 
-def ways_to(addresses: Iterable[IPAddress]) -> dict[IPAddress, Way]:
-    """The present ways to these; those that there is no route to are left out."""
+def routes_to(addresses: Iterable[IPAddress]) -> dict[IPAddress, UnderlayRoute]:
+    """The present routes to these addresses; those without one are left out."""
     with RouteSocket() as kernel:
-        return {address: way for address in addresses if (way := _way_to(kernel, address)) is not None}
+        return {address: found for address in addresses if (found := _underlay_route_to(kernel, address)) is not None}
 
 
 def route_type(address: IPAddress) -> RouteType:
     """Where a datagram to this address would go."""
     with RouteSocket() as kernel:
         header, route = _route_to(kernel, address, _RTM_F_FIB_MATCH)
-        if _way_of(header, route) is None:
+        if _underlay_route_of(header, route) is None:
             return RouteType.NONE
         return RouteType.BROADCAST if header[_TYPE] == _RTN_BROADCAST else RouteType.UNICAST
 
@@ -73,11 +73,11 @@ def smallest_mtu(without: str) -> int | None:
     return min((mtu for mtu in found if mtu), default=None)
 
 
-def _way_to(kernel: RouteSocket, address: IPAddress) -> Way | None:
-    return _way_of(*_route_to(kernel, address, _RTM_F_FIB_MATCH))
+def _underlay_route_to(kernel: RouteSocket, address: IPAddress) -> UnderlayRoute | None:
+    return _underlay_route_of(*_route_to(kernel, address, _RTM_F_FIB_MATCH))
 
 
-def _way_of(header: bytes, route: Mapping[int, bytes]) -> Way | None:
+def _underlay_route_of(header: bytes, route: Mapping[int, bytes]) -> UnderlayRoute | None:
     """None where there is no route, or one that forbids it: of IPv6 such a route has an interface, too."""
     if not header or header[_TYPE] in _FORBIDDING:
         return None
@@ -87,7 +87,7 @@ def _way_of(header: bytes, route: Mapping[int, bytes]) -> Way | None:
     elif len(route.get(_RTA_MULTIPATH, b"")) >= _HOP.size:
         index = _HOP.unpack_from(route[_RTA_MULTIPATH])[3]
     name = name_of(index) if index else ""
-    return Way(name, _route_mtu(route), index) if name else None
+    return UnderlayRoute(name, _route_mtu(route), index) if name else None
 
 
 def _route_to(kernel: RouteSocket, address: IPAddress, flags: int) -> tuple[bytes, dict[int, bytes]]:

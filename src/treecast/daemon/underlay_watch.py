@@ -14,7 +14,7 @@ from typing import Protocol
 from treecast.adapters import clock
 from treecast.adapters.native import DataPlane
 from treecast.adapters.netdevice import IFF_RUNNING, IFF_UP, flags_of, index_of
-from treecast.adapters.underlay import Way, smallest_mtu, ways_to
+from treecast.adapters.underlay import UnderlayRoute, routes_to, smallest_mtu
 from treecast.base.addresses import HostPort, IPAddress
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
@@ -32,17 +32,17 @@ SMALLEST_MTU = 1280
 LOOK_INTERVAL: Duration = 0.5
 """The interval of looks at this process's own state: linked nodes, a counter of the data plane; and a few path MTUs."""
 MOST_LOOKUPS = 32
-"""Ways looked up at once: a request of the kernel each."""
+"""Routes looked up at once: a request of the kernel each."""
 SOMEWHERE = (ip_address("198.51.100.1"), ip_address("2001:db8::1"))
-"""Where nobody is (RFC 5737, RFC 3849): the way there is the default route."""
+"""Where nobody is (RFC 5737, RFC 3849): the route there is the default route."""
 
 
 def first_guess(configured: int | None, peers: tuple[HostPort, ...]) -> int:
-    """An underlay MTU before any node is linked: of the ways to ``--peer`` where that is an address, or to anywhere."""
+    """The underlay MTU before any node is linked: of the routes to ``--peer`` where that is an address, or anywhere."""
     if configured is not None:
         return configured
-    ways = ways_to(_literals(peers) or SOMEWHERE)
-    return _within(min([USUAL_MTU, *(way.mtu_bytes for way in ways.values())]))
+    routes = routes_to(_literals(peers) or SOMEWHERE)
+    return _within(min([USUAL_MTU, *(route.mtu_bytes for route in routes.values())]))
 
 
 class LinkedNodes(Protocol):
@@ -75,12 +75,12 @@ class UnderlayWatch:
         self._changed = changed
         self._log = log
         self._linked: frozenset[IPAddress] | None = None
-        self._ways: dict[IPAddress, Way] = {}
-        self._different_ways: frozenset[Way] = frozenset()
+        self._routes: dict[IPAddress, UnderlayRoute] = {}
+        self._different_routes: frozenset[UnderlayRoute] = frozenset()
         self._carried: dict[str, int] = {}
         """The smallest MTU by interface, when it was last in doubt."""
         self._looked_up: dict[IPAddress, None] = {}
-        """Addresses whose way was looked up, the oldest look first."""
+        """Addresses whose route was looked up, the oldest look first."""
         self._due: dict[IPAddress, None] = {}
         """Addresses to look up: new ones first."""
         self._paths = PathMtus()
@@ -94,7 +94,7 @@ class UnderlayWatch:
             await expiry(LOOK_INTERVAL)
 
     def look(self, now: Instant) -> None:
-        """Look up ways that are new or may have changed, and set what the smallest of them carries."""
+        """Look up routes that are new or may have changed, and set what the smallest of them carries."""
         linked = self._linked_nodes.addresses()
         others_linked = linked is not self._linked
         if others_linked:
@@ -113,27 +113,27 @@ class UnderlayWatch:
         self._refused.note(now, refused, fell=in_doubt and self._follow())
 
     def _take(self, wanted: Collection[IPAddress]) -> None:
-        """Look up the ways to these from now on, and to no others."""
+        """Look up the routes to these from now on, and to no others."""
         new = [address for address in wanted if address not in self._looked_up]
         self._due = dict.fromkeys([*new, *(address for address in self._due if address in wanted)])
         if wanted:  # without any, what was known last still shows which interface is unplugged
-            self._ways = {address: way for address, way in self._ways.items() if address in wanted}
-            self._different_ways = frozenset(self._ways.values())
+            self._routes = {address: route for address, route in self._routes.items() if address in wanted}
+            self._different_routes = frozenset(self._routes.values())
         self._looked_up = {address: None for address in self._looked_up if address in wanted}
 
     def _look_up(self, due: list[IPAddress]) -> None:
-        found = ways_to(due)
+        found = routes_to(due)
         self._routes_lost.look(due, found)
-        self._ways |= found
-        self._different_ways = frozenset(self._ways.values())
+        self._routes |= found
+        self._different_routes = frozenset(self._routes.values())
         for address in due:
             del self._due[address]
             self._looked_up.pop(address, None)
             self._looked_up[address] = None
 
     def _follow(self) -> bool:
-        """Follow the MTU of the ways; whether it is less than before."""
-        carried = self._carried = _carried(self._different_ways)
+        """Follow the MTU of the routes; whether it is less than before."""
+        carried = self._carried = _carried(self._different_routes)
         if not carried:
             unknown = smallest_mtu(without=self._plane.interface)
             carried = {"": unknown} if unknown is not None else {}
@@ -163,7 +163,7 @@ class UnderlayWatch:
                 advice = f"say --underlay-mtu {mtu}, or leave it out"
                 yield Problem("underlay_mtu_too_big", name, f"{text}; {mtu} bytes are used: {advice}")
         down: set[str] = set()
-        for name in sorted({way.interface_now for way in self._different_ways}):
+        for name in sorted({route.interface_now for route in self._different_routes}):
             state = flags_of(name)
             if state & IFF_UP and state & IFF_RUNNING:
                 continue
@@ -178,13 +178,13 @@ class UnderlayWatch:
 
     def _last_interface(self, address: IPAddress) -> str:
         """The interface by which it was reached when there was a route; empty for none known."""
-        way = self._ways.get(address)
-        return way.interface_now if way is not None else ""
+        route = self._routes.get(address)
+        return route.interface_now if route is not None else ""
 
     def _too_big(self, now: Instant) -> Iterator[Problem]:
         count = self._refused.lately(now)
         if count:
-            names = ", ".join(sorted({way.interface_now for way in self._different_ways})) or "the underlay"
+            names = ", ".join(sorted({route.interface_now for route in self._different_routes})) or "the underlay"
             advice = "start with --underlay-mtu"
             if self._configured is not None:
                 advice = f"start with a smaller --underlay-mtu than {self._configured}"
@@ -197,13 +197,13 @@ class UnderlayWatch:
             )
 
 
-def _carried(ways: Collection[Way]) -> dict[str, int]:
-    """The smallest MTU of the ways over each interface; those that are gone carry nothing and do not count."""
+def _carried(routes: Collection[UnderlayRoute]) -> dict[str, int]:
+    """The smallest MTU of the routes over each interface; those that are gone carry nothing and do not count."""
     smallest: dict[str, int] = {}
-    for way in ways:
-        mtu = way.mtu_bytes
+    for route in routes:
+        mtu = route.mtu_bytes
         if mtu:
-            name = way.interface_now
+            name = route.interface_now
             smallest[name] = min(mtu, smallest.get(name, mtu))
     return dict(sorted(smallest.items()))
 

@@ -10,7 +10,7 @@ from lab.node import INTERFACE, TreecastNode
 from tests.lab.conftest import OverlayFactory
 from tests.lab.overlay.asking import LIMIT_S, wait_received
 from tests.lab.overlay.machines import talk
-from treecast.adapters.underlay import route_type, ways_to
+from treecast.adapters.underlay import route_type, routes_to
 from treecast.api.client import fetch_hosts, fetch_status
 from treecast.api.records import Problem
 from treecast.base.routes import RouteType
@@ -88,7 +88,7 @@ def test_a_route_that_forbids_what_is_sent_to_a_linked_node_is_said_before_its_l
             machine.run(["ip", "route", "add", kind, address])
             with machine.enter():
                 assert route_type(ip_address(address)) is RouteType.NONE, (kind, address)
-                assert ways_to([ip_address(address)]) == {}
+                assert routes_to([ip_address(address)]) == {}
     wait_until(lambda: n1.peers_up() == {n0.name}, LIMIT_S, "they are linked")
     machine.run(["ip", "route", "add", "prohibit", there])
     wait_until(lambda: bool(problems(n1)), LIMIT_S, "it is said")

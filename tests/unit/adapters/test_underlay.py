@@ -1,19 +1,19 @@
-"""Ways to other machines, as this machine's routes have them."""
+"""Routes to other machines, as this machine's routes have them."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address
 
 from treecast.adapters.netdevice import mtu_of
-from treecast.adapters.underlay import path_mtus_to, route_type, ways_to
+from treecast.adapters.underlay import path_mtus_to, route_type, routes_to
 from treecast.base.routes import RouteType
 
 
-def test_a_way_names_its_interface_and_what_that_carries_and_there_is_none_without_a_route() -> None:
+def test_a_route_names_its_interface_and_what_that_carries_and_there_is_none_without_a_route() -> None:
     here, nowhere = ip_address("127.0.0.5"), ip_address("240.0.0.1")
-    ways = ways_to([here, nowhere])
-    assert ways[here].interface == "lo"
-    assert ways[here].mtu_bytes == mtu_of("lo") > 0
+    routes = routes_to([here, nowhere])
+    assert routes[here].interface == "lo"
+    assert routes[here].mtu_bytes == mtu_of("lo") > 0
 
 
 def test_a_route_leads_to_one_machine_or_to_a_subnet() -> None:

@@ -15,7 +15,7 @@ import structlog.testing
 
 from tests.unit.counting import steps_of, times_the_work
 from treecast.adapters.netdevice import index_of
-from treecast.adapters.underlay import Way
+from treecast.adapters.underlay import UnderlayRoute
 from treecast.base.addresses import HostPort, IPAddress
 from treecast.base.time import Instant
 from treecast.daemon.lan_faults import GRACE
@@ -55,7 +55,7 @@ def watch(
     changed: asyncio.Event | None = None,
     addresses: Callable[[], frozenset[IPAddress]] | None = None,
 ) -> UnderlayWatch:
-    """A watch with a peer on this very machine: its way is the loopback interface, of 65,536 bytes."""
+    """A watch with a peer on this very machine: its route is by the loopback interface, of 65,536 bytes."""
     told_others = [] if told_others is None else told_others
     changed, log, here = changed or asyncio.Event(), structlog.get_logger(), frozenset({ip_address("127.0.0.1")})
     linked = LinkedAt(addresses or (lambda: here))
@@ -95,11 +95,11 @@ def test_datagrams_that_were_refused_before_the_mtu_was_followed_are_no_problem(
     route_mtu = 0
     asked: list[int] = []
 
-    def ways(addresses: Iterable[IPAddress]) -> dict[IPAddress, Way]:
+    def routes(addresses: Iterable[IPAddress]) -> dict[IPAddress, UnderlayRoute]:
         asked.append(route_mtu)
-        return {address: Way("lo", route_mtu) for address in addresses}
+        return {address: UnderlayRoute("lo", route_mtu) for address in addresses}
 
-    monkeypatch.setattr("treecast.daemon.underlay_watch.ways_to", ways)
+    monkeypatch.setattr("treecast.daemon.underlay_watch.routes_to", routes)
     plane = PlaneWithCounters()
     own = watch(plane, None)
     own.look(Instant(10.0))
@@ -127,11 +127,11 @@ def test_ways_are_looked_up_when_the_machine_s_network_has_changed_and_never_els
 ) -> None:
     asked: list[IPAddress] = []
 
-    def ways(addresses: Iterable[IPAddress]) -> dict[IPAddress, Way]:
+    def routes(addresses: Iterable[IPAddress]) -> dict[IPAddress, UnderlayRoute]:
         asked.extend(addresses)
-        return dict.fromkeys(asked, Way("lo", 0))
+        return dict.fromkeys(asked, UnderlayRoute("lo", 0))
 
-    monkeypatch.setattr("treecast.daemon.underlay_watch.ways_to", ways)
+    monkeypatch.setattr("treecast.daemon.underlay_watch.routes_to", routes)
     changed = asyncio.Event()
     own = watch(PlaneWithCounters(), None, changed=changed)
     for second in range(3600):
@@ -145,7 +145,8 @@ def test_ways_are_looked_up_when_the_machine_s_network_has_changed_and_never_els
 
 def test_an_interface_that_carries_less_than_nodes_need_is_one_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "treecast.daemon.underlay_watch.ways_to", lambda addresses: dict.fromkeys(addresses, Way("lo", 1000))
+        "treecast.daemon.underlay_watch.routes_to",
+        lambda addresses: dict.fromkeys(addresses, UnderlayRoute("lo", 1000)),
     )
     plane = PlaneWithCounters()
     own = watch(plane, None)
@@ -178,7 +179,7 @@ def test_others_are_told_once_when_what_the_interfaces_carry_has_changed() -> No
 
 def test_a_look_costs_as_much_with_1000_linked_nodes_as_with_100(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "treecast.daemon.underlay_watch.ways_to", lambda addresses: dict.fromkeys(addresses, Way("lo", 0))
+        "treecast.daemon.underlay_watch.routes_to", lambda addresses: dict.fromkeys(addresses, UnderlayRoute("lo", 0))
     )
     watches = []
     for count in (100, 1_000):
@@ -198,11 +199,11 @@ def test_ways_that_are_in_doubt_are_looked_up_some_at_a_time_the_oldest_first_an
 ) -> None:
     asked: list[list[IPAddress]] = []
 
-    def ways(addresses: Iterable[IPAddress]) -> dict[IPAddress, Way]:
+    def routes(addresses: Iterable[IPAddress]) -> dict[IPAddress, UnderlayRoute]:
         asked.append(list(addresses))
-        return dict.fromkeys(asked[-1], Way("lo", 0))
+        return dict.fromkeys(asked[-1], UnderlayRoute("lo", 0))
 
-    monkeypatch.setattr("treecast.daemon.underlay_watch.ways_to", ways)
+    monkeypatch.setattr("treecast.daemon.underlay_watch.routes_to", routes)
     first, changed = ip_address("198.18.0.0"), asyncio.Event()
     linked = [frozenset(first + number for number in range(2 * MOST_LOOKUPS))]
     own = watch(PlaneWithCounters(), None, changed=changed, addresses=lambda: linked[0])
@@ -231,11 +232,11 @@ def test_without_a_linked_node_nothing_is_looked_up_and_what_was_known_last_show
 ) -> None:
     asked: list[IPAddress] = []
 
-    def ways(addresses: Iterable[IPAddress]) -> dict[IPAddress, Way]:
+    def routes(addresses: Iterable[IPAddress]) -> dict[IPAddress, UnderlayRoute]:
         asked.extend(addresses)
-        return dict.fromkeys(asked, Way("gone0", 0))
+        return dict.fromkeys(asked, UnderlayRoute("gone0", 0))
 
-    monkeypatch.setattr("treecast.daemon.underlay_watch.ways_to", ways)
+    monkeypatch.setattr("treecast.daemon.underlay_watch.routes_to", routes)
     linked, changed = [frozenset({ip_address("198.18.0.1")})], asyncio.Event()
     own = watch(PlaneWithCounters(), None, changed=changed, addresses=lambda: linked[0])
     own.look(Instant(1.0))
@@ -248,10 +249,10 @@ def test_without_a_linked_node_nothing_is_looked_up_and_what_was_known_last_show
 
 
 def test_an_interface_that_lives_on_under_another_name_is_not_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    def ways(addresses: Iterable[IPAddress]) -> dict[IPAddress, Way]:
-        return dict.fromkeys(addresses, Way("before0", 0, index_of("lo")))
+    def routes(addresses: Iterable[IPAddress]) -> dict[IPAddress, UnderlayRoute]:
+        return dict.fromkeys(addresses, UnderlayRoute("before0", 0, index_of("lo")))
 
-    monkeypatch.setattr("treecast.daemon.underlay_watch.ways_to", ways)
+    monkeypatch.setattr("treecast.daemon.underlay_watch.routes_to", routes)
     own = watch(PlaneWithCounters(), None)
     own.look(Instant(1.0))
     assert list(own.problems(Instant(1.0))) == []
