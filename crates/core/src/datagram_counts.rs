@@ -16,12 +16,12 @@ pub struct DatagramCounts {
 impl DatagramCounts {
     /// One more datagram goes by the node's route, with a body of this kind.
     pub fn add_routed(&self, kind: u8) {
-        self.routed.fetch_add(u64::from(!is_of_ways(kind)), Ordering::Relaxed);
+        self.routed.fetch_add(u64::from(!is_path_control(kind)), Ordering::Relaxed);
     }
 
     /// One more is received, on whatever way, with a body of this kind.
     pub fn add_received(&self, kind: u8) {
-        self.received.fetch_add(u64::from(!is_of_ways(kind)), Ordering::Relaxed);
+        self.received.fetch_add(u64::from(!is_path_control(kind)), Ordering::Relaxed);
     }
 
     /// How many went by a route so far.
@@ -36,6 +36,6 @@ impl DatagramCounts {
 }
 
 /// Whether a body of this kind only asks or says what a way is like.
-fn is_of_ways(kind: u8) -> bool {
+fn is_path_control(kind: u8) -> bool {
     matches!(kind, KIND_PROBE | KIND_PROBE_REPLY | KIND_PATH_CHALLENGE | KIND_PATH_RESPONSE)
 }

@@ -67,7 +67,7 @@ pub struct Receipt {
 
 /// The way that a probe took: the path, or a route, as it was after so many moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProbedWay {
+pub enum ProbedVia {
     /// An answer shows that the node is there, if that still is its path.
     Path(u32),
     /// An answer shows that a neighbour leads there, if that still is its route.
@@ -156,8 +156,8 @@ impl Path {
     }
 
     /// The way of a probe that is sent on the path next.
-    pub fn probed(&self) -> ProbedWay {
-        ProbedWay::Path(self.moves.load(Ordering::Acquire))
+    pub fn probed(&self) -> ProbedVia {
+        ProbedVia::Path(self.moves.load(Ordering::Acquire))
     }
 
     /// How often the node has got a route.
@@ -187,25 +187,25 @@ impl Path {
     }
 
     /// The way of a probe that is sent by the route next.
-    pub fn probed_by_route(&self) -> ProbedWay {
-        ProbedWay::Route(self.route_moves.load(Ordering::Acquire))
+    pub fn probed_by_route(&self) -> ProbedVia {
+        ProbedVia::Route(self.route_moves.load(Ordering::Acquire))
     }
 
     /// A probe that went this way was answered.
-    pub fn probe_answered(&self, way: ProbedWay, now_ns: u64) {
-        if way == self.probed_by_route() {
+    pub fn probe_answered(&self, via: ProbedVia, now_ns: u64) {
+        if via == self.probed_by_route() {
             self.unanswered_by_route.store(0, Ordering::Relaxed);
             self.received_by_route_ns.store(now_ns, Ordering::Relaxed);
-        } else if way == self.probed() {
+        } else if via == self.probed() {
             self.unanswered.store(0, Ordering::Relaxed);
             self.received_ns.store(now_ns, Ordering::Relaxed);
         }
     }
 
     /// The answer to a probe that went this way said so.
-    pub fn receive_receipt(&self, way: ProbedWay, receipt: Receipt) {
+    pub fn receive_receipt(&self, via: ProbedVia, receipt: Receipt) {
         let mut last = lock(&self.receipt);
-        if way == self.probed_by_route() {
+        if via == self.probed_by_route() {
             *last = Some(receipt);
         }
     }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use aws_lc_rs::rand;
 
-use crate::path::ProbedWay;
+use crate::path::ProbedVia;
 
 /// The least round trip of so many probes is the way's own: what the others are longer, somebody waited.
 const RECENT: usize = 5;
@@ -17,7 +17,7 @@ const OUTSTANDING: usize = 16;
 #[derive(Clone, Copy, Debug)]
 struct Outstanding {
     value: u64,
-    way: ProbedWay,
+    via: ProbedVia,
     sent: u64,
     sent_ns: u64,
 }
@@ -42,19 +42,19 @@ impl Default for RoundTrip {
 
 impl RoundTrip {
     /// A probe leaves now on this way, by which so many datagrams went before; returns its value.
-    pub fn probe(&mut self, way: ProbedWay, sent: u64, now_ns: u64) -> u64 {
+    pub fn probe(&mut self, via: ProbedVia, sent: u64, now_ns: u64) -> u64 {
         let mut bytes = [0; 8];
         let _ = rand::fill(&mut bytes); // where there is no randomness AWS-LC ends the process
         let value = u64::from_be_bytes(bytes);
         if self.outstanding.len() >= OUTSTANDING {
             self.outstanding.pop_front();
         }
-        self.outstanding.push_back(Outstanding { value, way, sent, sent_ns: now_ns });
+        self.outstanding.push_back(Outstanding { value, via, sent, sent_ns: now_ns });
         value
     }
 
     /// A reply came: the way that its probe took, and how much had gone by it. None when it answers no outstanding probe.
-    pub fn reply(&mut self, value: u64, now_ns: u64) -> Option<(ProbedWay, u64)> {
+    pub fn reply(&mut self, value: u64, now_ns: u64) -> Option<(ProbedVia, u64)> {
         let position = self.outstanding.iter().position(|probe| probe.value == value)?;
         let probe = self.outstanding.remove(position)?;
         let sample_ns = now_ns.saturating_sub(probe.sent_ns);
@@ -73,7 +73,7 @@ impl RoundTrip {
                 self.smoothed_ns = Some(0.875 * smoothed + 0.125 * sample);
             }
         }
-        Some((probe.way, probe.sent))
+        Some((probe.via, probe.sent))
     }
 
     /// SRTT in milliseconds.
@@ -94,7 +94,7 @@ mod tests {
     fn least_after(samples_ms: &[u64]) -> Option<f64> {
         let mut round_trip = RoundTrip::default();
         for sample_ms in samples_ms {
-            let value = round_trip.probe(ProbedWay::Route(0), 0, 0);
+            let value = round_trip.probe(ProbedVia::Route(0), 0, 0);
             assert!(round_trip.reply(value, sample_ms * 1_000_000).is_some());
         }
         round_trip.least_ms()
@@ -104,10 +104,10 @@ mod tests {
     fn the_oldest_probes_are_answered_no_more_when_there_are_later_ones() {
         let mut round_trip = RoundTrip::default();
         let values: Vec<_> =
-            (0..=OUTSTANDING).map(|sent| round_trip.probe(ProbedWay::Route(0), sent as u64, 0)).collect();
+            (0..=OUTSTANDING).map(|sent| round_trip.probe(ProbedVia::Route(0), sent as u64, 0)).collect();
         assert_eq!(round_trip.reply(values[0], 1), None);
-        assert_eq!(round_trip.reply(values[OUTSTANDING], 1), Some((ProbedWay::Route(0), OUTSTANDING as u64)));
-        assert_eq!(round_trip.reply(values[1], 1), Some((ProbedWay::Route(0), 1)), "in whatever order");
+        assert_eq!(round_trip.reply(values[OUTSTANDING], 1), Some((ProbedVia::Route(0), OUTSTANDING as u64)));
+        assert_eq!(round_trip.reply(values[1], 1), Some((ProbedVia::Route(0), 1)), "in whatever order");
         assert_eq!(round_trip.reply(values[1], 1), None, "once");
     }
 

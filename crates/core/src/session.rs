@@ -16,7 +16,7 @@ use crate::datagram::{Inner, SessionHeader, AEAD_TAG_LEN, INNER_LEN, MAX_DATAGRA
 use crate::datagram_counts::DatagramCounts;
 use crate::handshake::SessionKeys;
 use crate::limits::MAX_SESSIONS_PER_PEER;
-use crate::path::{Endpoint, Path, ProbedWay, Receipt};
+use crate::path::{Endpoint, Path, ProbedVia, Receipt};
 use crate::rate::{Rate, TokenBucket};
 use crate::reason::Reason;
 use crate::replay::SessionWindow;
@@ -204,17 +204,17 @@ impl Session {
     }
 
     /// Notes a probe sent now on this way; returns its value.
-    pub fn probe(&self, way: ProbedWay, now_ns: u64) -> u64 {
-        lock(&self.round_trip).probe(way, self.datagram_counts.routed(), now_ns)
+    pub fn probe(&self, via: ProbedVia, now_ns: u64) -> u64 {
+        lock(&self.round_trip).probe(via, self.datagram_counts.routed(), now_ns)
     }
 
     /// Takes a probe reply, and how many datagrams had come at the peer, if it says so; false when it answers no outstanding
     /// probe.
     pub fn probe_reply(&self, value: u64, came: Option<u64>, now_ns: u64) -> bool {
-        let Some((way, sent)) = lock(&self.round_trip).reply(value, now_ns) else { return false };
-        self.path.probe_answered(way, now_ns);
+        let Some((via, sent)) = lock(&self.round_trip).reply(value, now_ns) else { return false };
+        self.path.probe_answered(via, now_ns);
         if let Some(came) = came {
-            self.path.receive_receipt(way, Receipt { session: self.index, sent, came });
+            self.path.receive_receipt(via, Receipt { session: self.index, sent, came });
         }
         true
     }

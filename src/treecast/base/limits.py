@@ -123,7 +123,7 @@ MAX_RESTLESS_TREES = 64
 """Trees that members leave by turns, and come back to."""
 MAX_NOTICED_ENDPOINTS = 256
 """Addresses at which one kind of thing was noticed."""
-MAX_FALLEN_WAYS = 1024
+MAX_FALLEN_ROUTES = 1024
 """Pairs of a neighbour and a node that fell silent by it."""
 MAX_GONE_NODES = 256
 """Nodes that are shown as gone."""

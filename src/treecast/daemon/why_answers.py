@@ -58,7 +58,7 @@ class WhyAnswers:
             yield Decision("link", f"there is none: {because}; no path of its own answers, or --max-links chose others")
         else:
             yield self._decision("link", f"up: {because}; {_CHOSEN[self._view.link_reason(known.node)]}", linked.up)
-        yield self._decision("route", self._route(known, linked), linked.way)
+        yield self._decision("route", self._route(known, linked), linked.routed)
         yield Decision("relay", self._relay(linked))
 
     def _route(self, known: Known, linked: LinkedSince) -> str:

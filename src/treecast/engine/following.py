@@ -51,7 +51,7 @@ class Following:
                 case LinkRemade(peer):
                     rooms.root_trees.remade_links.note(now, peer)
                 case PathChange(peer, has_path):
-                    rooms.link_history.way_changed(now, peer)
+                    rooms.link_history.route_changed(now, peer)
                     follow = rooms.broadcast.link_up if has_path else rooms.broadcast.link_down
                     spare("broadcast", follow, now, peer)
                     rooms.root_trees.set_relay(peer, may_relay=has_path and may_relay(rooms.nodes, peer))

@@ -11,21 +11,21 @@ class LinkHistory:
 
     def __init__(self) -> None:
         self._up: dict[NodeIndex, Instant] = {}
-        self._way: dict[NodeIndex, Instant] = {}
+        self._routed: dict[NodeIndex, Instant] = {}
 
     def link_up(self, now: Instant, node: NodeIndex) -> None:
         """A link has come up."""
-        self._up[node] = self._way[node] = now
+        self._up[node] = self._routed[node] = now
 
-    def way_changed(self, now: Instant, node: NodeIndex) -> None:
+    def route_changed(self, now: Instant, node: NodeIndex) -> None:
         """The node is reached by its path again, or by another node."""
-        self._way[node] = now
+        self._routed[node] = now
 
     def link_down(self, node: NodeIndex) -> None:
         """A link has ended."""
         self._up.pop(node, None)
-        self._way.pop(node, None)
+        self._routed.pop(node, None)
 
     def of(self, node: NodeIndex) -> tuple[Instant | None, Instant | None]:
         """Since when it is linked, and since when it is reached as it is."""
-        return self._up.get(node), self._way.get(node)
+        return self._up.get(node), self._routed.get(node)

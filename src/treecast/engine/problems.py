@@ -28,7 +28,7 @@ class EngineProblems:
         yield from self._revoking.problems()
         if not self._revoking.is_own_revoked:  # else that is why there are no links
             yield from self._rooms.links.problems(now)
-            yield from self._rooms.links.neighbour_ways.problems(now, self._rooms.nodes.name)
+            yield from self._rooms.links.neighbour_routes.problems(now, self._rooms.nodes.name)
         yield from self._refusals.problems()
         own_name = self._rooms.certificate.name
         yield from twice(now, self._rooms.broadcast, own_name, endpoints, self._rooms.nodes.name)

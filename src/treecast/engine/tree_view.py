@@ -70,7 +70,7 @@ class LinkedSince:
     """Since when a node is linked, and reached as it is; its round trip in ms; whether it may relay for trees here."""
 
     up: Instant | None
-    way: Instant | None
+    routed: Instant | None
     rtt_ms: float | None
     may_relay: bool
     relaying: Relaying

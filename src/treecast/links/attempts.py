@@ -15,10 +15,10 @@ from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after
 from treecast.links.crypto import Handshake
+from treecast.links.handshake_channels import HandshakeChannel, InSession
 from treecast.links.states import SESSION, SessionEvent, SessionState
 from treecast.links.target import Target
 from treecast.links.targets import ELSEWHERE_PAUSE
-from treecast.links.ways import InSession, Way
 from treecast.wire.handshake import without_cookie
 
 FIRST_INIT_INTERVAL: Duration = 0.5
@@ -141,10 +141,10 @@ class Attempts:
         """The attempt whose handshake has this index."""
         return self._by_index.get(index)
 
-    def answered(self, index: int, way: Way) -> Attempt:
+    def answered(self, index: int, channel: HandshakeChannel) -> Attempt:
         """The attempt that a datagram answers, on the way that its INIT went. MalformedError where there is none."""
         attempt = self._by_index.get(index)
-        if attempt is None or (attempt.in_session and attempt.in_session.peer) != way.peer:
+        if attempt is None or (attempt.in_session and attempt.in_session.peer) != channel.peer:
             raise MalformedError("handshake_unknown")
         return attempt
 

@@ -16,8 +16,8 @@ from treecast.identity.certificate import CERTIFICATE_EXTENSION_UNKNOWN, Certifi
 from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys
 from treecast.identity.revocation import CERTIFICATE_REVOKED
 from treecast.links.crypto import Handshake
+from treecast.links.handshake_channels import HandshakeChannel
 from treecast.links.refusals import Refusals, Refused
-from treecast.links.ways import Way
 from treecast.wire.handshake import HandshakePayload, parse_payload
 
 WITH_MYSELF = "handshake_with_myself"
@@ -62,7 +62,7 @@ class MemberAuthentication:
         self.twin: MetTwin | None = None
 
     def authenticate(
-        self, now: Instant, handshake: Handshake, payload_bytes: bytes, way: Way
+        self, now: Instant, handshake: Handshake, payload_bytes: bytes, channel: HandshakeChannel
     ) -> tuple[HandshakePayload, Certificate]:
         """The payload of RESPONSE or FINAL and its certificate. MalformedError when it is no other member's, or
         not that of the node at the other end of its way.
@@ -74,14 +74,14 @@ class MemberAuthentication:
             _check_version(payload)
         except MalformedError as error:
             other = _genuine(payload, handshake) if error.reason in OF_MEMBERS else None
-            self._refused.note(Refused(now, True, error.reason, way.endpoint, other, payload.clock_ms))
+            self._refused.note(Refused(now, True, error.reason, channel.endpoint, other, payload.clock_ms))
             raise
         if certificate.node_index == self._own.node_index:
             if has_same_keys(certificate, self._own) and payload.epoch_ms != self._my_epoch_ms:
                 # The peer holds the key and is alive: another run.
-                self.twin = MetTwin(now, way.endpoint, payload.epoch_ms)
+                self.twin = MetTwin(now, channel.endpoint, payload.epoch_ms)
             raise MalformedError(WITH_MYSELF)
-        if way.expected not in (None, certificate.node_index):
+        if channel.expected not in (None, certificate.node_index):
             raise MalformedError("handshake_with_another_node")
         return payload, certificate
 

@@ -15,8 +15,8 @@ from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_INIT_BUDGETS, MAX_SESSION_BUDGETS
 from treecast.base.time import Instant
 from treecast.base.token_bucket import TokenBucket
+from treecast.links.handshake_channels import OutOfSession
 from treecast.links.target import Target
-from treecast.links.ways import Outside
 
 INITS_PER_S = 4.0
 INITS_BURST = 32.0
@@ -56,13 +56,13 @@ class Budgets:
     def __len__(self) -> int:
         return len(self._of)
 
-    def permitted(self, now: Instant, target: Target, endpoints: Iterable[Endpoint]) -> Iterator[Outside]:
+    def permitted(self, now: Instant, target: Target, endpoints: Iterable[Endpoint]) -> Iterator[OutOfSession]:
         """The ways to endpoints of a target on which an INIT may go now. A node with a session is where it answers."""
         for endpoint in endpoints:
             if endpoint.address.version not in self._families:
                 continue
             if target.is_peer or self._permit(now, endpoint.address):
-                yield Outside(self._families.index(endpoint.address.version), endpoint)
+                yield OutOfSession(self._families.index(endpoint.address.version), endpoint)
 
     def _permit(self, now: Instant, address: IPAddress) -> bool:
         """Whether one more INIT may go there now; it is counted where not, and goes with the next repetition."""

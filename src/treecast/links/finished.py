@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from treecast.identity.certificate import Certificate
 from treecast.links.crypto import Handshake, LinkSecret
+from treecast.links.handshake_channels import HandshakeChannel, HandshakeCommand
 from treecast.links.states import SessionState
-from treecast.links.ways import Sending, Way
 from treecast.wire.handshake import HandshakePayload
 
 
@@ -22,8 +22,8 @@ class Finished:
     handshake: Handshake
     payload: HandshakePayload
     certificate: Certificate
-    way: Way
-    final: Sending | None
+    channel: HandshakeChannel
+    final: HandshakeCommand | None
     own_offset_s: float
     named: LinkSecret | None
     hybrid: bool

@@ -26,8 +26,9 @@ from treecast.links.budgets import SessionBudgets
 from treecast.links.crypto import Handshake, HandshakeFactory, LinkSecret
 from treecast.links.exchange import mixed
 from treecast.links.finished import Finished
+from treecast.links.handshake_channels import Forwarded, HandshakeChannel, HandshakeCommand, InSession, OutOfSession
 from treecast.links.handshake_timers import HandshakeTimer
-from treecast.links.init_ways import InitWays
+from treecast.links.init_channels import InitChannels
 from treecast.links.noticed import Noticed
 from treecast.links.peers import Peers
 from treecast.links.pending import Pending, PendingHandshakes
@@ -36,7 +37,6 @@ from treecast.links.states import SessionEvent
 from treecast.links.target import Target
 from treecast.links.targets import ELSEWHERE_PAUSE
 from treecast.links.trace import Step, Trace
-from treecast.links.ways import Forwarded, InSession, Outside, Sending, Way
 from treecast.wire.handshake import (
     HandshakePayload,
     HandshakeType,
@@ -67,7 +67,7 @@ class Handshakes:
         peers: Peers,
         ended: Callable[[Target], None],
         rng: Random,
-        init_ways: InitWays,
+        init_channels: InitChannels,
         drops: Drops,
     ) -> None:
         """``ended``: called with the target of each attempt that is over."""
@@ -86,7 +86,7 @@ class Handshakes:
         own = Certificate.decode(me.certificate)
         self.refused = Refusals(own, wall_clock_ms)
         self._members = MemberAuthentication(own, me.epoch_ms, verify_certificate, self.refused)
-        self._init_ways, self._budgets = init_ways, SessionBudgets(drops)
+        self._init_channels, self._budgets = init_channels, SessionBudgets(drops)
         self._timers: Timers[tuple[HandshakeTimer, int]] = Timers()
         self.accepts_link: Callable[[NodeIndex, int], bool] = lambda _, __: True
         """Whether one more link is accepted, with a node and a run of it."""
@@ -94,7 +94,7 @@ class Handshakes:
         self.inits = Noticed()
         """Where INITs came from."""
         self.trace = Trace()
-        self.commands: list[Sending] = []
+        self.commands: list[HandshakeCommand] = []
 
     def restate(self, **changed: object) -> None:
         """Payloads state other values of this node from now on."""
@@ -163,59 +163,59 @@ class Handshakes:
 
     # what arrives
 
-    def receive(self, now: Instant, data: bytes, way: Way) -> Finished | None:
+    def receive(self, now: Instant, data: bytes, channel: HandshakeChannel) -> Finished | None:
         """A handshake datagram with a good MAC, and the way it came. MalformedError when it is refused."""
         match handshake_type(data):
             case HandshakeType.INIT:
-                self._receive_init(now, data, way)
+                self._receive_init(now, data, channel)
             case HandshakeType.RESPONSE | HandshakeType.COOKIE if self._is_answered(receiver_index(data)):
                 return None
             case HandshakeType.RESPONSE:
-                return self._receive_response(now, data, way)
+                return self._receive_response(now, data, channel)
             case HandshakeType.FINAL:
-                return self._receive_final(now, data, way)
+                return self._receive_final(now, data, channel)
             case HandshakeType.REFUSAL:
-                self._receive_refusal(now, data, way)
+                self._receive_refusal(now, data, channel)
             case HandshakeType.COOKIE:
-                attempt = self._attempts.answered(receiver_index(data), way)
-                self.commands.append(way.send(attempt.with_cookie(data, way.endpoint)))
+                attempt = self._attempts.answered(receiver_index(data), channel)
+                self.commands.append(channel.send(attempt.with_cookie(data, channel.endpoint)))
         return None
 
-    def _receive_init(self, now: Instant, data: bytes, way: Way) -> None:
-        known = self._pending.with_init(data, way)
+    def _receive_init(self, now: Instant, data: bytes, channel: HandshakeChannel) -> None:
+        known = self._pending.with_init(data, channel)
         if known is not None:
             known.take(SessionEvent.INIT)
-            self.commands.append(way.send(known.response))
+            self.commands.append(channel.send(known.response))
             return
         reflected = self._attempts.with_init(data)
         if reflected is not None:
-            if isinstance(way, Forwarded):  # which says nothing about places
+            if isinstance(channel, Forwarded):  # which says nothing about places
                 raise MalformedError("handshake_reflected")
-            reflected.returned(now, way.endpoint)
+            reflected.returned(now, channel.endpoint)
             return
-        if isinstance(way, Outside):
-            self.inits.note(now, way.endpoint)
-        self.trace.add(Step.INIT_RECEIVED, "", (way.endpoint,))
-        for replaced in self._pending.replaced_by(way):
+        if isinstance(channel, OutOfSession):
+            self.inits.note(now, channel.endpoint)
+        self.trace.add(Step.INIT_RECEIVED, "", (channel.endpoint,))
+        for replaced in self._pending.replaced_by(channel):
             self._end_pending(replaced, SessionEvent.OVERDUE)
         handshake = self._factory.respond(self._new_index(), data)
-        secret = self._peers.secret_of(way)
+        secret = self._peers.secret_of(channel)
         response = handshake.write_response(self._payload(now, secret))
-        pending = Pending(handshake, data, response, way, self._own_offset_s(now), secret)
+        pending = Pending(handshake, data, response, channel, self._own_offset_s(now), secret)
         self._pending.add(pending)
         self._timers.set((HandshakeTimer.PENDING, handshake.index), after(now, PENDING_LIFETIME))
-        self.commands.append(way.send(response))
+        self.commands.append(channel.send(response))
 
     def _is_answered(self, index: int) -> bool:
         """Whether another answer has ended this node's handshake: its INIT went to several addresses of a node."""
         return index in self._refusable or self._peers.index_in_use(index)
 
-    def _receive_response(self, now: Instant, data: bytes, way: Way) -> Finished:
-        attempt = self._attempts.answered(receiver_index(data), way)
+    def _receive_response(self, now: Instant, data: bytes, channel: HandshakeChannel) -> Finished:
+        attempt = self._attempts.answered(receiver_index(data), channel)
         payload_bytes = attempt.handshake.read_response(data)
         try:
-            payload, certificate = self._members.authenticate(now, attempt.handshake, payload_bytes, way)
-            self._check_expected(now, attempt.target, certificate, way.endpoint)
+            payload, certificate = self._members.authenticate(now, attempt.handshake, payload_bytes, channel)
+            self._check_expected(now, attempt.target, certificate, channel.endpoint)
         except MalformedError as error:  # the handshake has taken its response, and there is no other one
             if attempt.target.is_elsewhere:
                 attempt.target.elsewhere_until = after(now, ELSEWHERE_PAUSE)
@@ -225,10 +225,12 @@ class Handshakes:
             reason = refusal_reason(error.reason)
             if error.reason == WITH_MYSELF or (reason is not None and error.reason in OF_MEMBERS):
                 # Strangers are not shown this node's certificate; another run of this node is to know of it.
-                self.commands.append(way.send(attempt.handshake.write_final(self._payload(now, refused=reason or 0))))
+                self.commands.append(
+                    channel.send(attempt.handshake.write_final(self._payload(now, refused=reason or 0)))
+                )
             raise
-        secret = self._peers.secret_of(way)
-        final = way.send(attempt.handshake.write_final(self._payload(now, secret)))
+        secret = self._peers.secret_of(channel)
+        final = channel.send(attempt.handshake.write_final(self._payload(now, secret)))
         self._end(attempt, SessionEvent.RESPONSE)
         if attempt.target.name is not None:
             attempt.target.node = certificate.node_index
@@ -239,7 +241,7 @@ class Handshakes:
         own_offset_s = self._own_offset_s(now)
         hybrid = mixed(attempt.handshake, secret, payload.link_secret)
         state, handshake = attempt.state, attempt.handshake
-        return Finished(state, handshake, payload, certificate, way, final, own_offset_s, secret, hybrid)
+        return Finished(state, handshake, payload, certificate, channel, final, own_offset_s, secret, hybrid)
 
     def _check_expected(self, now: Instant, target: Target, certificate: Certificate, source: Endpoint) -> None:
         """Another node may be where this one was advertised, by mistake or by malice.
@@ -254,50 +256,50 @@ class Handshakes:
             if not target.is_elsewhere:
                 target.next_try = after(now, REFUSAL_PAUSE)
 
-    def _receive_final(self, now: Instant, data: bytes, way: Way) -> Finished | None:
+    def _receive_final(self, now: Instant, data: bytes, channel: HandshakeChannel) -> Finished | None:
         index = receiver_index(data)
         if index in self._refusals:
-            self.commands.append(way.send(self._refusals[index]))
+            self.commands.append(channel.send(self._refusals[index]))
             return None
         if self._peers.index_in_use(index):
             return None  # a repetition: the session is there
         pending = self._pending.get(index)
-        if pending is None or pending.way.peer != way.peer:
+        if pending is None or pending.channel.peer != channel.peer:
             raise MalformedError("handshake_unknown")
         payload_bytes = pending.handshake.read_final(data)
         try:
-            payload, certificate = self._members.authenticate(now, pending.handshake, payload_bytes, way)
+            payload, certificate = self._members.authenticate(now, pending.handshake, payload_bytes, channel)
         except MalformedError as error:
             self._end_pending(index, SessionEvent.REFUSED)
             reason = refusal_reason(error.reason)
             if reason is not None:
-                self._refuse(now, pending.handshake, reason, way)
+                self._refuse(now, pending.handshake, reason, channel)
             raise
-        node, in_session = certificate.node_index, way.peer is not None
+        node, in_session = certificate.node_index, channel.peer is not None
         if not payload.refused and not self._budgets.permit(now, node, in_session=in_session):
             self._end_pending(index, SessionEvent.REFUSED)
             raise MalformedError("handshake_too_often")
-        if isinstance(way, Outside) and not (payload.refused or self.accepts_link(node, payload.epoch_ms)):
+        if isinstance(channel, OutOfSession) and not (payload.refused or self.accepts_link(node, payload.epoch_ms)):
             self._end_pending(index, SessionEvent.REFUSED)
-            self._refuse(now, pending.handshake, RefusalReason.HANDSHAKE_LINKS_FULL, way)
+            self._refuse(now, pending.handshake, RefusalReason.HANDSHAKE_LINKS_FULL, channel)
             raise MalformedError("handshake_links_full")
         self._end_pending(index, SessionEvent.REFUSED if payload.refused else SessionEvent.FINAL)
         if payload.refused:
-            self._note_refusal(now, payload.refused, certificate, payload.clock_ms, way.endpoint)
+            self._note_refusal(now, payload.refused, certificate, payload.clock_ms, channel.endpoint)
             return None
         hybrid = mixed(pending.handshake, pending.secret, payload.link_secret)
         state, handshake, offset_s = pending.state, pending.handshake, pending.own_offset_s
-        return Finished(state, handshake, payload, certificate, pending.way, None, offset_s, pending.secret, hybrid)
+        return Finished(state, handshake, payload, certificate, pending.channel, None, offset_s, pending.secret, hybrid)
 
-    def _refuse(self, now: Instant, handshake: Handshake, reason: int, way: Way) -> None:
+    def _refuse(self, now: Instant, handshake: Handshake, reason: int, channel: HandshakeChannel) -> None:
         """Shorter than what it answers, once for each time that came."""
         refusal = handshake.write_refusal(emit_payload(Refusal(reason, self._wall_clock_ms(now))))
         if len(self._refusals) < MAX_PENDING_HANDSHAKES:
             self._refusals[handshake.index] = refusal
             self._timers.set((HandshakeTimer.REFUSAL, handshake.index), after(now, PENDING_LIFETIME))
-        self.commands.append(way.send(refusal))
+        self.commands.append(channel.send(refusal))
 
-    def _receive_refusal(self, now: Instant, data: bytes, way: Way) -> None:
+    def _receive_refusal(self, now: Instant, data: bytes, channel: HandshakeChannel) -> None:
         index = receiver_index(data)
         if index not in self._refusable:
             raise MalformedError("handshake_unknown")
@@ -310,7 +312,7 @@ class Handshakes:
         if refusal.reason == RefusalReason.HANDSHAKE_LINKS_FULL:  # nothing that a person must act on
             self.declined.append(certificate.node_index)
             return
-        self._note_refusal(now, refusal.reason, certificate, refusal.clock_ms, way.endpoint)
+        self._note_refusal(now, refusal.reason, certificate, refusal.clock_ms, channel.endpoint)
 
     def _note_refusal(self, now: Instant, code: int, other: Certificate, clock_ms: int, source: Endpoint) -> None:
         known = code in set(RefusalReason)
@@ -340,7 +342,7 @@ class Handshakes:
         self._ended(attempt.target)
 
     def _send_init(self, now: Instant, attempt: Attempt) -> None:
-        self.commands += [way.send(attempt.init) for way in self._init_ways.of(now, attempt)]
+        self.commands += [channel.send(attempt.init) for channel in self._init_channels.of(now, attempt)]
 
     def _new_index(self) -> int:
         while True:

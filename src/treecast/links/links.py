@@ -29,11 +29,11 @@ from treecast.links.crypto import HandshakeFactory
 from treecast.links.exchanges import Exchanges
 from treecast.links.footprint import LinksFootprint, footprint_of
 from treecast.links.handshakes import Handshakes
-from treecast.links.init_ways import InitWays
+from treecast.links.init_channels import InitChannels
 from treecast.links.link_bounds import LinkBounds
 from treecast.links.link_events import LinkEnd, LinkEvent
 from treecast.links.memory import Memory, Remembered
-from treecast.links.neighbour_ways import NeighbourWays, NextHop
+from treecast.links.neighbour_routes import NeighbourRoutes, NextHop
 from treecast.links.obstacles import Obstacles
 from treecast.links.peers import Peer, Peers
 from treecast.links.reachability import Reachability
@@ -80,7 +80,7 @@ class Links:
         self._wall_clock_ms = wall_clock_ms
         self._newest_name = newest_name
         self._peers = Peers()
-        self.neighbour_ways = NeighbourWays(self._peers, next_hop)
+        self.neighbour_routes = NeighbourRoutes(self._peers, next_hop)
         self._targets = Targets(my_index, self._peers.__contains__, self._peers.is_probed_at, is_revoked)
         self._handshakes = Handshakes(
             me=me,
@@ -90,7 +90,7 @@ class Links:
             peers=self._peers,
             ended=self._targets.plan,
             rng=rng,
-            init_ways=InitWays(Budgets(families, drops), self._peers, self.neighbour_ways),
+            init_channels=InitChannels(Budgets(families, drops), self._peers, self.neighbour_routes),
             drops=drops,
         )
         obstacles = Obstacles(families, loopback, route_type)
@@ -112,7 +112,7 @@ class Links:
             roster=self._roster,
             reachability=self._reachability,
             wall_clock_ms=wall_clock_ms,
-            neighbour_ways=self.neighbour_ways,
+            neighbour_routes=self.neighbour_routes,
             rng=rng,
         )
         self.bounds = LinkBounds(self._peers, self._targets, self._handshakes, self._sessions)
@@ -271,20 +271,20 @@ class Links:
     def receive(self, now: Instant, event: AnyHandshake) -> list[LinkEvent]:
         """A handshake datagram with a good MAC, by itself, in a session, or by a neighbour."""
         events: list[LinkEvent] = []
-        if (way := self._peers.way_of(event)) is None:
+        if (channel := self._peers.channel_of(event)) is None:
             self._drops.count("handshake_unknown")
             return []
         finished = None
         try:
-            finished = self._handshakes.receive(now, event.data, way)
+            finished = self._handshakes.receive(now, event.data, channel)
         except MalformedError as error:
             self._drops.count(error.reason)
-            self.trace.add(Step.REFUSED, "", (way.endpoint,), error.reason)
+            self.trace.add(Step.REFUSED, "", (channel.endpoint,), error.reason)
         events += self._learn_of_refusal(now)
         if finished is not None:
             self._note_if_replaced(now, finished.certificate)
             step = Step.ANSWERED if finished.final is not None else Step.ACCEPTED
-            self.trace.add(step, finished.certificate.name, (way.endpoint,), payload=finished.payload)
+            self.trace.add(step, finished.certificate.name, (channel.endpoint,), payload=finished.payload)
             events += self._sessions.install(now, finished)
         self._take_datagrams()
         return events

@@ -15,10 +15,10 @@ from treecast.base.time import Duration, Instant
 from treecast.identity.certificate import Certificate
 from treecast.links.crypto import LinkSecret
 from treecast.links.exchange import Exchange
+from treecast.links.handshake_channels import Forwarded, HandshakeChannel, HandshakeCommand, InSession, OutOfSession
 from treecast.links.route_window import RouteWindow
 from treecast.links.states import LINK, SESSION, LinkState, PeerEvent, SessionEvent, SessionState
 from treecast.links.target import Target
-from treecast.links.ways import Forwarded, InSession, Outside, Sending, Way
 from treecast.wire.handshake import HandshakePayload
 
 REKEY_AFTER: Duration = 120.0
@@ -55,9 +55,9 @@ class Session:
     index: int
     initiated: bool
     established_at: Instant
-    way: Way
+    channel: HandshakeChannel
     """The way that its handshake took."""
-    final: Sending | None = None
+    final: HandshakeCommand | None = None
     """The command that sends FINAL again, until the session is confirmed."""
     finals: int = 1
     """How many FINALs were sent."""
@@ -127,8 +127,8 @@ class Peer:
     @property
     def place(self) -> Path:
         """Where what is sent to it goes at first: to itself, or to the neighbour that sends it on."""
-        way = self.sessions[-1].way
-        return self.path if self.path is not None and self.via is None else Path(way.socket, way.endpoint)
+        channel = self.sessions[-1].channel
+        return self.path if self.path is not None and self.via is None else Path(channel.socket, channel.endpoint)
 
     def learned(self, now: Instant, certificate: Certificate, payload: HandshakePayload, own_offset_s: float) -> None:
         """Take its certificate and payload from a handshake, which had this node's own clock, too."""
@@ -212,27 +212,27 @@ class Peers:
             return False
         return peer.via is None or (peer.path is not None and all(each == peer.endpoint for each in endpoints))
 
-    def way_by(self, neighbour: NodeIndex, node: NodeIndex) -> Forwarded | None:
+    def forwarded_by(self, neighbour: NodeIndex, node: NodeIndex) -> Forwarded | None:
         """The way to a node by a neighbour; None where that is linked no more, or has no path itself."""
         peer = self._peers.get(neighbour)
         if peer is None or not peer.up or peer.via is not None:
             return None
         return Forwarded(node, neighbour, peer.place.socket, peer.place.endpoint)
 
-    def way_of(self, event: AnyHandshake) -> Way | None:
+    def channel_of(self, event: AnyHandshake) -> HandshakeChannel | None:
         """The way that a handshake datagram came; None where its session has ended."""
         if isinstance(event, HandshakeDatagram):
-            return Outside(event.socket, event.source)
+            return OutOfSession(event.socket, event.source)
         if isinstance(event, ForwardedHandshake):
-            return self.way_by(event.neighbour, event.source)
+            return self.forwarded_by(event.neighbour, event.source)
         peer = self._peers.get(event.peer)
         if peer is None or peer.session(event.session) is None:
             return None
         return InSession(event.peer, peer.place.socket, peer.place.endpoint)
 
-    def secret_of(self, way: Way) -> LinkSecret | None:
+    def secret_of(self, channel: HandshakeChannel) -> LinkSecret | None:
         """The link secret for a handshake on this way: there is none outside of sessions."""
-        peer = self._peers.get(way.peer) if way.peer is not None else None
+        peer = self._peers.get(channel.peer) if channel.peer is not None else None
         return peer.exchange.secret if peer is not None else None
 
     def index_in_use(self, index: int) -> bool:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_PENDING_HANDSHAKES
 from treecast.links.crypto import Handshake, LinkSecret
+from treecast.links.handshake_channels import Forwarded, HandshakeChannel, InSession, OutOfSession
 from treecast.links.states import SESSION, SessionEvent, SessionState
-from treecast.links.ways import Forwarded, InSession, Outside, Way
 from treecast.wire.handshake import without_cookie
 
 
@@ -22,7 +22,7 @@ class Pending:
     handshake: Handshake
     init: bytes
     response: bytes
-    way: Way
+    channel: HandshakeChannel
     """Where its INIT came from, and RESPONSE goes."""
     own_offset_s: float
     """This node's wall clock as the response states it, minus its monotonic one."""
@@ -34,7 +34,7 @@ class Pending:
         self.state = SESSION.after(self.state, event)
 
 
-_Key = tuple[bytes, Outside | Forwarded | NodeIndex]
+_Key = tuple[bytes, OutOfSession | Forwarded | NodeIndex]
 
 
 class PendingHandshakes:
@@ -52,38 +52,38 @@ class PendingHandshakes:
         """An INIT was answered."""
         pending.take(SessionEvent.INIT)
         self._by_index[pending.handshake.index] = pending
-        self._by_init[_key(pending.init, pending.way)] = pending
-        if pending.way.peer is None:
+        self._by_init[_key(pending.init, pending.channel)] = pending
+        if pending.channel.peer is None:
             self._outside[pending.handshake.index] = None
         else:
-            self._by_peer[pending.way.peer] = pending.handshake.index
+            self._by_peer[pending.channel.peer] = pending.handshake.index
 
     def remove(self, index: int, event: SessionEvent) -> None:
         """The handshake has become a session, or has ended."""
         pending = self._by_index.pop(index)
         pending.take(event)
-        del self._by_init[_key(pending.init, pending.way)]
-        if pending.way.peer is None:
+        del self._by_init[_key(pending.init, pending.channel)]
+        if pending.channel.peer is None:
             del self._outside[index]
         else:
-            del self._by_peer[pending.way.peer]
+            del self._by_peer[pending.channel.peer]
 
     def get(self, index: int) -> Pending | None:
         """The pending handshake of this index."""
         return self._by_index.get(index)
 
-    def with_init(self, init: bytes, way: Way) -> Pending | None:
+    def with_init(self, init: bytes, channel: HandshakeChannel) -> Pending | None:
         """The pending handshake that began with this INIT from there: each RESPONSE goes to one address, and who sends
         its FINAL has read it there.
         """
-        return self._by_init.get(_key(init, way))
+        return self._by_init.get(_key(init, channel))
 
-    def replaced_by(self, way: Way) -> list[int]:
+    def replaced_by(self, channel: HandshakeChannel) -> list[int]:
         """The indices of those that end when another INIT comes: the one of the same peer's session; outside of
         sessions, where there are as many as may be, the one that has waited longest.
         """
-        if way.peer is not None:
-            return [self._by_peer[way.peer]] if way.peer in self._by_peer else []
+        if channel.peer is not None:
+            return [self._by_peer[channel.peer]] if channel.peer in self._by_peer else []
         return [next(iter(self._outside))] if len(self._outside) >= MAX_PENDING_HANDSHAKES else []
 
     def sizes(self) -> tuple[int, int]:
@@ -97,5 +97,5 @@ class PendingHandshakes:
         return index in self._by_index
 
 
-def _key(init: bytes, way: Way) -> _Key:
-    return without_cookie(init), way.peer if isinstance(way, InSession) else way
+def _key(init: bytes, channel: HandshakeChannel) -> _Key:
+    return without_cookie(init), channel.peer if isinstance(channel, InSession) else channel

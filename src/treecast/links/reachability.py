@@ -63,7 +63,7 @@ class Reachability:
         """Left in this review."""
         self._behind: dict[NodeIndex, list[str]] = {}
         """Names of nodes that were reached by each that is lost, as the last review has found them."""
-        self._without_way: dict[Target, Obstacle] = {}
+        self._without_route: dict[Target, Obstacle] = {}
         """The obstacles to known nodes that were linked, as the last review has found them."""
         self._lost: list[tuple[Instant, str]] = []
 
@@ -143,8 +143,8 @@ class Reachability:
     def problems(self, now: Instant) -> Iterator[Problem]:
         """One for each node that is out of reach; one in all for those whose links were all lost at once."""
         self._lookups = LOOKUPS_PER_REVIEW
-        self._without_way = {}
-        self._without_way = dict(self._find_without_way(now))
+        self._without_route = {}
+        self._without_route = dict(self._find_without_route(now))
         self._behind, seen = {}, set[NodeIndex]()
         for target, next_hop in self._find_behind(now):
             self._behind.setdefault(next_hop, []).append(target.label)
@@ -163,7 +163,7 @@ class Reachability:
             yield from self._none_of_remembered(now)
         yield from self._foreign(now)
 
-    def _find_without_way(self, now: Instant) -> Iterator[tuple[Target, Obstacle]]:
+    def _find_without_route(self, now: Instant) -> Iterator[tuple[Target, Obstacle]]:
         for target in self._targets.apart():
             if target.was_linked and not target.left and now - target.sought_since >= UNREACHED_AFTER:
                 obstacle = self._obstacle(target)
@@ -172,7 +172,7 @@ class Reachability:
 
     def _patience(self, target: Target) -> Duration:
         """How long it may be without a link before that is a problem."""
-        is_sure = target.name is not None or target in self._without_way
+        is_sure = target.name is not None or target in self._without_route
         return UNREACHED_AFTER if is_sure else KNOWN_UNREACHED_AFTER
 
     def _is_apart_from_loss(self, now: Instant, target: Target, lost_at: Instant) -> bool:
@@ -237,8 +237,8 @@ class Reachability:
 
     def _obstacle(self, target: Target) -> Obstacle | None:
         """At this end. Routes are looked up for all configured peers, and so many others."""
-        if target in self._without_way:
-            return self._without_way[target]
+        if target in self._without_route:
+            return self._without_route[target]
         look = target.name is not None or self._lookups > 0
         if target.name is None and look:
             self._lookups -= 1

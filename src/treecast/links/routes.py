@@ -15,13 +15,13 @@ from treecast.base.events import SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.path_commands import ProbePeer, RemovePath
 from treecast.base.time import Duration, Instant
+from treecast.links.handshake_channels import Forwarded, HandshakeChannel, InSession
 from treecast.links.link_events import LinkEvent, PathChange
-from treecast.links.neighbour_ways import NeighbourWays
+from treecast.links.neighbour_routes import NeighbourRoutes
 from treecast.links.peers import SUSPECT_AFTER, Peer, Peers
 from treecast.links.route_window import RouteWindow
 from treecast.links.target import Target
 from treecast.links.targets import Targets
-from treecast.links.ways import Forwarded, InSession, Way
 
 PATH_SILENT: Duration = 4.0
 """Nothing came on the path, nor an answer to the probe that was sent after SUSPECT_AFTER: all goes by a route."""
@@ -42,7 +42,7 @@ class Routes:
         self,
         peers: Peers,
         targets: Targets,
-        ways: NeighbourWays,
+        neighbour_routes: NeighbourRoutes,
         give_up: Callable[[Target], None],
         commands: list[Command],
         events: list[LinkEvent],
@@ -50,45 +50,45 @@ class Routes:
         """``give_up``: ends the attempt to reach a target."""
         self._peers = peers
         self._targets = targets
-        self._ways = ways
+        self._neighbour_routes = neighbour_routes
         self._give_up = give_up
         self._reviewed_at, self._at_once = Instant(0.0), 0
         """How many routes are probed at once at this review."""
         self._commands = commands
         self._events = events
 
-    def follow(self, now: Instant, peer: Peer, way: Way) -> None:
+    def follow(self, now: Instant, peer: Peer, channel: HandshakeChannel) -> None:
         """All for the peer goes the way of the handshake of the session that is sent on."""
-        if isinstance(way, Forwarded) and self._is_worse(now, peer, way.neighbour):
+        if isinstance(channel, Forwarded) and self._is_worse(now, peer, channel.neighbour):
             return
-        if not isinstance(way, InSession):
-            self._set(now, peer, way.neighbour if isinstance(way, Forwarded) else None)
+        if not isinstance(channel, InSession):
+            self._set(now, peer, channel.neighbour if isinstance(channel, Forwarded) else None)
             self.count_on(peer, has_path=peer.via is None)
 
     def unlink(self, now: Instant, peer: Peer) -> None:
         """Take the path from a peer: all for it goes by a neighbour. Nothing changes without such a way."""
-        way = self._ways.untroubled(now, peer.node) or self._ways.best(peer.node)
-        if way is not None:
-            self._set(now, peer, way.neighbour)
+        route = self._neighbour_routes.untroubled(now, peer.node) or self._neighbour_routes.best(peer.node)
+        if route is not None:
+            self._set(now, peer, route.neighbour)
             peer.path = None
             self._commands.append(RemovePath(peer.node))
             self.count_on(peer, has_path=False)
 
     def without_path(self, peer: Peer) -> Forwarded | None:
         """The way on which a peer would be reached without its path."""
-        return self._ways.best(peer.node)
+        return self._neighbour_routes.best(peer.node)
 
     def another(self, now: Instant, peer: Peer) -> None:
         """Take the shortest way as LINKS have it now, in place of the route that there is."""
-        way = self._ways.untroubled(now, peer.node) or self._ways.best(peer.node)
-        if way is not None:
-            self._set(now, peer, way.neighbour)
+        route = self._neighbour_routes.untroubled(now, peer.node) or self._neighbour_routes.best(peer.node)
+        if route is not None:
+            self._set(now, peer, route.neighbour)
 
     def _is_worse(self, now: Instant, peer: Peer, neighbour: NodeIndex) -> bool:
         """Whether the peer fell silent by this neighbour lately, and not by the one that it has a route by."""
-        if peer.via is None or peer.via == neighbour or self._peers.way_by(peer.via, peer.node) is None:
+        if peer.via is None or peer.via == neighbour or self._peers.forwarded_by(peer.via, peer.node) is None:
             return False
-        is_troubled = self._ways.is_troubled
+        is_troubled = self._neighbour_routes.is_troubled
         return is_troubled(now, neighbour, peer.node) and not is_troubled(now, peer.via, peer.node)
 
     def review(self, now: Instant, peer: Peer, report: SessionReport) -> bool:
@@ -106,9 +106,9 @@ class Routes:
     def _review_path(self, now: Instant, peer: Peer, report: SessionReport) -> bool:
         is_dead = report.path_unanswered > UNANSWERED_TURNS
         if is_dead or report.path_silent_s >= PATH_SILENT:
-            way = self._ways.untroubled(now, peer.node) or self._ways.best(peer.node)
-            if way is not None:
-                self._set(now, peer, way.neighbour)
+            route = self._neighbour_routes.untroubled(now, peer.node) or self._neighbour_routes.best(peer.node)
+            if route is not None:
+                self._set(now, peer, route.neighbour)
                 return True
         if report.path_unanswered > 1 or report.path_silent_s >= SUSPECT_AFTER:
             self._commands.append(ProbePeer(peer.node))  # lost datagrams are no dead path
@@ -116,12 +116,12 @@ class Routes:
 
     def _review_route(self, now: Instant, peer: Peer, via: NodeIndex, report: SessionReport) -> bool:
         is_dead = report.route_unanswered > UNANSWERED_TURNS
-        is_linked = self._peers.way_by(via, peer.node) is not None
+        is_linked = self._peers.forwarded_by(via, peer.node) is not None
         trouble = _trouble(now, peer.window, report)
         if (trouble or not is_linked) and self._to_another(now, peer, via, trouble, report):
             return True
         if trouble:
-            self._ways.none_is_better(peer.node)
+            self._neighbour_routes.none_is_better(peer.node)
         if is_linked and not is_dead:
             self._commands += [ProbePeer(peer.node)] * self._probes(now, peer.window, report)
         return not is_dead
@@ -138,17 +138,17 @@ class Routes:
         silent lately, or, where nothing comes by this one, any that was not tried since something did.
         """
         tried = {via} if peer.window is None else peer.window.tried_with(now, via, report)
-        way, neighbour = self._ways.untroubled(now, peer.node, tried), self._peers.get(via)
-        is_only_troubled = way is None and trouble in (UNANSWERED, "")
+        route, neighbour = self._neighbour_routes.untroubled(now, peer.node, tried), self._peers.get(via)
+        is_only_troubled = route is None and trouble in (UNANSWERED, "")
         if is_only_troubled:
-            way = self._ways.best(peer.node, tried)
-        if way is None:
+            route = self._neighbour_routes.best(peer.node, tried)
+        if route is None:
             return False
         if trouble and neighbour is not None:
-            self._ways.fell(now, neighbour, peer.node, way.neighbour, trouble)
+            self._neighbour_routes.fell(now, neighbour, peer.node, route.neighbour, trouble)
         if is_only_troubled:
-            self._ways.none_is_better(peer.node)
-        self._set(now, peer, way.neighbour, tried)
+            self._neighbour_routes.none_is_better(peer.node)
+        self._set(now, peer, route.neighbour, tried)
         return True
 
     def _set(self, now: Instant, peer: Peer, via: NodeIndex | None, tried: Collection[NodeIndex] = ()) -> None:
@@ -163,7 +163,7 @@ class Routes:
                 self._give_up(target)
         else:
             self._commands += [SetNodeRoute(peer.node, via), ProbePeer(peer.node)]
-        self._targets.way_changed(now, peer.node)
+        self._targets.path_changed(now, peer.node)
 
     def count_on(self, peer: Peer, *, has_path: bool) -> None:
         """Whether other rooms are to count on a path to the peer."""

@@ -25,11 +25,12 @@ from treecast.base.timers import Timers
 from treecast.links.attempts import INIT_JITTER
 from treecast.links.exchanges import Exchanges
 from treecast.links.finished import Finished
+from treecast.links.handshake_channels import InSession, OutOfSession
 from treecast.links.handshakes import Handshakes
 from treecast.links.link_events import LinkDown, LinkEnd, LinkEvent, LinkRemade, LinkUp
-from treecast.links.neighbour_ways import NeighbourWays
+from treecast.links.neighbour_routes import NeighbourRoutes
 from treecast.links.paths import Paths
-from treecast.links.peer_ways import again, comes_from_it, first_path, in_session
+from treecast.links.peer_channels import again, comes_from_it, first_path, in_session
 from treecast.links.peers import (
     DEAD_AFTER,
     REJECT_AFTER,
@@ -50,7 +51,6 @@ from treecast.links.roster import Roster
 from treecast.links.routes import Routes
 from treecast.links.states import PeerEvent, SessionEvent
 from treecast.links.targets import Targets
-from treecast.links.ways import InSession, Outside
 
 FINAL_INTERVAL: Duration = 0.25
 """Before the second one; doubled for each next one."""
@@ -83,12 +83,12 @@ class Sessions:
         roster: Roster,
         reachability: Reachability,
         wall_clock_ms: Callable[[Instant], int],
-        neighbour_ways: NeighbourWays,
+        neighbour_routes: NeighbourRoutes,
         rng: Random,
     ) -> None:
         """``aead``: the cipher that this node prefers. ``wall_clock_ms``: its wall clock at an instant.
 
-        ``neighbour_ways``: to nodes without a path.
+        ``neighbour_routes``: to nodes without a path.
         """
         self._aead = aead
         self._peers = peers
@@ -106,7 +106,7 @@ class Sessions:
         self.paths = Paths(peers, self.commands, rng)
         self._events: list[LinkEvent] = []
         """Not returned yet: what a method has changed before it raised is returned by the next one."""
-        self.routes = Routes(peers, targets, neighbour_ways, handshakes.give_up, self.commands, self._events)
+        self.routes = Routes(peers, targets, neighbour_routes, handshakes.give_up, self.commands, self._events)
 
     def install(self, now: Instant, finished: Finished) -> list[LinkEvent]:
         """A handshake has made a session with a member."""
@@ -116,7 +116,7 @@ class Sessions:
             self._down(now, peer, LinkEnd.RESTARTED, pause=0.0)
             peer = None
         if peer is None:
-            peer = Peer(node, finished.certificate, finished.payload.epoch_ms, first_path(finished.way))
+            peer = Peer(node, finished.certificate, finished.payload.epoch_ms, first_path(finished.channel))
             self._peers.add(peer)
         peer.learned(now, finished.certificate, finished.payload, finished.own_offset_s)
         session = Session(
@@ -124,7 +124,7 @@ class Sessions:
             finished.handshake.index,
             finished.final is not None,
             now,
-            finished.way,
+            finished.channel,
             finished.final,
             rekey_after=REKEY_AFTER * self._rng.uniform(*REKEY_JITTER),
             hybrid=finished.hybrid,
@@ -134,14 +134,14 @@ class Sessions:
             self._plan_final(now, node, session)
         self._peers.add_session(peer, session)
         if session.confirmed or len(peer.sessions) == 1:
-            self.routes.follow(now, peer, finished.way)
+            self.routes.follow(now, peer, finished.channel)
         peer.take(PeerEvent.INSTALLED)
         while len(peer.sessions) > MAX_SESSIONS_PER_PEER:
             self._remove_session(peer, peer.dispensable, SessionEvent.DROPPED)
         preferred = {finished.payload.aead, self._aead}
         aead = AEAD_AES_256_GCM if preferred == {AEAD_AES_256_GCM} else AEAD_CHACHA20_POLY1305
         place = peer.place
-        endpoint = place.endpoint if comes_from_it(peer, finished.way) else None
+        endpoint = place.endpoint if comes_from_it(peer, finished.channel) else None
         self.commands.append(
             InstallSession(finished.handshake, session.index, node, place.socket, endpoint, aead, session.confirmed)
         )
@@ -174,7 +174,7 @@ class Sessions:
             self._finals.cancel((event.peer, event.session))
             self._proved(peer, session)
             if peer.current is session:
-                self.routes.follow(now, peer, session.way)
+                self.routes.follow(now, peer, session.channel)
             self._up(now, peer, session)
         return self.take_events()
 
@@ -236,9 +236,9 @@ class Sessions:
                 if at_once or wants_handshake(now, peer, report):
                     left -= at_once
                     peer.known_offset_s = own_offset_s  # once, though nothing comes of it
-                    target, way = again(now, peer), None if peer.goes_outside(now) else in_session(peer)
-                    peer.sought = target if way is None else None
-                    self._handshakes.begin(now, target, way)
+                    target, channel = again(now, peer), None if peer.goes_outside(now) else in_session(peer)
+                    peer.sought = target if channel is None else None
+                    self._handshakes.begin(now, target, channel)
         self._exchanges.review(now, exchanging)
         return self.take_events()
 
@@ -281,7 +281,7 @@ class Sessions:
             if not peer.sessions:
                 self._down(now, peer, LinkEnd.UNCONFIRMED, pause=0.0)
             return
-        if session.finals < MOST_FINALS or not isinstance(session.way, Outside):
+        if session.finals < MOST_FINALS or not isinstance(session.channel, OutOfSession):
             self.commands.append(session.final)
             session.finals += 1
         self._plan_final(now, peer.node, session)
@@ -300,14 +300,14 @@ class Sessions:
         """Its handshake has shown that the peer is where it went: nobody else has read what was sent there, RESPONSE or
         FINAL, and without that there is no session.
         """
-        if isinstance(session.way, Outside):
-            self._events += self.paths.use(peer, Path(session.way.socket, session.way.endpoint))
+        if isinstance(session.channel, OutOfSession):
+            self._events += self.paths.use(peer, Path(session.channel.socket, session.channel.endpoint))
 
     def _up(self, now: Instant, peer: Peer, session: Session) -> None:
         """A session with the peer was confirmed."""
         self._handshakes.refused.forget(peer.node)
         self.plain_links.follow(now, peer, is_hybrid=session.hybrid)
-        if peer.up and not isinstance(session.way, InSession):
+        if peer.up and not isinstance(session.channel, InSession):
             self._events.append(LinkRemade(peer.node))
         if peer.take(PeerEvent.CONFIRMED):
             self._roster.link_up(peer.node)

@@ -226,7 +226,7 @@ class Targets:
             if target.recall_pause is not None:
                 target.recall_pause = FIRST_RECALL_PAUSE
 
-    def way_changed(self, now: Instant, node: NodeIndex) -> None:
+    def path_changed(self, now: Instant, node: NodeIndex) -> None:
         """The node has a path now, or is sought for want of one as if it had been lost just now."""
         for target in self.of(node):
             target.news(now)

@@ -33,12 +33,12 @@ class PathChallenge:
     response: bool = False
 
 
-_OF_WAYS = (Probe, PathChallenge)
+_PATH_CONTROL = (Probe, PathChallenge)
 
 
-def is_of_ways(body: object) -> bool:
+def is_path_control(body: object) -> bool:
     """Whether it only asks or says what a way is like: what else goes on a way is counted."""
-    return isinstance(body, _OF_WAYS)
+    return isinstance(body, _PATH_CONTROL)
 
 
 @dataclass(frozen=True, slots=True)

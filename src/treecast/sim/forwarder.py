@@ -29,11 +29,11 @@ from treecast.sim.datagrams import (
     Tick,
     TreeDatagram,
     TreeState,
-    is_of_ways,
+    is_path_control,
 )
 from treecast.sim.fingerprints import Fingerprints
 from treecast.sim.frame_sources import permits
-from treecast.sim.frames import Way, frame_kind
+from treecast.sim.frames import Delivery, frame_kind
 from treecast.sim.handshake import ModelHandshake
 from treecast.sim.own_source import under_own_mac
 from treecast.sim.root_tree import RootTree
@@ -75,13 +75,13 @@ class ModelForwarder(TreeReception):
         kind = frame_kind(frame)
         if kind.dropped:
             self.drops[kind.dropped] += 1
-        elif kind.way is Way.NOWHERE:
+        elif kind.delivery is Delivery.PUNT:
             pass
         elif 0 in self.blocked:
             self.drops["port_blocked"] += 1
-        elif kind.way is Way.ONE:
+        elif kind.delivery is Delivery.UNICAST:
             self._send_to_one(kind.vlan, frame)
-        elif kind.way is Way.ALL:
+        elif kind.delivery is Delivery.FLOOD:
             self.send_on_tree(BROADCAST_STREAM, frame)
         elif kind.group is not None and kind.source is not None:
             self._send_to_group(kind.vlan, kind.group, kind.source, frame)
@@ -165,7 +165,7 @@ class ModelForwarder(TreeReception):
             self.drops["session_replay"] += 1
             return
         session.received_at = self.underlay.now
-        session.came += not is_of_ways(datagram.body)
+        session.came += not is_path_control(datagram.body)
         if not session.confirmed:
             self.sessions.confirm(session, self.underlay.now)
             self.raise_event(e.SessionConfirmed(session.peer, datagram.receiver_index))

@@ -29,13 +29,13 @@ def ipv4_address(text: str) -> IPv4Address:
     return IPv4Address(text)
 
 
-class Way(Enum):
-    """Where a frame goes before any table is looked at."""
+class Delivery(Enum):
+    """Delivery of a frame, before any table is looked up."""
 
-    NOWHERE = auto()
-    """Python alone has it."""
-    ONE = auto()
-    ALL = auto()
+    PUNT = auto()
+    """To Python alone."""
+    UNICAST = auto()
+    FLOOD = auto()
     GROUP = auto()
 
 
@@ -43,7 +43,7 @@ class Way(Enum):
 class FrameKind:
     """``shown``: Python gets it, alone or as a copy. ``dropped`` is the reason where the bytes are refused."""
 
-    way: Way = Way.NOWHERE
+    delivery: Delivery = Delivery.PUNT
     shown: bool = False
     vlan: int = 0
     group: IPAddress | None = None
@@ -109,7 +109,7 @@ def frame_kind(frame: bytes) -> FrameKind:
     vlan = int.from_bytes(frame[14:16], "big") & 0xFFF if start == 18 else 0
     ethertype, destination = int.from_bytes(frame[start - 2 : start], "big"), frame[:6]
     if ethertype == 0x88B5 and destination == BEACON_GROUP:
-        return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
+        return FrameKind(Delivery.PUNT, shown=True, vlan=vlan)
     packet = ip_packet(ethertype, frame[start:])
     if destination[0] & 1 == 0:
         return _to_one(ethertype, packet, vlan)
@@ -122,49 +122,49 @@ def never_crosses(frame: bytes) -> bool:
     ethertype, kind = int.from_bytes(frame[start - 2 : start], "big"), frame_kind(frame)
     packet = ip_packet(ethertype, frame[start:])
     is_of_neighbours = ethertype == 0x0806 or (packet is not None and 133 <= packet.icmpv6_type <= 137)
-    return kind.way is Way.NOWHERE and kind.shown and not is_of_neighbours
+    return kind.delivery is Delivery.PUNT and kind.shown and not is_of_neighbours
 
 
 def _to_one(ethertype: int, packet: Packet | None, vlan: int) -> FrameKind:
     if packet is not None and (packet.is_membership or packet.is_mld):
-        return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
+        return FrameKind(Delivery.PUNT, shown=True, vlan=vlan)
     shown = ethertype == 0x0806
     if packet is not None:
         is_dhcp = packet.from_dhcp_server or packet.to_dhcp_server
         shown = is_dhcp or 133 <= packet.icmpv6_type <= 137
-    return FrameKind(Way.ONE, shown, vlan)
+    return FrameKind(Delivery.UNICAST, shown, vlan)
 
 
 def _to_many(destination: bytes, ethertype: int, packet: Packet | None, vlan: int) -> FrameKind:
     if destination[:5] == bytes.fromhex("0180c20000") and destination[5] < 16:
         return FrameKind(dropped="mac_reserved")
     if ethertype == 0x0806:
-        return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
+        return FrameKind(Delivery.PUNT, shown=True, vlan=vlan)
     if packet is None:
         malformed = ethertype in {0x0800, 0x86DD} and destination != BROADCAST
-        return FrameKind(dropped="frame_malformed") if malformed else FrameKind(Way.ALL, vlan=vlan)
+        return FrameKind(dropped="frame_malformed") if malformed else FrameKind(Delivery.FLOOD, vlan=vlan)
     if packet.is_membership or packet.icmpv6_type in {*range(130, 138), 143, 151, 152, 153}:
-        return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
+        return FrameKind(Delivery.PUNT, shown=True, vlan=vlan)
     is_dhcp = packet.from_dhcp_server or packet.to_dhcp_server
     shown = is_dhcp or packet.is_snooped_pim or packet.is_mdns_response
     if destination == BROADCAST:
-        return FrameKind(Way.ALL, shown, vlan)
+        return FrameKind(Delivery.FLOOD, shown, vlan)
     return _to_group(destination, packet, shown, vlan)
 
 
 def _to_group(destination: bytes, packet: Packet, shown: bool, vlan: int) -> FrameKind:
     group = packet.destination
     if not group.is_multicast or destination != _group_mac(group):
-        return FrameKind(Way.ALL, vlan=vlan)
+        return FrameKind(Delivery.FLOOD, vlan=vlan)
     octets = group.packed
     scope = octets[1] & 0x0F if group.version == 6 else None
     if octets == BEACON_GROUP_V4 and packet.protocol == 253:
-        return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
+        return FrameKind(Delivery.PUNT, shown=True, vlan=vlan)
     if octets[:3] == bytes([224, 0, 0]) or scope == 2:
-        return FrameKind(Way.ALL, shown, vlan)
+        return FrameKind(Delivery.FLOOD, shown, vlan)
     if scope in {0, 1}:
         return FrameKind(dropped="group_scope")
-    return FrameKind(Way.GROUP, vlan=vlan, group=group, source=packet.source)
+    return FrameKind(Delivery.GROUP, vlan=vlan, group=group, source=packet.source)
 
 
 def _group_mac(group: IPAddress) -> bytes:

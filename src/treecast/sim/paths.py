@@ -34,7 +34,7 @@ class UnvalidatedAddress:
 
 
 @dataclass(frozen=True, slots=True)
-class ProbedWay:
+class ProbedVia:
     """The way that a probe took: the path, or a route, as it was after so many moves."""
 
     by_route: bool
@@ -87,15 +87,15 @@ class ModelPath:
         self.unanswered += 1
         self.unanswered_by_route += has_route
 
-    def probed(self, *, by_route: bool) -> ProbedWay:
+    def probed(self, *, by_route: bool) -> ProbedVia:
         """The way of a probe that is sent next."""
-        return ProbedWay(by_route, self.route_moves if by_route else self.moves)
+        return ProbedVia(by_route, self.route_moves if by_route else self.moves)
 
-    def probe_answered(self, way: ProbedWay, now: Instant, receipt: RouteReceipt | None = None) -> None:
+    def probe_answered(self, via: ProbedVia, now: Instant, receipt: RouteReceipt | None = None) -> None:
         """A probe was answered that went this way, with a receipt."""
-        if way != self.probed(by_route=way.by_route):
+        if via != self.probed(by_route=via.by_route):
             return
-        if way.by_route:
+        if via.by_route:
             self.unanswered_by_route = 0
             self.receipt, self.received_by_route_at = receipt, now
         else:

@@ -10,8 +10,16 @@ from treecast.base import events as e
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.path_commands import ChallengePath
-from treecast.sim.datagrams import UDP_BYTES, Forward, PathChallenge, Probe, SessionDatagram, is_of_ways, kind_and_bytes
-from treecast.sim.paths import ProbedWay
+from treecast.sim.datagrams import (
+    UDP_BYTES,
+    Forward,
+    PathChallenge,
+    Probe,
+    SessionDatagram,
+    is_path_control,
+    kind_and_bytes,
+)
+from treecast.sim.paths import ProbedVia
 from treecast.sim.sessions import ModelSession, Sessions
 from treecast.sim.tables import ForwardingTables
 from treecast.sim.underlay import Underlay
@@ -76,7 +84,7 @@ class Sending(ForwardingTables):
 
     def _seal_routed(self, session: ModelSession, next_hop: NodeIndex, body: object) -> None:
         session.sealed += 1
-        session.routed += self.node_routes.get(session.peer) == next_hop and not is_of_ways(body)
+        session.routed += self.node_routes.get(session.peer) == next_hop and not is_path_control(body)
         datagram = SessionDatagram(session.remote_index, session.sealed, body, session.link_secret)
         self._seal_for(next_hop, Forward(session.peer, self.me, HOP_LIMIT, datagram))
 
@@ -93,22 +101,22 @@ class Sending(ForwardingTables):
         if path.endpoint is not None and (with_path or peer not in self.node_routes):
             self._seal_to(session, path.endpoint, self._new_probe(session, path.probed(by_route=False), fingerprint))
 
-    def _new_probe(self, session: ModelSession, way: ProbedWay, fingerprint: int) -> Probe:
+    def _new_probe(self, session: ModelSession, via: ProbedVia, fingerprint: int) -> Probe:
         """Its value is never used twice: in the model that is as good as one by chance."""
         self.probed += 1
         if len(session.probes) >= OUTSTANDING_PROBES:
             session.probes.pop(next(iter(session.probes)))
-        session.probes[self.probed] = way, session.routed, self.underlay.now
+        session.probes[self.probed] = via, session.routed, self.underlay.now
         return Probe(False, fingerprint, self.probed)
 
     def _reply_counts(self, index: int, session: ModelSession, value: int, came: int) -> bool:
         if value not in session.probes:
             self.drops["probe_unexpected"] += 1
             return False
-        way, sent, sent_at = session.probes.pop(value)
+        via, sent, sent_at = session.probes.pop(value)
         session.measured(self.underlay.now - sent_at)
         receipt = e.RouteReceipt(index, sent, came)
-        self.sessions.path(session.peer).probe_answered(way, self.underlay.now, receipt)
+        self.sessions.path(session.peer).probe_answered(via, self.underlay.now, receipt)
         return True
 
     def _seal_to(self, session: ModelSession, to: Endpoint, body: object) -> None:

@@ -11,7 +11,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.path_commands import RemovePath, SetPath
 from treecast.base.time import Duration, Instant
 from treecast.sim.datagrams import ReplayWindow
-from treecast.sim.paths import ModelPath, ProbedWay
+from treecast.sim.paths import ModelPath, ProbedVia
 
 SESSION_WINDOW = 8192
 RECENT_RTTS = 5
@@ -33,7 +33,7 @@ class ModelSession:
     """Datagrams that went by the node's route, but for probes and their replies."""
     came: int = 0
     """Datagrams that have come, but for probes and their replies."""
-    probes: dict[int, tuple[ProbedWay, int, Instant]] = field(default_factory=dict)
+    probes: dict[int, tuple[ProbedVia, int, Instant]] = field(default_factory=dict)
     """Probes whose reply is still believed, by value: the way, how many had gone by a route, and when it left."""
     rtt_s: Duration | None = None
     """Smoothed (RFC 6298)."""

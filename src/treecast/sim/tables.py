@@ -24,7 +24,7 @@ from treecast.base.membership import SourceFilter
 from treecast.base.path_commands import SetPeerUnderlayMtu
 from treecast.sim.datagrams import ReplayWindow, TreeState
 from treecast.sim.frame_sources import routed_group, why_refused
-from treecast.sim.frames import Way, frame_kind
+from treecast.sim.frames import Delivery, frame_kind
 from treecast.sim.root_tree import RootTree
 
 StreamName = tuple[NodeIndex, StreamId]
@@ -113,7 +113,7 @@ class ForwardingTables:
         """
         if not isinstance(frame, bytes):
             return None
-        if of_group and frame_kind(frame).way is not Way.GROUP:
+        if of_group and frame_kind(frame).delivery is not Delivery.GROUP:
             return "broadcast_signature"
         if of_group and flow is not None and not frame_kind(frame).is_of(flow):
             return "frame_of_another_flow"

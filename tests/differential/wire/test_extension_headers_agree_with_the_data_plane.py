@@ -13,7 +13,7 @@ import pytest
 from tests.differential.native.envelopes import CHAINS, EXTENSIONS, behind
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import MalformedError
-from treecast.sim.frames import Way, frame_kind
+from treecast.sim.frames import Delivery, frame_kind
 from treecast.wire import ethernet, ipv6, mld, mrd, ndp
 from treecast.wire.ethernet import EthernetFrame, EtherType
 from treecast.wire.ipv6 import NO_NEXT_HEADER
@@ -31,7 +31,7 @@ def in_frame(packet: bytes) -> bytes:
 def is_punted(frame: bytes) -> bool:
     """Whether the data plane hands it to Python alone, for the message in it."""
     kind = frame_kind(frame)
-    return kind.way is Way.NOWHERE and kind.shown
+    return kind.delivery is Delivery.PUNT and kind.shown
 
 
 def is_found(data: bytes) -> bool:

@@ -85,7 +85,7 @@ class Diamond:
 
     def named(self) -> set[str]:
         problems = [one for end in self.ends for one in fetch_status(end.directory).problems]
-        return {one.subject for one in problems if one.kind == "way_unanswered"}
+        return {one.subject for one in problems if one.kind == "route_unanswered"}
 
 
 @pytest.fixture

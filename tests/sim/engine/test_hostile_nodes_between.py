@@ -54,7 +54,7 @@ class Between:
 
         self.world.underlay.swallow(self.evil.endpoint, swallows)
 
-    def ways(self) -> set[str | None]:
+    def next_hops(self) -> set[str | None]:
         return {via(self.one, self.far), via(self.far, self.one)}
 
     def gap(self, seconds: float, senders: int = 2, interval: float = INTERVAL_S) -> float:
@@ -77,7 +77,7 @@ class Between:
 
     def problems(self) -> list[Problem]:
         found = [problem for node in self.ends for problem in node.engine.problems(node.now)]
-        return [problem for problem in found if problem.kind == "way_unanswered"]
+        return [problem for problem in found if problem.kind == "route_unanswered"]
 
 
 def between(seed: int, loss: float = 0.0) -> Between:
@@ -111,7 +111,7 @@ def test_what_went_by_a_node_between_that_ends_goes_by_another_within_three_seco
     net = between(seed)
     net.evil.stop()
     assert net.gap(20.0) <= CHANGED_S
-    assert net.ways() == {name(net.other)}
+    assert net.next_hops() == {name(net.other)}
     assert net.problems() == [], "that it has ended is said, and nothing of ways"
 
 
@@ -120,7 +120,7 @@ def test_a_node_between_that_sends_on_nothing_is_passed_over_within_three_second
     net = between(seed)
     net.swallow(lambda destination, inner: True)
     assert net.gap(20.0) <= CHANGED_S
-    assert net.ways() == {name(net.other)}
+    assert net.next_hops() == {name(net.other)}
     problems = net.problems()
     assert {problem.subject for problem in problems} == {name(net.evil)}
     start = f"what goes to {name(net.far)} by way of {name(net.evil)} was not answered any more"
@@ -142,7 +142,7 @@ def test_a_node_between_that_sends_on_probes_and_no_frames_is_passed_over_and_na
     net = between(seed)
     net.swallow(lambda destination, inner: isinstance(inner, SessionDatagram) and isinstance(inner.body, tuple))
     assert net.gap(20.0) <= COUNTED_S
-    assert net.ways() == {name(net.other)}
+    assert net.next_hops() == {name(net.other)}
     assert all("was lost, " in problem.text for problem in net.problems()) and net.problems()
     assert net.gap(300.0, interval=SELDOM_S) < 1.0
 
@@ -152,7 +152,7 @@ def test_a_node_between_that_loses_half_is_passed_over(seed: int) -> None:
     net, rng = between(seed), Random(seed)
     net.swallow(lambda destination, inner: rng.random() < 0.5)
     net.gap(8.0)
-    assert net.ways() == {name(net.other)}
+    assert net.next_hops() == {name(net.other)}
     assert net.gap(300.0, interval=SELDOM_S) < 1.0
 
 
@@ -164,7 +164,7 @@ def test_a_first_handshake_goes_by_another_node_where_the_nearest_one_sends_on_n
     again.add_static_peer(net.other)
     apart(net.world, one, again)
     net.far = again
-    net.world.run_until(lambda: net.ways() == {name(net.other)}, 20.0)
+    net.world.run_until(lambda: net.next_hops() == {name(net.other)}, 20.0)
 
 
 def swallow_forwards(world: World, node: SimNode, meanwhile: Callable[[], bool] = lambda: True) -> None:
@@ -181,13 +181,13 @@ def test_where_all_fall_silent_the_node_is_looked_for_by_each_of_them() -> None:
     swallow_forwards(net.world, net.evil, lambda: "evil" in hostile)
     swallow_forwards(net.world, net.other, lambda: "other" in hostile)
     net.world.run(20.0)
-    assert net.ways() == {None}
+    assert net.next_hops() == {None}
     assert net.problems() == [], "nobody is named where none is better"
     hostile.discard("other")
-    net.world.run_until(lambda: net.ways() == {name(net.other)}, 15.0)
+    net.world.run_until(lambda: net.next_hops() == {name(net.other)}, 15.0)
     hostile.add("other")
     hostile.discard("evil")
-    net.world.run_until(lambda: net.ways() == {name(net.evil)}, 30.0)
+    net.world.run_until(lambda: net.next_hops() == {name(net.evil)}, 30.0)
 
 
 def test_a_node_between_that_ends_while_the_other_one_is_passed_over_costs_three_seconds_too() -> None:
@@ -195,12 +195,12 @@ def test_a_node_between_that_ends_while_the_other_one_is_passed_over_costs_three
     net, hostile = between(6), {"evil"}
     swallow_forwards(net.world, net.evil, lambda: bool(hostile))
     net.gap(6.0)
-    assert net.ways() == {name(net.other)}
+    assert net.next_hops() == {name(net.other)}
     hostile.clear()
     net.gap(3.0)
     net.other.stop()
     assert net.gap(15.0) <= CHANGED_S
-    assert net.ways() == {name(net.evil)}
+    assert net.next_hops() == {name(net.evil)}
 
 
 def test_without_another_neighbour_the_one_that_fell_silent_is_tried_on() -> None:
@@ -221,9 +221,9 @@ def test_without_another_neighbour_the_one_that_fell_silent_is_tried_on() -> Non
 @pytest.mark.parametrize("loss", [0.02, 0.05])
 def test_an_underlay_that_loses_some_changes_few_routes(loss: float, senders: int) -> None:
     net = between(7, loss)
-    before, changes = net.ways(), 0
+    before, changes = net.next_hops(), 0
     for _ in range(60):
         net.gap(5.0, senders)
-        changes += net.ways() != before
-        before = net.ways()
+        changes += net.next_hops() != before
+        before = net.next_hops()
     assert changes <= 4

@@ -123,7 +123,7 @@ def test_a_relay_that_died_is_shown_silent_and_its_children_below_their_backups(
     assert later.replans > stream.replans or later.epoch > stream.epoch
     alive = next(node for node in network.others if node is not dead)
     linked = view.linked_since(network.root.now, alive.index)
-    assert linked.up is not None and linked.way == linked.up and linked.rtt_ms and linked.refused is None
+    assert linked.up is not None and linked.routed == linked.up and linked.rtt_ms and linked.refused is None
 
 
 def test_a_root_that_has_gone_is_named_and_the_trace_ends() -> None:

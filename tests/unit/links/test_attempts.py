@@ -9,10 +9,10 @@ from tests.unit.links.shaking import certificate_of, endpoint_of
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.links.attempts import Attempt, Attempts
+from treecast.links.handshake_channels import OutOfSession
 from treecast.links.peers import Path, Peer, Peers, Session
 from treecast.links.states import SessionState
 from treecast.links.target import Target
-from treecast.links.ways import Outside
 from treecast.sim.handshake import ModelFactory
 
 START = Instant(100.0)
@@ -68,7 +68,9 @@ def test_what_a_handshake_asks_touches_as_much_among_1000_as_among_10() -> None:
             attempts.add(attempt(number))
             peer = Peer(NodeIndex(number), certificate_of(1), 1, Path(0, endpoint_of(9)))
             peers.add(peer)
-            peers.add_session(peer, Session(SessionState.CONFIRMED, number, True, START, Outside(0, endpoint_of(9))))
+            peers.add_session(
+                peer, Session(SessionState.CONFIRMED, number, True, START, OutOfSession(0, endpoint_of(9)))
+            )
         return steps_of(ask, attempts, peers)
 
     assert steps(1_000) == steps(10)
@@ -78,7 +80,7 @@ def test_the_index_of_a_session_is_free_when_it_or_its_peer_is_gone() -> None:
     peers, peer = Peers(), Peer(NodeIndex(1), certificate_of(1), 1, Path(0, endpoint_of(9)))
     peers.add(peer)
     for index in (5, 6):
-        peers.add_session(peer, Session(SessionState.CONFIRMED, index, True, START, Outside(0, endpoint_of(9))))
+        peers.add_session(peer, Session(SessionState.CONFIRMED, index, True, START, OutOfSession(0, endpoint_of(9))))
     peers.remove_session(peer, peer.sessions[0])
     assert (peers.index_in_use(5), peers.index_in_use(6)) == (False, True)
     peers.remove(NodeIndex(1))

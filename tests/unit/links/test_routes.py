@@ -20,7 +20,7 @@ from treecast.base.events import ForwardedHandshake, SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.path_commands import ProbePeer
 from treecast.base.time import Instant
-from treecast.links.init_ways import FORWARD_AFTER
+from treecast.links.init_channels import FORWARD_AFTER
 from treecast.links.link_events import LinkDown, LinkEnd, LinkRemade, LinkUp, PathChange
 
 ONE, TWO, THREE = NodeIndex(1), NodeIndex(2), NodeIndex(3)

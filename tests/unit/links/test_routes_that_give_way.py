@@ -7,14 +7,14 @@ from functools import partial
 import msgspec
 
 from tests.unit.links.shaking import Node, confirm, endpoint_of, report, shake
-from tests.unit.links.test_neighbour_ways import Ways
+from tests.unit.links.test_neighbour_routes import Neighbours
 from tests.unit.links.test_routes import bring, forwarded, shake_by_two, taken
 from treecast.base.commands import Command, ForgetPeer, SetNodeRoute
 from treecast.base.events import SessionConfirmed, SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.path_commands import ProbePeer
 from treecast.base.time import Instant
-from treecast.links.init_ways import FORWARD_AFTER
+from treecast.links.init_channels import FORWARD_AFTER
 from treecast.links.link_events import LinkDown, LinkEnd
 from treecast.links.peers import Peer
 from treecast.links.route_window import PROBES, RouteWindow
@@ -103,22 +103,22 @@ def test_where_no_neighbour_leads_there_each_is_tried_once_and_then_the_node_is_
     one, _ = met()
     falls_silent(one, 10.0)
     assert via(one, THREE) == FOUR
-    ways: list[NodeIndex | None] = []
+    next_hops: list[NodeIndex | None] = []
     for second in range(12):
         commands = review(
             one, 14.0 + second, silent_s=50.0 + second, unanswered=min(4, second // 2), routed=50 + second
         )
         if ForgetPeer(THREE) in commands:
             break
-        ways.append(via(one, THREE))
-    assert set(ways) == {FOUR}
+        next_hops.append(via(one, THREE))
+    assert set(next_hops) == {FOUR}
     assert LinkDown(THREE, LinkEnd.UNANSWERED) in one.events()
 
 
 def test_of_many_routes_in_use_that_are_quiet_few_are_probed_sooner() -> None:
-    net, commands = Ways(), list[Command]()
+    net, commands = Neighbours(), list[Command]()
     targets = Targets(ONE, lambda _: True, lambda *_: True, lambda *_: False)
-    routes = Routes(net.peers, targets, net.ways, lambda _: None, commands, [])
+    routes = Routes(net.peers, targets, net.routes, lambda _: None, commands, [])
     certificate = net.peer(TWO).certificate
     for index in range(100, 100 + AT_ONCE_PER_REVIEW + 8):
         routed = Peer(NodeIndex(index), certificate, 1, None, via=TWO, window=RouteWindow(Instant(0.0)))
@@ -160,5 +160,5 @@ def test_the_first_init_goes_by_a_neighbour_that_is_not_passed_over() -> None:
     one, _ = diamond()
     neighbour = one.links.peer(TWO)
     assert neighbour is not None
-    one.links.neighbour_ways.fell(Instant(1.0), neighbour, THREE, FOUR, "")
+    one.links.neighbour_routes.fell(Instant(1.0), neighbour, THREE, FOUR, "")
     assert [each.neighbour for each in forwarded(one, 9.9)][:3] == [FOUR, TWO, FOUR]

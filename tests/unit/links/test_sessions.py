@@ -13,10 +13,10 @@ from treecast.base.counters import SESSION_BEGUN
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.links.budgets import SESSIONS_BURST
+from treecast.links.handshake_channels import OutOfSession
 from treecast.links.link_events import LinkDown, LinkEnd, LinkRemade, LinkUp
 from treecast.links.peers import DEAD_AFTER, REJECT_AFTER, REKEY_AFTER_DATAGRAMS, SUSPECT_AFTER, Peer, Session
 from treecast.links.states import SessionState
-from treecast.links.ways import Outside
 
 ONE, TWO = NodeIndex(1), NodeIndex(2)
 
@@ -53,7 +53,7 @@ def test_a_link_without_a_confirmed_session_ends() -> None:
 
 def test_the_oldest_session_that_is_not_in_use_makes_room() -> None:
     def session(index: int, state: SessionState) -> Session:
-        return Session(state, index, True, Instant(0.0), Outside(0, Endpoint(IPv4Address("192.0.2.2"), 7700)))
+        return Session(state, index, True, Instant(0.0), OutOfSession(0, Endpoint(IPv4Address("192.0.2.2"), 7700)))
 
     peer = Peer(TWO, certificate_of(2), 1, None)
     confirmed, unconfirmed = SessionState.CONFIRMED, SessionState.UNCONFIRMED

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from treecast.base.addresses import Endpoint
 from treecast.base.time import Instant
-from treecast.sim.paths import UNVALIDATED_ADDRESSES, ModelPath, ProbedWay
+from treecast.sim.paths import UNVALIDATED_ADDRESSES, ModelPath, ProbedVia
 
 VECTORS = Path(__file__).parents[3] / "docs" / "vectors.json"
 FIRST = IPv4Address("192.0.2.0")
@@ -48,7 +48,7 @@ def test_each_step_ends_as_in_the_data_plane() -> None:
                 path.turn(has_route=False)
                 result = path.unanswered
             case "reply":
-                path.probe_answered(ProbedWay(False, amount), now)
+                path.probe_answered(ProbedVia(False, amount), now)
                 result = path.unanswered
         assert result == expected, step
         assert len(path.unvalidated) <= UNVALIDATED_ADDRESSES

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::common::*;
-use treecast_core::path::{Endpoint, Path, ProbedWay};
+use treecast_core::path::{Endpoint, Path, ProbedVia};
 
 /// A node that is heard from seven addresses: each step as `milliseconds what address number result`.
 pub(crate) fn steps() -> Value {
@@ -45,7 +45,7 @@ pub(crate) fn steps() -> Value {
             }
             _ => {
                 let then = moves.saturating_sub(next(2) as u32);
-                path.probe_answered(ProbedWay::Path(then), at_ms * 1_000_000);
+                path.probe_answered(ProbedVia::Path(then), at_ms * 1_000_000);
                 ("reply", then.into(), path.unanswered().0.into())
             }
         };

@@ -6,16 +6,16 @@ from collections.abc import Collection
 
 from tests.unit.links.shaking import Node, shake
 from treecast.base.ids import NodeIndex
-from treecast.base.limits import MAX_FALLEN_WAYS
+from treecast.base.limits import MAX_FALLEN_ROUTES
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
-from treecast.links.neighbour_ways import FIRST_PAUSE, LONGEST_PAUSE, SEARCHES, NeighbourWays
+from treecast.links.neighbour_routes import FIRST_PAUSE, LONGEST_PAUSE, SEARCHES, NeighbourRoutes
 from treecast.links.peers import Peer, Peers
 
 EVIL, OTHER, THIRD, FAR = (NodeIndex(index) for index in (2, 3, 4, 9))
 
 
-class Ways:
+class Neighbours:
     """Node 1 with links to 2, 3 and 4, which all lead to 9, the first one on the shortest path."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Ways:
         self.peers = Peers()
         for peer in self.node.links.peers():
             self.peers.add(peer)
-        self.ways = NeighbourWays(self.peers, self.next_hop)
+        self.routes = NeighbourRoutes(self.peers, self.next_hop)
 
     def next_hop(self, node: NodeIndex, without: Collection[NodeIndex]) -> NodeIndex | None:
         self.searches += 1
@@ -39,15 +39,15 @@ class Ways:
         return peer
 
     def fell(self, now: float, by: int = EVIL, node: int = FAR, other: NodeIndex = OTHER) -> None:
-        self.ways.fell(Instant(now), self.peer(by), NodeIndex(node), other, "was not answered any more")
+        self.routes.fell(Instant(now), self.peer(by), NodeIndex(node), other, "was not answered any more")
 
     def untroubled(self, now: float) -> NodeIndex | None:
-        way = self.ways.untroubled(Instant(now), FAR)
-        return way.neighbour if way is not None else None
+        route = self.routes.untroubled(Instant(now), FAR)
+        return route.neighbour if route is not None else None
 
     def best(self) -> NodeIndex | None:
-        way = self.ways.best(FAR)
-        return way.neighbour if way is not None else None
+        route = self.routes.best(FAR)
+        return route.neighbour if route is not None else None
 
     def reach(self, node: int, via: NodeIndex | None) -> None:
         """A node is linked, and reached by this neighbour."""
@@ -55,20 +55,20 @@ class Ways:
         self.peers.add(Peer(NodeIndex(node), certificate, epoch_ms, None, via=via))
 
     def problems(self, now: float) -> list[Problem]:
-        return list(self.ways.problems(Instant(now), lambda node: f"n{node}"))
+        return list(self.routes.problems(Instant(now), lambda node: f"n{node}"))
 
 
 def test_a_neighbour_by_which_a_node_fell_silent_is_passed_over_for_that_node_alone() -> None:
-    net = Ways()
+    net = Neighbours()
     assert net.untroubled(0.0) == EVIL
     net.fell(0.0)
     assert net.untroubled(0.1) == OTHER
-    assert net.ways.untroubled(Instant(0.1), NodeIndex(8)) == net.ways.best(NodeIndex(8))
+    assert net.routes.untroubled(Instant(0.1), NodeIndex(8)) == net.routes.best(NodeIndex(8))
     assert net.untroubled(FIRST_PAUSE) == EVIL
 
 
 def test_a_neighbour_that_starts_again_is_passed_over_no_more_and_longer_when_it_happens_again() -> None:
-    net = Ways()
+    net = Neighbours()
     net.fell(0.0)
     net.peer(EVIL).epoch_ms += 1
     assert net.untroubled(1.0) == EVIL
@@ -78,7 +78,7 @@ def test_a_neighbour_that_starts_again_is_passed_over_no_more_and_longer_when_it
 
 
 def test_where_all_fell_silent_there_is_the_shortest_of_them() -> None:
-    net = Ways()
+    net = Neighbours()
     for by in net.leading:
         net.fell(0.0, by)
     assert net.untroubled(1.0) is None
@@ -86,7 +86,7 @@ def test_where_all_fell_silent_there_is_the_shortest_of_them() -> None:
 
 
 def test_each_fall_has_a_longer_pause_up_to_minutes_and_one_after_a_long_time_the_first_one() -> None:
-    net, now, pauses = Ways(), 0.0, []
+    net, now, pauses = Neighbours(), 0.0, []
     for _ in range(7):
         net.fell(now)
         began = now
@@ -100,7 +100,7 @@ def test_each_fall_has_a_longer_pause_up_to_minutes_and_one_after_a_long_time_th
 
 
 def test_a_neighbour_that_is_silent_itself_leads_nowhere_and_few_searches_look_for_another() -> None:
-    net = Ways()
+    net = Neighbours()
     net.peer(EVIL).is_suspect = True
     assert net.best() == OTHER
     net.peer(OTHER).via = THIRD
@@ -112,24 +112,24 @@ def test_a_neighbour_that_is_silent_itself_leads_nowhere_and_few_searches_look_f
 
 
 def test_pairs_that_are_remembered_are_bounded_and_the_first_one_makes_room() -> None:
-    net = Ways()
+    net = Neighbours()
     net.fell(0.0)
-    for node in range(MAX_FALLEN_WAYS - 1):
+    for node in range(MAX_FALLEN_ROUTES - 1):
         net.fell(1.0, OTHER, 1000 + node)
-    assert net.ways.is_troubled(Instant(2.0), EVIL, FAR)
+    assert net.routes.is_troubled(Instant(2.0), EVIL, FAR)
     net.fell(1.0, OTHER, 5000)
-    assert not net.ways.is_troubled(Instant(2.0), EVIL, FAR)
-    assert net.ways.is_troubled(Instant(2.0), OTHER, NodeIndex(1000))
+    assert not net.routes.is_troubled(Instant(2.0), EVIL, FAR)
+    assert net.routes.is_troubled(Instant(2.0), OTHER, NodeIndex(1000))
 
 
 def test_a_neighbour_is_named_with_the_nodes_that_answer_by_another_one() -> None:
-    net = Ways()
+    net = Neighbours()
     for node in range(10, 16):
         net.fell(0.0, node=node)
         net.reach(node, OTHER)
     net.fell(0.0, node=30)  # which is linked no more
     (problem,) = net.problems(1.0)
-    assert (problem.kind, problem.subject) == ("way_unanswered", "n2")
+    assert (problem.kind, problem.subject) == ("route_unanswered", "n2")
     assert problem.text.startswith(
         "what goes to n10, n11, n12 and 3 more by way of n2 was not answered any more, though n2 itself answers; it "
         "goes by n3 now: see treecast status and treecast peers on n2"
@@ -141,7 +141,7 @@ def test_a_neighbour_is_named_with_the_nodes_that_answer_by_another_one() -> Non
 
 def test_a_neighbour_that_ends_or_starts_again_is_not_named_nor_later() -> None:
     for change in ("suspect", "down", "again"):
-        net = Ways()
+        net = Neighbours()
         net.reach(FAR, OTHER)
         net.fell(0.0)
         assert net.problems(0.5)
@@ -160,9 +160,9 @@ def test_a_neighbour_that_ends_or_starts_again_is_not_named_nor_later() -> None:
 
 
 def test_nobody_is_named_for_a_node_that_no_neighbour_reaches() -> None:
-    net = Ways()
+    net = Neighbours()
     net.reach(FAR, OTHER)
     net.fell(0.0)
-    net.ways.none_is_better(FAR)
+    net.routes.none_is_better(FAR)
     assert net.problems(1.0) == []
     assert net.untroubled(1.0) == OTHER, "it is passed over all the same"

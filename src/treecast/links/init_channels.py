@@ -11,9 +11,9 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant
 from treecast.links.attempts import Attempt
 from treecast.links.budgets import Budgets
-from treecast.links.neighbour_ways import NeighbourWays
+from treecast.links.handshake_channels import Forwarded, HandshakeChannel
+from treecast.links.neighbour_routes import NeighbourRoutes
 from treecast.links.peers import Peers
-from treecast.links.ways import Forwarded, Way
 
 FORWARD_AFTER: Duration = 3.0
 """A node has not answered at its addresses for so long: INIT goes by a neighbour, too."""
@@ -21,15 +21,15 @@ FORWARD_AGAIN_AFTER: Duration = 2.0
 """The same for a linked node that has fallen silent: after its session has had a route, and before it is dead."""
 
 
-class InitWays:
-    """One node's. ``neighbour_ways``: to a node that cannot be reached."""
+class InitChannels:
+    """One node's. ``neighbour_routes``: to a node that cannot be reached."""
 
-    def __init__(self, budgets: Budgets, peers: Peers, neighbour_ways: NeighbourWays) -> None:
+    def __init__(self, budgets: Budgets, peers: Peers, neighbour_routes: NeighbourRoutes) -> None:
         self._budgets = budgets
         self._peers = peers
-        self._neighbour_ways = neighbour_ways
+        self._neighbour_routes = neighbour_routes
 
-    def of(self, now: Instant, attempt: Attempt) -> Iterator[Way]:
+    def of(self, now: Instant, attempt: Attempt) -> Iterator[HandshakeChannel]:
         """The ways on which an attempt's INIT goes now."""
         if attempt.in_session is not None:
             yield attempt.in_session
@@ -39,21 +39,21 @@ class InitWays:
         places = tuple(place for place in attempt.places if place != probed)
         yield from self._budgets.permitted(now, attempt.target, places)
         if attempt.node is not None and now - attempt.began_at >= _patience(attempt):
-            way = self._by_another(now, attempt, attempt.node) if peer is None or peer.is_suspect else None
-            if way is not None:
-                attempt.tried_by.add(way.neighbour)
-                yield way
+            channel = self._by_another(now, attempt, attempt.node) if peer is None or peer.is_suspect else None
+            if channel is not None:
+                attempt.tried_by.add(channel.neighbour)
+                yield channel
 
     def _by_another(self, now: Instant, attempt: Attempt, node: NodeIndex) -> Forwarded | None:
         """Each INIT of an attempt goes by another neighbour, those by which the node fell silent lately last; then it
         begins with the first one again.
         """
-        ways, tried = self._neighbour_ways, attempt.tried_by
-        way = ways.untroubled(now, node, tried) or ways.best(node, tried)
-        if way is None and tried:
+        neighbours, tried = self._neighbour_routes, attempt.tried_by
+        channel = neighbours.untroubled(now, node, tried) or neighbours.best(node, tried)
+        if channel is None and tried:
             tried.clear()
-            way = ways.untroubled(now, node) or ways.best(node)
-        return way
+            channel = neighbours.untroubled(now, node) or neighbours.best(node)
+        return channel
 
 
 def _patience(attempt: Attempt) -> Duration:

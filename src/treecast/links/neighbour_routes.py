@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from treecast.base.bounded_table import BoundedTable
 from treecast.base.ids import NodeIndex
-from treecast.base.limits import MAX_FALLEN_WAYS
+from treecast.base.limits import MAX_FALLEN_ROUTES
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after
+from treecast.links.handshake_channels import Forwarded
 from treecast.links.peers import Peer, Peers
-from treecast.links.ways import Forwarded
 
 FIRST_PAUSE: Duration = 30.0
 LONGEST_PAUSE: Duration = 480.0
@@ -47,13 +47,13 @@ class _Fall:
     is_named: bool = True
 
 
-class NeighbourWays:
+class NeighbourRoutes:
     """One node's. ``next_hop``: as LINKS say."""
 
     def __init__(self, peers: Peers, next_hop: NextHop) -> None:
         self._peers = peers
         self._next_hop = next_hop
-        self._falls: BoundedTable[tuple[NodeIndex, NodeIndex], _Fall] = BoundedTable(MAX_FALLEN_WAYS)
+        self._falls: BoundedTable[tuple[NodeIndex, NodeIndex], _Fall] = BoundedTable(MAX_FALLEN_ROUTES)
         """By neighbour and node, the one that was noted first of all first."""
         self._by: dict[NodeIndex, set[NodeIndex]] = {}
         """The neighbours by which a node fell silent."""
@@ -64,9 +64,9 @@ class NeighbourWays:
         for _ in range(SEARCHES):
             neighbour = self._next_hop(node, excluded)
             peer = self._peers.get(neighbour) if neighbour is not None else None
-            way = self._peers.way_by(peer.node, node) if peer is not None and not peer.is_suspect else None
-            if way is not None or neighbour is None or neighbour in excluded:
-                return way
+            route = self._peers.forwarded_by(peer.node, node) if peer is not None and not peer.is_suspect else None
+            if route is not None or neighbour is None or neighbour in excluded:
+                return route
             excluded.add(neighbour)
         return None
 
@@ -134,4 +134,4 @@ def _problem(neighbour: str, nodes: str, by: str, why: str) -> Problem:
         f"see treecast status and treecast peers on {neighbour} (what it drops as forward_budget, whether it reaches "
         f"{nodes}); if all is well there, it or what is between keeps datagrams from here"
     )
-    return Problem("way_unanswered", neighbour, text, patience=NAMED_AFTER)
+    return Problem("route_unanswered", neighbour, text, patience=NAMED_AFTER)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from treecast.base.time import Instant
+from treecast.links.handshake_channels import HandshakeChannel, InSession, OutOfSession
 from treecast.links.peers import Path, Peer
 from treecast.links.target import Target
-from treecast.links.ways import InSession, Outside, Way
 
 
-def comes_from_it(peer: Peer, way: Way) -> bool:
+def comes_from_it(peer: Peer, channel: HandshakeChannel) -> bool:
     """Whether a session that a handshake has made this way is where its datagrams came from."""
-    return isinstance(way, Outside) or (isinstance(way, InSession) and peer.via is None)
+    return isinstance(channel, OutOfSession) or (isinstance(channel, InSession) and peer.via is None)
 
 
 def in_session(peer: Peer) -> InSession:
@@ -18,9 +18,9 @@ def in_session(peer: Peer) -> InSession:
     return InSession(peer.node, peer.place.socket, peer.place.endpoint)
 
 
-def first_path(way: Way) -> Path | None:
+def first_path(channel: HandshakeChannel) -> Path | None:
     """Where a node is whose first handshake took this way."""
-    return Path(way.socket, way.endpoint) if isinstance(way, Outside) else None
+    return Path(channel.socket, channel.endpoint) if isinstance(channel, OutOfSession) else None
 
 
 def again(now: Instant, peer: Peer) -> Target:

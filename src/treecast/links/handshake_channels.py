@@ -14,7 +14,7 @@ from treecast.base.ids import NodeIndex
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class OutOfSession:
     """By themselves, through a socket to an address."""
 
     socket: int
@@ -77,6 +77,6 @@ class Forwarded:
         return SendForwarded(self.neighbour, self.node, data)
 
 
-Way = Outside | InSession | Forwarded
-Sending = SendDatagram | SendHandshake | SendForwarded
+HandshakeChannel = OutOfSession | InSession | Forwarded
+HandshakeCommand = SendDatagram | SendHandshake | SendForwarded
 """A handshake datagram on its way."""
