@@ -8,7 +8,7 @@ from statistics import mean
 
 from treecast.base.time import Duration
 from treecast.sim import graphs
-from treecast.sim.places import Places
+from treecast.sim.locations import Locations
 
 SEED = 1
 LOSS = 0.02
@@ -28,8 +28,8 @@ class Dissemination:
 
 def disseminations(nodes: int) -> list[Dissemination]:
     rng = Random(SEED)
-    places = Places(rng)
-    drawn = [places.draw() for _ in range(nodes)]
+    locations = Locations(rng)
+    drawn = [locations.draw() for _ in range(nodes)]
 
     def delay(one: int, other: int) -> Duration:
         return drawn[one].delay(drawn[other])

@@ -100,17 +100,17 @@ def _datagrams(payload: bytes) -> Iterator[bytes]:
         yield payload[start : start + DATAGRAM_BYTES]
 
 
-class Places:
+class Positions:
     """Where each datagram stands in what the source sent; known for those whose content is unique."""
 
     def __init__(self) -> None:
-        self._places: dict[bytes, int | None] = {}
+        self._positions: dict[bytes, int | None] = {}
         self._read = 0
 
     def update(self, sent: list[StreamDatagram]) -> None:
-        for place in range(self._read, len(sent)):
-            digest = sent[place].digest
-            self._places[digest] = None if digest in self._places else place
+        for position in range(self._read, len(sent)):
+            digest = sent[position].digest
+            self._positions[digest] = None if digest in self._positions else position
         self._read = len(sent)
 
     def lost(self, received: list[StreamDatagram]) -> int:
@@ -118,12 +118,16 @@ class Places:
 
         Counted from the first to the last datagram whose content is unique; a duplicate would count as minus one.
         """
-        known = [(i, place) for i, item in enumerate(received) if (place := self._places.get(item.digest)) is not None]
+        known = [
+            (i, position)
+            for i, item in enumerate(received)
+            if (position := self._positions.get(item.digest)) is not None
+        ]
         if len(known) < 2:
             return 0
-        (first, first_place), (last, last_place) = known[0], known[-1]
-        return (last_place - first_place) - (last - first)
+        (first, first_position), (last, last_position) = known[0], known[-1]
+        return (last_position - first_position) - (last - first)
 
     def in_order(self, received: list[StreamDatagram]) -> bool:
-        places = [place for item in received if (place := self._places.get(item.digest)) is not None]
-        return places == sorted(places)
+        positions = [position for item in received if (position := self._positions.get(item.digest)) is not None]
+        return positions == sorted(positions)

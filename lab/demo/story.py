@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 
 from lab import Capture, Counters, Lab, Process, wait_until
-from lab.demo.meter import Meter, Places
+from lab.demo.meter import Meter, Positions
 from lab.demo.programs import play, watch
 from lab.demo.report import Evidence, NodeReport, Report, judge, write
 from lab.demo.table import Row, table
@@ -49,7 +49,7 @@ class Story:
         self._directory = directory
         self._console = console
         self._stages: dict[str, Stage] = {}
-        self._places = Places()
+        self._positions = Positions()
 
     def play(self) -> Report:
         with Lab() as lab:
@@ -171,7 +171,7 @@ class Story:
             LEAVER: "leaves early",
             BYSTANDER: "asks nothing",
         }
-        self._places.update(self._stages[SOURCE].meter.datagrams)
+        self._positions.update(self._stages[SOURCE].meter.datagrams)
         now = stage.node.machine.counters()
         datagrams = list(stage.meter.datagrams)
         is_source = name == SOURCE
@@ -182,7 +182,7 @@ class Story:
             subscribed=watching,
             sent=len(datagrams) if is_source else 0,
             received=0 if is_source else len(datagrams),
-            lost=0 if is_source else self._places.lost(datagrams),
+            lost=0 if is_source else self._positions.lost(datagrams),
             underlay_rx_bytes=now.rx_bytes - stage.before.rx_bytes,
             underlay_tx_bytes=now.tx_bytes - stage.before.tx_bytes,
         )
@@ -190,7 +190,7 @@ class Story:
     # what remains
 
     def _evidence(self, captures: dict[str, Capture]) -> Evidence:
-        self._places.update(self._stages[SOURCE].meter.datagrams)
+        self._positions.update(self._stages[SOURCE].meter.datagrams)
         errors = [f"the meter of {n} missed packets" for n, s in self._stages.items() if s.meter.missed_by_meter]
         errors += [f"the capture of {n} is not complete" for n, c in captures.items() if c.counts.dropped]
         received = {name: self._stages[name].meter.datagrams for name in SCREENS}
@@ -200,7 +200,7 @@ class Story:
             control_plaintext=sum(has_plaintext(frame) for frame in packets(captures["control"].path)),
             bystander_wire=look(captures["bystander"].path),
             pictures={name: self._directory / f"{name}.png" for name in SCREENS},
-            disorder=[name for name, datagrams in received.items() if not self._places.in_order(datagrams)],
+            disorder=[name for name, datagrams in received.items() if not self._positions.in_order(datagrams)],
             measuring_errors=errors,
         )
 

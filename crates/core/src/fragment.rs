@@ -132,7 +132,7 @@ struct Waiting {
     checksum: Option<PartialChecksum>,
     ecn: u8,
     since_ns: u64,
-    /// The frame's bytes, as many as it has. Its memory stays when the place is free.
+    /// The frame's bytes, as many as it has. Its memory stays when the slot is free.
     bytes: Vec<u8>,
 }
 
@@ -142,8 +142,8 @@ pub struct Reassembly(Mutex<Places>);
 
 #[derive(Debug, Default)]
 struct Places {
-    /// Full and free places; made as they are needed, and kept.
-    places: Vec<Waiting>,
+    /// Full and free slots; made as they are needed, and kept.
+    slots: Vec<Waiting>,
     free: Vec<usize>,
     by_key: HashMap<(Sender, u32), usize, RandomState>,
     per_sender: HashMap<Sender, usize, RandomState>,
@@ -162,19 +162,19 @@ impl Reassembly {
         out: &mut [u8],
         (drops, refusals): (&Drops, &Refusals),
     ) -> Result<Option<(usize, Headers)>, Reason> {
-        let mut places = lock(&self.0);
-        places.expire(now_ns, drops);
+        let mut table = lock(&self.0);
+        table.expire(now_ns, drops);
         let key = (arrived.sender, arrived.fragment.id);
-        let Some(number) = places.by_key.get(&key).copied() else {
-            if let Some(node) = places.keep(arrived, now_ns) {
+        let Some(number) = table.by_key.get(&key).copied() else {
+            if let Some(node) = table.keep(arrived, now_ns) {
                 drops.count(Reason::FragmentTableFull);
                 refusals.note(node, Reason::FragmentTableFull);
             }
             return Ok(None);
         };
-        let waiting = places.places.get_mut(number).ok_or(Reason::FragmentMalformed)?;
+        let waiting = table.slots.get_mut(number).ok_or(Reason::FragmentMalformed)?;
         if !waiting.is_of(arrived) || !waiting.put(arrived)? {
-            places.release(number);
+            table.release(number);
             drops.count(Reason::FragmentMalformed); // the parts that waited
             return Err(Reason::FragmentMalformed);
         }
@@ -183,7 +183,7 @@ impl Reassembly {
         }
         let (length, ecn) = (waiting.bytes.len(), waiting.ecn);
         let copied = out.get_mut(..length).map(|frame| frame.copy_from_slice(&waiting.bytes));
-        places.release(number);
+        table.release(number);
         copied.ok_or(Reason::TooBig)?;
         let frame = out.get_mut(..length).unwrap_or_default();
         let headers = Headers::parse(frame);
@@ -246,25 +246,25 @@ impl Places {
         };
         let given_up = given_up.map(|number| self.release(number));
         let number = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Waiting::empty(arrived.sender));
-            self.places.len() - 1
+            self.slots.push(Waiting::empty(arrived.sender));
+            self.slots.len() - 1
         });
-        let Some(place) = self.places.get_mut(number) else { return given_up };
+        let Some(slot) = self.slots.get_mut(number) else { return given_up };
         let Arrived { node, sender, fragment: Fragment { id, parts, whole, .. }, checksum, ecn, .. } = *arrived;
-        (place.node, place.key) = (node, (sender, id));
-        (place.parts, place.came, place.checksum, place.ecn, place.since_ns) = (parts, 0, checksum, ecn, now_ns);
-        place.bytes.clear();
-        place.bytes.resize(whole.into(), 0);
-        let _ = place.put(arrived); // the first of its frame; it fits, it was parsed
-        self.by_key.insert(place.key, number);
+        (slot.node, slot.key) = (node, (sender, id));
+        (slot.parts, slot.came, slot.checksum, slot.ecn, slot.since_ns) = (parts, 0, checksum, ecn, now_ns);
+        slot.bytes.clear();
+        slot.bytes.resize(whole.into(), 0);
+        let _ = slot.put(arrived); // the first of its frame; it fits, it was parsed
+        self.by_key.insert(slot.key, number);
         *self.per_sender.entry(sender).or_default() += 1;
         *self.per_node.entry(node).or_default() += 1;
         given_up
     }
 
     fn oldest(&self, is_of: impl Fn(&Waiting) -> bool) -> Option<usize> {
-        let of = |number: &&usize| is_of(&self.places[**number]);
-        self.by_key.values().filter(of).min_by_key(|number| self.places[**number].since_ns).copied()
+        let of = |number: &&usize| is_of(&self.slots[**number]);
+        self.by_key.values().filter(of).min_by_key(|number| self.slots[**number].since_ns).copied()
     }
 
     fn expire(&mut self, now_ns: u64, drops: &Drops) {
@@ -272,7 +272,7 @@ impl Places {
             return;
         }
         self.swept_ns = now_ns;
-        let is_old = |number: &&usize| now_ns >= self.places[**number].since_ns + LIFETIME_NS;
+        let is_old = |number: &&usize| now_ns >= self.slots[**number].since_ns + LIFETIME_NS;
         let old: Vec<usize> = self.by_key.values().filter(is_old).copied().collect();
         drops.add(Reason::FragmentTimeout, old.len() as u64);
         for number in old {
@@ -280,9 +280,9 @@ impl Places {
         }
     }
 
-    /// Empties a place; the node that it was of.
+    /// Empties a slot; the node that it was of.
     fn release(&mut self, number: usize) -> u32 {
-        let Waiting { node, key, .. } = self.places[number];
+        let Waiting { node, key, .. } = self.slots[number];
         self.by_key.remove(&key);
         self.free.push(number);
         one_fewer(&mut self.per_sender, &key.0);

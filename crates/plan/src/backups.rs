@@ -14,12 +14,13 @@ pub fn backups(request: &Request<'_>, tree: &Tree) -> Vec<Option<u32>> {
     let sizes = sizes(request, tree);
     let mut order: Vec<u32> = (0..request.graph.len() as u32).filter(|node| is_below_another(tree, *node)).collect();
     order.sort_by_key(|node| (std::cmp::Reverse(sizes[*node as usize]), *node));
-    let mut places: Vec<usize> = (0..request.graph.len() as u32).map(|node| free_places(request, tree, node)).collect();
+    let mut slots: Vec<usize> =
+        (0..request.graph.len() as u32).map(|node| free_child_slots(request, tree, node)).collect();
     let mut chosen = vec![None; request.graph.len()];
     for node in order {
-        let found = candidates(request, tree, node).filter(|(_, _, other)| places[*other as usize] > 0).min();
+        let found = candidates(request, tree, node).filter(|(_, _, other)| slots[*other as usize] > 0).min();
         if let Some((_, _, other)) = found {
-            places[other as usize] -= 1;
+            slots[other as usize] -= 1;
             chosen[node as usize] = Some(other);
         }
     }
@@ -30,7 +31,7 @@ fn is_below_another(tree: &Tree, node: u32) -> bool {
     tree.parent(node).is_some_and(|parent| parent != tree.root)
 }
 
-fn free_places(request: &Request<'_>, tree: &Tree, node: u32) -> usize {
+fn free_child_slots(request: &Request<'_>, tree: &Tree, node: u32) -> usize {
     match usize::from(request.capacity[node as usize]) {
         0 => 0,
         most => (most + 1).saturating_sub(tree.children(node).len()),

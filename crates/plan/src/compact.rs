@@ -76,7 +76,7 @@ pub fn keep(request: &Request<'_>, parents: &[Option<u32>]) -> Tree {
     let mut due = VecDeque::from([request.root]);
     while let Some(parent) = due.pop_front() {
         for child in &children[parent as usize] {
-            let link_us = request.graph.delay_us(parent, *child).filter(|_| tree.has_place(request, parent));
+            let link_us = request.graph.delay_us(parent, *child).filter(|_| tree.has_child_slot(request, parent));
             if let Some(link_us) = link_us.filter(|_| !tree.has(*child)) {
                 tree.attach(request, parent, *child, link_us);
                 due.push_back(*child);
@@ -109,7 +109,7 @@ fn completed(request: &Request<'_>, mut tree: Tree, admitted: &[bool]) -> Tree {
     let mut moves_one = |tree: &mut Tree, member: u32| {
         let may_look = !tree.has(member) && looks > 0;
         looks -= usize::from(may_look);
-        may_look && free_place(request, tree, member)
+        may_look && free_child_slot(request, tree, member)
     };
     while request.members.iter().any(|member| moves_one(&mut tree, *member)) {
         grow(request, &mut tree, |node| admitted[node as usize]);
@@ -126,7 +126,7 @@ fn grow(request: &Request<'_>, tree: &mut Tree, admits: impl Fn(u32) -> bool) {
         let link_us = request.graph.of(parent)[place].0;
         if tree.has(child) {
             offer(request, tree, parent, place, &admits, &mut offers);
-        } else if tree.has_place(request, parent) {
+        } else if tree.has_child_slot(request, parent) {
             tree.attach(request, parent, child, link_us);
             offer(request, tree, parent, place + 1, &admits, &mut offers);
             offer(request, tree, child, 0, &admits, &mut offers);
@@ -143,7 +143,7 @@ fn offer(
     admits: &impl Fn(u32) -> bool,
     to: &mut BinaryHeap<Offer>,
 ) {
-    if !tree.has_place(request, parent) {
+    if !tree.has_child_slot(request, parent) {
         return;
     }
     let links = request.graph.of(parent).iter().enumerate().skip(from);
@@ -155,12 +155,12 @@ fn offer(
 }
 
 /// A neighbour of a node that found no room gives a child away to who has some: then there is room for the node.
-fn free_place(request: &Request<'_>, tree: &mut Tree, node: u32) -> bool {
+fn free_child_slot(request: &Request<'_>, tree: &mut Tree, node: u32) -> bool {
     let mut best = None;
     for (_, neighbour) in request.graph.of(node).iter().filter(|(_, neighbour)| tree.has(*neighbour)) {
         for child in tree.children(*neighbour) {
             for (link_us, other) in request.graph.of(*child) {
-                if *other == *neighbour || !tree.has_place(request, *other) || tree.is_above(*child, *other) {
+                if *other == *neighbour || !tree.has_child_slot(request, *other) || tree.is_above(*child, *other) {
                     continue;
                 }
                 let found = (tree.arrival_us(request, *other, *link_us), *child, *other, *link_us);

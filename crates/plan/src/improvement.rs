@@ -26,7 +26,7 @@ pub fn improve(request: &Request<'_>, tree: &mut Tree, most: usize) -> usize {
 fn better(request: &Request<'_>, tree: &Tree, node: u32) -> Option<(u64, u32, u32)> {
     let others = request.graph.of(node).iter().filter(|(_, other)| Some(*other) != tree.parent(node));
     others
-        .filter(|(_, other)| tree.has_place(request, *other))
+        .filter(|(_, other)| tree.has_child_slot(request, *other))
         .map(|(link_us, other)| (tree.arrival_us(request, *other, *link_us), *other, *link_us))
         .filter(|(arrival_us, ..)| *arrival_us < tree.delay_us(node))
         .filter(|(_, other, _)| !tree.is_above(node, *other))

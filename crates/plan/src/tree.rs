@@ -72,7 +72,7 @@ impl Tree {
     }
 
     /// May it have one more child?
-    pub fn has_place(&self, request: &Request<'_>, node: u32) -> bool {
+    pub fn has_child_slot(&self, request: &Request<'_>, node: u32) -> bool {
         self.has(node) && self.children(node).len() < usize::from(request.capacity[node as usize])
     }
 

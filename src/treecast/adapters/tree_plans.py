@@ -29,7 +29,7 @@ class LinkGraph:
     def plan(self, request: TreeRequest) -> PlannedTree:
         """ValueError for places that are not ascending, or without the root."""
         kept = None if request.kept is None else [(int(low), int(high)) for low, high in request.kept.items()]
-        parents, mean_us, missed, backups = self._graph.plan(request.root, list(request.places), kept)
+        parents, mean_us, missed, backups = self._graph.plan(request.root, list(request.nodes), kept)
         return PlannedTree(_by_index(parents), mean_us, missed, _by_index(backups))
 
 

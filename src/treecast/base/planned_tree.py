@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from treecast.base.ids import NodeIndex
 
 
-class Place(NamedTuple):
+class EligibleNode(NamedTuple):
     """A node that may be on a tree. Who does not want the datagrams relays where that is worth it."""
 
     node: NodeIndex
@@ -21,12 +21,12 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TreeRequest:
-    """``places``: ascending, each node once, the root among them. ``kept``: the parents of the tree that there is
+    """``nodes``: ascending, each node once, the root among them. ``kept``: the parents of the tree that there is
     already, which is changed as little as can be; None: a tree is planned from nothing.
     """
 
     root: NodeIndex
-    places: Sequence[Place]
+    nodes: Sequence[EligibleNode]
     kept: Mapping[NodeIndex, NodeIndex] | None = None
 
 

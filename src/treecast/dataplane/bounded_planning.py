@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
 from treecast.base.parent_failures import ParentFailure
 from treecast.base.plan_causes import PlanCause, PlanDecision, RefusedRelay
-from treecast.base.planned_tree import LinkPlanner, Place, PlannedTree, TreeRequest
+from treecast.base.planned_tree import EligibleNode, LinkPlanner, PlannedTree, TreeRequest
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.tree_planner import star
@@ -164,8 +164,8 @@ class BoundedPlanning(TreePlanning):
             self._count_children(tree, held)
             return held.plan
         relays = self._relays - mute
-        places = self._places(stream, answering, relays)
-        planned, full_at = self._planned(now, places, held)
+        nodes = self._eligible(stream, answering, relays)
+        planned, full_at = self._planned(now, nodes, held)
         wanted = {node: parent for node, parent in planned.parents.items() if parent != self.me}
         plan = plan_of(self.me, answering, relays, wanted, planned.backups)
         self._missed += planned.missed - (held.planned.missed if held else 0)
@@ -191,9 +191,9 @@ class BoundedPlanning(TreePlanning):
         self.bounds.use(tree.stream, children)
         held.is_settled = all(plan == held.plan for plan in plans)
 
-    def _places(self, stream: StreamId, answering: Set[NodeIndex], relays: Set[NodeIndex]) -> list[Place]:
+    def _eligible(self, stream: StreamId, answering: Set[NodeIndex], relays: Set[NodeIndex]) -> list[EligibleNode]:
         return [
-            Place(
+            EligibleNode(
                 node,
                 self.bounds.most(node, stream) if node in relays or node == self.me else 0,
                 COPY_US,
@@ -202,16 +202,16 @@ class BoundedPlanning(TreePlanning):
             for node in sorted({self.me, *answering, *relays})
         ]
 
-    def _planned(self, now: Instant, places: list[Place], held: _Held | None) -> tuple[PlannedTree, Instant]:
+    def _planned(self, now: Instant, nodes: list[EligibleNode], held: _Held | None) -> tuple[PlannedTree, Instant]:
         """The tree that there is, changed as little as can be, unless a fresh plan reaches more members, or reaches
         them much sooner and the last one is long ago; and when the last fresh one was.
         """
         if held is None:
-            return self._link_planner.plan(TreeRequest(self.me, places)), now
-        kept = self._link_planner.plan(TreeRequest(self.me, places, held.planned.parents))
+            return self._link_planner.plan(TreeRequest(self.me, nodes)), now
+        kept = self._link_planner.plan(TreeRequest(self.me, nodes, held.planned.parents))
         if not kept.missed and now < held.review_at:
             return kept, held.full_at
-        fresh = self._link_planner.plan(TreeRequest(self.me, places))
+        fresh = self._link_planner.plan(TreeRequest(self.me, nodes))
         is_worse = kept.missed == fresh.missed and kept.mean_us * 100 > fresh.mean_us * WORSE_PERCENT
         return (fresh if kept.missed > fresh.missed or is_worse else kept), now
 

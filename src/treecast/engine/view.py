@@ -165,7 +165,7 @@ class View(TreeView):
     def links(self) -> tuple[LinkView, ...]:
         """The links that are up, by node index."""
         peers = self._rooms.links.peers()
-        return tuple(LinkView(peer.node, peer.certificate.name, peer.place.endpoint) for peer in peers)
+        return tuple(LinkView(peer.node, peer.certificate.name, peer.first_hop.endpoint) for peer in peers)
 
     @property
     def session_changes(self) -> int:

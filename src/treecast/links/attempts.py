@@ -69,18 +69,18 @@ class Attempt:
 
     def sent(self, now: Instant, rng: Random) -> None:
         """INIT was sent once more."""
-        self.unproved.update(self.places)
+        self.unproved.update(self.init_endpoints)
         next_init = after(now, self.interval * rng.uniform(*INIT_JITTER))
         self.next_step = min(next_init, after(self.began_at, ATTEMPT_LIFETIME))
         self.interval = min(2 * self.interval, LAST_INIT_INTERVAL)
 
     @property
-    def places(self) -> tuple[Endpoint, ...]:
+    def init_endpoints(self) -> tuple[Endpoint, ...]:
         """Where INIT is repeated: not where it came back from."""
         return tuple(endpoint for endpoint in self.target.candidates if endpoint not in self.came_back)
 
     def with_cookie(self, datagram: bytes, source: Endpoint) -> bytes:
-        """The INIT that answers a COOKIE datagram. MalformedError, but once for each place that INIT was sent to."""
+        """The INIT that answers a COOKIE datagram. MalformedError, but once for each endpoint that INIT was sent to."""
         init = self.handshake.with_cookie(datagram)
         if source not in self.unproved:
             raise MalformedError("handshake_unknown")
@@ -88,19 +88,19 @@ class Attempt:
         return init
 
     def returned(self, now: Instant, source: Endpoint) -> None:
-        """INIT came back. MalformedError, but once for each place of a target from which one came back before."""
+        """INIT came back. MalformedError, but once for each endpoint of a target from which one came back before."""
         candidates = self.target.candidates
-        place = candidates[0] if len(candidates) == 1 else source  # a NAT on the way may have another address
-        expected = self.target.reflected_at is not None and place in self.places
+        endpoint = candidates[0] if len(candidates) == 1 else source  # a NAT on the way may have another address
+        expected = self.target.reflected_at is not None and endpoint in self.init_endpoints
         self.target.reflected_at = now
-        if place in candidates:
-            self.came_back.add(place)
+        if endpoint in candidates:
+            self.came_back.add(endpoint)
         if not expected:
             raise MalformedError("handshake_reflected")
 
     def ended_overdue(self, now: Instant) -> None:
         """Nobody has answered, and where all that was sent came back nobody else is."""
-        if self.came_back and not self.places:
+        if self.came_back and not self.init_endpoints:
             self.target.elsewhere_until = after(now, ELSEWHERE_PAUSE)
         else:
             self.target.gave_up(now)

@@ -36,8 +36,8 @@ class InitChannels:
             return
         peer = self._peers.get(attempt.node) if attempt.node is not None else None
         probed = peer.endpoint if peer is not None and peer.via is not None else None
-        places = tuple(place for place in attempt.places if place != probed)
-        yield from self._budgets.permitted(now, attempt.target, places)
+        endpoints = tuple(endpoint for endpoint in attempt.init_endpoints if endpoint != probed)
+        yield from self._budgets.permitted(now, attempt.target, endpoints)
         if attempt.node is not None and now - attempt.began_at >= _patience(attempt):
             channel = self._by_another(now, attempt, attempt.node) if peer is None or peer.is_suspect else None
             if channel is not None:

@@ -213,7 +213,7 @@ class Links:
         """End the link: the peer's certificate has ended, by this node's clock."""
         peer = self.peer(node)
         if peer is not None:
-            at, clock_ms = peer.place.endpoint, int((peer.unix_offset_s + now) * 1000)
+            at, clock_ms = peer.first_hop.endpoint, int((peer.unix_offset_s + now) * 1000)
             self._handshakes.refused.note(Refused(now, True, CERTIFICATE_EXPIRED, at, peer.certificate, clock_ms))
         return self.cut(now, node, LinkEnd.CERTIFICATE_EXPIRED)
 
@@ -225,7 +225,7 @@ class Links:
         """A linked node was added again: who has its replaced certificate is there, and people are to know where."""
         peer, clock_ms = self.peer(node), self._wall_clock_ms(now)
         if peer is not None:
-            where = peer.place.endpoint
+            where = peer.first_hop.endpoint
             self._handshakes.refused.note(Refused(now, True, CERTIFICATE_REPLACED, where, peer.certificate, clock_ms))
 
     def met_twin(self) -> MetTwin | None:

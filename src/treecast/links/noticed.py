@@ -19,7 +19,7 @@ LASTING_AFTER: Duration = 11.0
 
 
 @dataclass(slots=True)
-class _Place:
+class _Sighting:
     """``since``: the end of the last break; ``lasting``: noticed for so long without one."""
 
     since: Instant
@@ -32,27 +32,27 @@ class Noticed:
 
     def __init__(self, lifetime: Duration = NOTICED_LIFETIME) -> None:
         self._lifetime = lifetime
-        self._places: BoundedTable[Endpoint, _Place] = BoundedTable(MAX_NOTICED_ENDPOINTS)
+        self._sightings: BoundedTable[Endpoint, _Sighting] = BoundedTable(MAX_NOTICED_ENDPOINTS)
 
     def note(self, now: Instant, endpoint: Endpoint) -> None:
-        place = self._places.get(endpoint)
-        if place is None or now - place.last >= self._lifetime:
-            place = _Place(now, now)
-        elif now - place.last >= BREAK:
-            place.since = now
-        place.last = now
-        place.lasting = place.lasting or now - place.since >= LASTING_AFTER
-        self._places.put(endpoint, place)
+        sighting = self._sightings.get(endpoint)
+        if sighting is None or now - sighting.last >= self._lifetime:
+            sighting = _Sighting(now, now)
+        elif now - sighting.last >= BREAK:
+            sighting.since = now
+        sighting.last = now
+        sighting.lasting = sighting.lasting or now - sighting.since >= LASTING_AFTER
+        self._sightings.put(endpoint, sighting)
 
     def last(self, now: Instant, endpoint: Endpoint) -> Instant | None:
         """When it was last noticed there; None when that is long ago."""
-        place = self._places.get(endpoint)
-        return place.last if place is not None and now - place.last < self._lifetime else None
+        sighting = self._sightings.get(endpoint)
+        return sighting.last if sighting is not None and now - sighting.last < self._lifetime else None
 
     def lasting(self, now: Instant) -> Iterator[Endpoint]:
         """Where it was noticed again and again without a break, until it has not been for a while. Newest first."""
-        for endpoint, place in reversed(self._places.items()):
+        for endpoint, sighting in reversed(self._sightings.items()):
             if self.last(now, endpoint) is None:
                 return
-            if place.lasting:
+            if sighting.lasting:
                 yield endpoint

@@ -15,7 +15,7 @@ def comes_from_it(peer: Peer, channel: HandshakeChannel) -> bool:
 
 def in_session(peer: Peer) -> InSession:
     """The way of a handshake that nobody outside can hinder."""
-    return InSession(peer.node, peer.place.socket, peer.place.endpoint)
+    return InSession(peer.node, peer.first_hop.socket, peer.first_hop.endpoint)
 
 
 def first_path(channel: HandshakeChannel) -> Path | None:

@@ -125,7 +125,7 @@ class Peer:
         return self.path.endpoint if self.path is not None else None
 
     @property
-    def place(self) -> Path:
+    def first_hop(self) -> Path:
         """Where what is sent to it goes at first: to itself, or to the neighbour that sends it on."""
         channel = self.sessions[-1].channel
         return self.path if self.path is not None and self.via is None else Path(channel.socket, channel.endpoint)
@@ -217,7 +217,7 @@ class Peers:
         peer = self._peers.get(neighbour)
         if peer is None or not peer.up or peer.via is not None:
             return None
-        return Forwarded(node, neighbour, peer.place.socket, peer.place.endpoint)
+        return Forwarded(node, neighbour, peer.first_hop.socket, peer.first_hop.endpoint)
 
     def channel_of(self, event: AnyHandshake) -> HandshakeChannel | None:
         """The way that a handshake datagram came; None where its session has ended."""
@@ -228,7 +228,7 @@ class Peers:
         peer = self._peers.get(event.peer)
         if peer is None or peer.session(event.session) is None:
             return None
-        return InSession(event.peer, peer.place.socket, peer.place.endpoint)
+        return InSession(event.peer, peer.first_hop.socket, peer.first_hop.endpoint)
 
     def secret_of(self, channel: HandshakeChannel) -> LinkSecret | None:
         """The link secret for a handshake on this way: there is none outside of sessions."""

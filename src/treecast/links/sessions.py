@@ -140,10 +140,10 @@ class Sessions:
             self._remove_session(peer, peer.dispensable, SessionEvent.DROPPED)
         preferred = {finished.payload.aead, self._aead}
         aead = AEAD_AES_256_GCM if preferred == {AEAD_AES_256_GCM} else AEAD_CHACHA20_POLY1305
-        place = peer.place
-        endpoint = place.endpoint if comes_from_it(peer, finished.channel) else None
+        first_hop = peer.first_hop
+        endpoint = first_hop.endpoint if comes_from_it(peer, finished.channel) else None
         self.commands.append(
-            InstallSession(finished.handshake, session.index, node, place.socket, endpoint, aead, session.confirmed)
+            InstallSession(finished.handshake, session.index, node, first_hop.socket, endpoint, aead, session.confirmed)
         )
         self.commands.append(SetPeerUnderlayMtu(node, peer.underlay_mtu))
         self._targets.plan_all(node)

@@ -59,7 +59,7 @@ class Tree:
     def is_above(self, node: int, other: int) -> bool:
         return node == other or node in self.above(other)
 
-    def has_place(self, node: int) -> bool:
+    def has_child_slot(self, node: int) -> bool:
         return self.has(node) and len(self.of(node)) < self.request.capacity[node]
 
     def delay_us(self, node: int) -> int:
@@ -143,7 +143,7 @@ def keep(request: Request, parents: Mapping[int, int]) -> Tree:
     due = [request.root]
     for parent in due:
         for child in sorted(node for node in wanted if parents.get(node) == parent):
-            if child in request.links[parent] and tree.has_place(parent) and not tree.has(child):
+            if child in request.links[parent] and tree.has_child_slot(parent) and not tree.has(child):
                 tree.attach(parent, child)
                 due.append(child)
     tree.prune()
@@ -157,7 +157,7 @@ def _completed(tree: Tree, admitted: Collection[int]) -> Tree:
     looks = iter(range(LOOKS))
 
     def moves_one(member: int) -> bool:
-        return not tree.has(member) and next(looks, None) is not None and _free_place(tree, member)
+        return not tree.has(member) and next(looks, None) is not None and _free_child_slot(tree, member)
 
     while any(map(moves_one, request.members)):
         _grow(tree, lambda node: node in admitted)
@@ -169,7 +169,7 @@ def _grow(tree: Tree, admits: Callable[[int], bool]) -> None:
     while offers := [
         (tree.arrival_us(parent, link_us), child, parent)
         for parent in range(len(links))
-        if tree.has_place(parent)
+        if tree.has_child_slot(parent)
         for child, link_us in links[parent].items()
         if admits(child) and not tree.has(child)
     ]:
@@ -177,7 +177,7 @@ def _grow(tree: Tree, admits: Callable[[int], bool]) -> None:
         tree.attach(parent, child)
 
 
-def _free_place(tree: Tree, node: int) -> bool:
+def _free_child_slot(tree: Tree, node: int) -> bool:
     links = tree.request.links
     moves = [
         (tree.arrival_us(other, link_us), child, other)
@@ -185,7 +185,7 @@ def _free_place(tree: Tree, node: int) -> bool:
         if tree.has(neighbour)
         for child in tree.of(neighbour)
         for other, link_us in links[child].items()
-        if other != neighbour and tree.has_place(other) and not tree.is_above(child, other)
+        if other != neighbour and tree.has_child_slot(other) and not tree.is_above(child, other)
     ]
     if moves:
         _, child, other = min(moves)
@@ -222,7 +222,7 @@ def improve(tree: Tree, most: int) -> int:
         offers = [
             (tree.arrival_us(other, link_us), other)
             for other, link_us in tree.request.links[node].items()
-            if other != tree.parents[node] and tree.has_place(other) and not tree.is_above(node, other)
+            if other != tree.parents[node] and tree.has_child_slot(other) and not tree.is_above(node, other)
         ]
         if moved < most and offers and min(offers)[0] < tree.delay_us(node):
             tree.move_below(min(offers)[1], node)
@@ -236,18 +236,18 @@ def backups(tree: Tree) -> dict[int, int]:
     request = tree.request
     nodes = sorted(node for node, parent in tree.parents.items() if parent != request.root)
     below = {node: sum(tree.is_above(node, other) for other in tree.parents) for node in nodes}
-    places = [most and max(most + 1 - len(tree.of(node)), 0) for node, most in enumerate(request.capacity)]
+    left = [most and max(most + 1 - len(tree.of(node)), 0) for node, most in enumerate(request.capacity)]
     chosen: dict[int, int] = {}
     for node in sorted(nodes, key=lambda node: (-below[node], node)):
         latest_us = tree.delay_us(node) + BACKUP_LATER_US
         found = [
             (max(tree.arrival_us(other, link_us) - latest_us, 0), link_us, other)
             for other, link_us in request.links[node].items()
-            if other in tree.parents and places[other] > 0 and not tree.is_above(tree.parents[node], other)
+            if other in tree.parents and left[other] > 0 and not tree.is_above(tree.parents[node], other)
         ]
         if found:
             chosen[node] = min(found)[2]
-            places[chosen[node]] -= 1
+            left[chosen[node]] -= 1
     return chosen
 
 
@@ -267,7 +267,7 @@ class LinkGraph:
 
     def plan(self, request: TreeRequest) -> PlannedTree:
         """The tree of ``plan`` and ``improve``, or of ``keep``."""
-        nodes = [place.node for place in request.places]
+        nodes = [each.node for each in request.nodes]
         number = {node: at for at, node in enumerate(nodes)}
         root = number[request.root]
         classes = [self._classes(node) for node in nodes]
@@ -279,14 +279,14 @@ class LinkGraph:
             }
             for node, of in zip(nodes, classes, strict=True)
         ]
-        others = [(at, place) for at, place in enumerate(request.places) if at != root]
+        others = [(at, each) for at, each in enumerate(request.nodes) if at != root]
         wanted = Request(
             links,
             root,
-            [at for at, place in others if place.is_member],
-            [at for at, place in others if not place.is_member and place.most_children],
-            [place.most_children for place in request.places],
-            [place.copy_us for place in request.places],
+            [at for at, each in others if each.is_member],
+            [at for at, each in others if not each.is_member and each.most_children],
+            [each.most_children for each in request.nodes],
+            [each.copy_us for each in request.nodes],
         )
         if request.kept is None:
             tree = plan(wanted)

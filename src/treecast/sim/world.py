@@ -25,8 +25,8 @@ from treecast.sim.forwarder import ModelForwarder
 from treecast.sim.frames import ipv4_address
 from treecast.sim.handshake import ModelFactory
 from treecast.sim.installed import InstalledTables
+from treecast.sim.locations import LocatedEndpoints
 from treecast.sim.metering import Meter
-from treecast.sim.places import PlacedEndpoints
 from treecast.sim.sharing import Shared
 from treecast.sim.underlay import Underlay, no_garbage_in_cycles
 from treecast.wire import igmp
@@ -223,7 +223,7 @@ class SimNode:
 class World:
     """Nodes by index from 1. The same seed gives the same run.
 
-    ``cities``: each node stands at a generated place, and delays follow from that instead of ``delay``. A node
+    ``cities``: each node stands at a generated location, and delays follow from that instead of ``delay``. A node
     takes what came since its last turn, ``turn_interval`` after that at the earliest. ``meter`` sums what engines cost.
     ``datagram_weight``: each datagram wears its key as so many do, so that keys are worn within a test.
     """
@@ -243,8 +243,8 @@ class World:
         self.datagram_weight, self.turn_interval, self.meter = datagram_weight, turn_interval, meter
         self.rng = Random(seed)
         self._instances = self._serials = 0
-        placed = PlacedEndpoints(Random(seed)) if cities else None
-        self.underlay = Underlay(self.rng, loss=loss, delay=delay, jitter=jitter, delay_between=placed)
+        located = LocatedEndpoints(Random(seed)) if cities else None
+        self.underlay = Underlay(self.rng, loss=loss, delay=delay, jitter=jitter, delay_between=located)
         self._ca = SigningKey(self.rng.randbytes(32))
         self.shared = Shared(self._ca.public)
         self._identity = NetworkIdentity(

@@ -16,7 +16,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.link_reasons import LinkReason
 from treecast.base.time import Duration, Instant, after
 from treecast.topology.near_links import Estimates, NearLinks, RoundTrips
-from treecast.topology.ring import PLACES, Ring, place_of, points_of
+from treecast.topology.ring import POSITIONS, Ring, points_of, position_of
 
 MESH_NODES = 16
 """A network of so many nodes has links of each with each."""
@@ -47,9 +47,9 @@ class ChosenLinks:
         self._me = me
         self._most = most
         self.accepts_most = max(ACCEPTED_LINKS, most + most // 2)
-        self._place = place_of(my_id)
+        self._position = position_of(my_id)
         self._distances = [
-            2.0 ** (-SHORTEST_DISTANCE_BITS * draw / PLACES) for draw in points_of(my_id, b"far", FAR_DRAWS)
+            2.0 ** (-SHORTEST_DISTANCE_BITS * draw / POSITIONS) for draw in points_of(my_id, b"far", FAR_DRAWS)
         ]
         """Harmonic: as many between one and two nodes' parts of the ring as between a quarter and a half of it."""
         self._ring = Ring()
@@ -67,7 +67,7 @@ class ChosenLinks:
 
     def learn(self, node: NodeIndex, node_id: bytes) -> None:
         """A node is there."""
-        if node != self._me and self._ring.put(node, place_of(node_id)):
+        if node != self._me and self._ring.put(node, position_of(node_id)):
             self._is_stale = True
             self._near.learned(self._most)
 
@@ -114,13 +114,13 @@ class ChosenLinks:
         if self._is_stale:
             self._is_stale = False
             self._by_ring = dict(self._mesh() if self.is_mesh else self._ring_and_far())
-            self._predecessors = frozenset(islice(self._ring.preceding(self._place), SUCCESSORS))
+            self._predecessors = frozenset(islice(self._ring.preceding(self._position), SUCCESSORS))
         named = (node for node in sorted(static) if node != self._me and node not in self._aside)
         chosen = dict.fromkeys(named, LinkReason.STATIC) | self._by_ring
         if not self.is_mesh:
-            places = max(self._most - len(chosen), 0)
+            wanted = max(self._most - len(chosen), 0)
             without = {*chosen, *self._aside}
-            self._near.review(now, places, self._ring, linked, without, estimates)
+            self._near.review(now, wanted, self._ring, linked, without, estimates)
             trial = () if self.trial is None else (self.trial,)
             chosen |= dict.fromkeys((*self._near.kept, *trial), LinkReason.NEAR)
             self._find_unanswered(now, chosen, linked)
@@ -132,7 +132,7 @@ class ChosenLinks:
 
     def _ring_and_far(self) -> Iterator[tuple[NodeIndex, LinkReason]]:
         taken: set[NodeIndex] = set()
-        for node in islice(self._ring.following(self._place, self._aside), SUCCESSORS):
+        for node in islice(self._ring.following(self._position, self._aside), SUCCESSORS):
             taken.add(node)
             yield node, LinkReason.RING
         nodes = len(self._ring) + 1
@@ -142,8 +142,8 @@ class ChosenLinks:
                 return
             if distance * nodes < 1.0:
                 continue
-            place = (self._place + int(distance * PLACES)) % PLACES
-            found = next(self._ring.following(place, self._aside), None)
+            position = (self._position + int(distance * POSITIONS)) % POSITIONS
+            found = next(self._ring.following(position, self._aside), None)
             if found is not None and found not in taken:
                 taken.add(found)
                 wanted -= 1

@@ -33,7 +33,7 @@ class GroupPrefixes:
             return False
         if subscribers is None:
             self._subscribers[key] = subscribers = set()
-            family, length, bits = _place(key)
+            family, length, bits = _position(key)
             self._by_length.setdefault(family, {}).setdefault(length, {})[bits] = key
         subscribers.add(node)
         self._prefixes_of.setdefault(node, set()).add(key)
@@ -52,7 +52,7 @@ class GroupPrefixes:
         if subscribers:
             return
         del self._subscribers[key]
-        family, length, bits = _place(key)
+        family, length, bits = _position(key)
         del self._by_length[family][length][bits]
         if not self._by_length[family][length]:
             del self._by_length[family][length]
@@ -101,7 +101,7 @@ def prefix_sort_key(key: PrefixKey) -> tuple[int, int, int, int]:
     return (vlan, prefix.version, int(prefix.network_address), prefix.prefixlen)
 
 
-def _place(key: PrefixKey) -> tuple[_Family, int, int]:
+def _position(key: PrefixKey) -> tuple[_Family, int, int]:
     vlan, prefix = key
     bits = int(prefix.network_address) >> (prefix.max_prefixlen - prefix.prefixlen)
     return (vlan, prefix.version), prefix.prefixlen, bits

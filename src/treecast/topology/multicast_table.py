@@ -11,7 +11,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE, SourceFilter
 from treecast.base.time import Instant
 from treecast.topology.group_prefixes import GroupPrefixes
-from treecast.topology.prefix_work import GroupPlace, place, places
+from treecast.topology.prefix_work import GroupPosition, position, positions
 
 
 class MulticastTable:
@@ -21,7 +21,7 @@ class MulticastTable:
         self._subscribers: dict[GroupKey, dict[NodeIndex, tuple[SourceFilter, Instant]]] = {}
         """The filters, and since when each node subscribes."""
         self._groups_of: dict[NodeIndex, set[GroupKey]] = {}
-        self._in_order: list[tuple[GroupPlace, GroupKey]] = []
+        self._in_order: list[tuple[GroupPosition, GroupKey]] = []
         self.prefixes = GroupPrefixes()
 
     def put(self, now: Instant, node: NodeIndex, group: GroupKey, wanted: SourceFilter | None) -> None:
@@ -30,11 +30,11 @@ class MulticastTable:
             subscribers = self._subscribers.get(group, {})
             subscribers.pop(node, None)
             if not subscribers and self._subscribers.pop(group, None) is not None:
-                del self._in_order[self._position(place(group))]
+                del self._in_order[self._index(position(group))]
             self._groups_of.get(node, set()).discard(group)
             return
         if group not in self._subscribers:
-            self._in_order.insert(self._position(place(group)), (place(group), group))
+            self._in_order.insert(self._index(position(group)), (position(group), group))
         subscribers = self._subscribers.setdefault(group, {})
         _, since = subscribers.get(node, (wanted, now))
         subscribers[node] = (wanted, since)
@@ -59,19 +59,19 @@ class MulticastTable:
 
     def groups_in(self, prefix: PrefixKey) -> list[GroupKey]:
         """The groups of a prefix that nodes subscribe to by themselves, in order."""
-        return list(self.groups_between(*places(prefix)))
+        return list(self.groups_between(*positions(prefix)))
 
-    def groups_between(self, first: GroupPlace, last: GroupPlace) -> Iterator[GroupKey]:
-        """The groups from one place on up to another, in order."""
-        for position in range(self._position(first), len(self._in_order)):
-            where, group = self._in_order[position]
+    def groups_between(self, first: GroupPosition, last: GroupPosition) -> Iterator[GroupKey]:
+        """The groups from one position on up to another, in order."""
+        for index in range(self._index(first), len(self._in_order)):
+            where, group = self._in_order[index]
             if where > last:
                 return
             yield group
 
-    def _position(self, where: GroupPlace) -> int:
+    def _index(self, where: GroupPosition) -> int:
         """The position of the first group that is there or after it."""
-        return bisect_left(self._in_order, where, key=_place_of)
+        return bisect_left(self._in_order, where, key=_position_of)
 
     def since(self, node: NodeIndex, group: GroupKey) -> Instant | None:
         """When its subscription was first learned."""
@@ -100,7 +100,7 @@ class MulticastTable:
         return sorted(self._subscribers, key=group_sort_key)
 
 
-_place_of = itemgetter(0)
+_position_of = itemgetter(0)
 
 
 def group_sort_key(group: GroupKey) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ from math import inf
 
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after
-from treecast.topology.ring import PLACES, Ring
+from treecast.topology.ring import POSITIONS, Ring
 
 LEAST_GAIN = 0.2
 LEAST_GAIN_MS = 2.0
@@ -34,7 +34,7 @@ Estimates = Callable[[], Mapping[NodeIndex, float]]
 
 
 class NearLinks:
-    """One node's. ``points``: places on the ring that it has drawn, for nodes of which nothing is known."""
+    """One node's. ``points``: positions on the ring that it has drawn, for nodes of which nothing is known."""
 
     def __init__(self, points: list[int]) -> None:
         self._points = points
@@ -47,9 +47,9 @@ class NearLinks:
         """How many more nodes may be tried."""
         self._tried: set[NodeIndex] = set()
 
-    def learned(self, places: int) -> None:
+    def learned(self, wanted: int) -> None:
         """A node is new: one more may be tried."""
-        self._trials = min(self._trials + 1, TRIALS_PER_LINK * places)
+        self._trials = min(self._trials + 1, TRIALS_PER_LINK * wanted)
 
     def forget(self, node: NodeIndex) -> None:
         """A node is known no more."""
@@ -58,33 +58,33 @@ class NearLinks:
     def review(
         self,
         now: Instant,
-        places: int,
+        wanted: int,
         ring: Ring,
         linked: RoundTrips,
         without: Collection[NodeIndex],
         estimates: Estimates,
     ) -> None:
-        """Choose ``places`` nodes of the ring, none of ``without``, about once a second."""
+        """Choose ``wanted`` nodes of the ring, none of ``without``, about once a second."""
         self.kept = [node for node in self.kept if node in ring and node not in without]
-        if len(self.kept) > places:
+        if len(self.kept) > wanted:
             self.kept.sort(key=lambda node: (_ms(linked, node), node))
-            del self.kept[places:]
+            del self.kept[wanted:]
         if self.trial is not None and (self.trial not in ring or self.trial in without or self.trial in self.kept):
             self._end_trial()
-        if len(self.kept) < places:
-            self._fill(places, ring, linked, without, estimates)
-        elif places:
+        if len(self.kept) < wanted:
+            self._fill(wanted, ring, linked, without, estimates)
+        elif wanted:
             self._replace_longest(now, ring, linked, without)
-            self._try(now, places, ring, linked, without, estimates)
+            self._try(now, wanted, ring, linked, without, estimates)
 
     def _fill(
-        self, places: int, ring: Ring, linked: RoundTrips, without: Collection[NodeIndex], estimates: Estimates
+        self, wanted: int, ring: Ring, linked: RoundTrips, without: Collection[NodeIndex], estimates: Estimates
     ) -> None:
         """Links that are there anyway first, then nodes that others have short links with, then any."""
         for node in self._candidates(ring, linked, without, estimates):
             if node not in self.kept:
                 self.kept.append(node)
-                if len(self.kept) >= places:
+                if len(self.kept) >= wanted:
                     return
 
     def _candidates(
@@ -125,7 +125,7 @@ class NearLinks:
     def _try(
         self,
         now: Instant,
-        places: int,
+        wanted: int,
         ring: Ring,
         linked: RoundTrips,
         without: Collection[NodeIndex],
@@ -139,8 +139,8 @@ class NearLinks:
             return
         if now >= self._again_at:
             self._again_at = after(now, AGAIN_AFTER)
-            share = self._points[0] / PLACES  # nodes that started together do not try others together
-            self._trials, self._trial_at = TRIALS_PER_LINK * places, after(now, share * CHANGE_INTERVAL)
+            share = self._points[0] / POSITIONS  # nodes that started together do not try others together
+            self._trials, self._trial_at = TRIALS_PER_LINK * wanted, after(now, share * CHANGE_INTERVAL)
             self._tried.clear()
         if self._trials <= 0 or now < after(self._trial_at, CHANGE_INTERVAL):
             return

@@ -13,8 +13,8 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.base.token_bucket import TokenBucket
 
-GroupPlace = tuple[int, int, int]
-"""VLAN, IP version and address of a group: its place among all, in order."""
+GroupPosition = tuple[int, int, int]
+"""VLAN, IP version and address of a group: its position among all, in order."""
 Planned = Callable[[NodeIndex, GroupKey], bool]
 """Plans a group for a node; whether that changed anything."""
 
@@ -27,12 +27,12 @@ UNCHANGED = 1 / 16
 
 
 class PrefixWork:
-    """One node's, for all others. ``groups``: those from one place on up to another, in order."""
+    """One node's, for all others. ``groups``: those from one position on up to another, in order."""
 
-    def __init__(self, groups: Callable[[GroupPlace, GroupPlace], Iterator[GroupKey]]) -> None:
+    def __init__(self, groups: Callable[[GroupPosition, GroupPosition], Iterator[GroupKey]]) -> None:
         self._groups = groups
-        self._left: dict[NodeIndex, tuple[GroupPlace, GroupPlace]] = {}
-        """The first and the last place that are left, the node whose turn is next first."""
+        self._left: dict[NodeIndex, tuple[GroupPosition, GroupPosition]] = {}
+        """The first and the last position that are left, the node whose turn is next first."""
         self._work = TokenBucket.full(PLANS_PER_S, PLANS_BURST, Instant(0.0))
 
     def __len__(self) -> int:
@@ -41,7 +41,7 @@ class PrefixWork:
 
     def put(self, node: NodeIndex, key: PrefixKey) -> None:
         """The node wants the prefix from now on, or no more."""
-        first, last = places(key)
+        first, last = positions(key)
         left = self._left.get(node)
         self._left[node] = (first, last) if left is None else (min(left[0], first), max(left[1], last))
 
@@ -57,7 +57,7 @@ class PrefixWork:
             del self._left[node]
             for count, group in enumerate(self._groups(first, last)):
                 if count == AT_A_TIME or not self._work.has(now):
-                    self._left[node] = (place(group), last)
+                    self._left[node] = (position(group), last)
                     break
                 self._work.take(now, 1.0 if planned(node, group) else UNCHANGED)
 
@@ -66,12 +66,12 @@ class PrefixWork:
         return self._work.next(now) if self._left else None
 
 
-def place(group: GroupKey) -> GroupPlace:
+def position(group: GroupKey) -> GroupPosition:
     vlan, address = group
     return vlan, address.version, int(address)
 
 
-def places(key: PrefixKey) -> tuple[GroupPlace, GroupPlace]:
+def positions(key: PrefixKey) -> tuple[GroupPosition, GroupPosition]:
     """The first and the last one that a prefix contains."""
     vlan, prefix = key
     first = int(prefix.network_address)

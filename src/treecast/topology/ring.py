@@ -1,6 +1,6 @@
 """The ring: nodes in the order of the SHA-256 of their ids. All nodes that know the same ones see the same ring.
 
-Decides nothing. Finding who follows a place takes O(log N), however many nodes there are.
+Decides nothing. Finding who follows a position takes O(log N), however many nodes there are.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from hashlib import sha256
 
 from treecast.base.ids import NodeIndex
 
-PLACES = 2**64
+POSITIONS = 2**64
 """Places on the ring: the first eight bytes of the hash."""
 
 
-def place_of(node_id: bytes) -> int:
-    """The place of a node, by its id."""
+def position_of(node_id: bytes) -> int:
+    """The position of a node, by its id."""
     return int.from_bytes(sha256(node_id).digest()[:8], "big")
 
 
@@ -26,50 +26,50 @@ def points_of(node_id: bytes, what: bytes, count: int) -> list[int]:
 
 
 class Ring:
-    """Nodes on the ring, each with its place."""
+    """Nodes on the ring, each with its position."""
 
     def __init__(self) -> None:
         self._order: list[tuple[int, NodeIndex]] = []
-        self._places: dict[NodeIndex, int] = {}
+        self._positions: dict[NodeIndex, int] = {}
 
     def __len__(self) -> int:
         return len(self._order)
 
     def __contains__(self, node: NodeIndex) -> bool:
-        return node in self._places
+        return node in self._positions
 
     def __iter__(self) -> Iterator[NodeIndex]:
         """In the order of the ring."""
         return (node for _, node in self._order)
 
-    def put(self, node: NodeIndex, place: int) -> bool:
+    def put(self, node: NodeIndex, position: int) -> bool:
         """A node stands there; whether that is new."""
-        if self._places.get(node) == place:
+        if self._positions.get(node) == position:
             return False
         self.remove(node)
-        self._places[node] = place
-        insort(self._order, (place, node))
+        self._positions[node] = position
+        insort(self._order, (position, node))
         return True
 
     def remove(self, node: NodeIndex) -> bool:
         """A node stands nowhere any more; whether it did."""
-        place = self._places.pop(node, None)
-        if place is None:
+        position = self._positions.pop(node, None)
+        if position is None:
             return False
-        del self._order[bisect_left(self._order, (place, node))]
+        del self._order[bisect_left(self._order, (position, node))]
         return True
 
-    def following(self, place: int, without: Collection[NodeIndex] = ()) -> Iterator[NodeIndex]:
-        """The nodes at this place and after it, once around, but these."""
-        first = bisect_left(self._order, (place, 0))
+    def following(self, position: int, without: Collection[NodeIndex] = ()) -> Iterator[NodeIndex]:
+        """The nodes at this position and after it, once around, but these."""
+        first = bisect_left(self._order, (position, 0))
         for at in range(first, first + len(self._order)):
             node = self._order[at % len(self._order)][1]
             if node not in without:
                 yield node
 
-    def preceding(self, place: int, without: Collection[NodeIndex] = ()) -> Iterator[NodeIndex]:
-        """The nodes before this place, the last one first, once around, but these."""
-        first = bisect_left(self._order, (place, 0)) - 1
+    def preceding(self, position: int, without: Collection[NodeIndex] = ()) -> Iterator[NodeIndex]:
+        """The nodes before this position, the last one first, once around, but these."""
+        first = bisect_left(self._order, (position, 0)) - 1
         for at in range(first, first - len(self._order), -1):
             node = self._order[at % len(self._order)][1]
             if node not in without:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from treecast.adapters import tree_plans
 from treecast.base.ids import NodeIndex
-from treecast.base.planned_tree import LinkPlanner, Place, TreeRequest
+from treecast.base.planned_tree import EligibleNode, LinkPlanner, TreeRequest
 from treecast.sim import tree_plans as model
 
 MOST_NODES = 14
@@ -24,7 +24,9 @@ def requests(draw: st.DrawFn) -> TreeRequest:
     """Node indices are no row: plans do not depend on them but by their order."""
     nodes = sorted(draw(st.sets(st.integers(1, 40), min_size=2, max_size=MOST_NODES)))
     copies = st.integers(0, 300)
-    places = [Place(NodeIndex(node), draw(st.integers(0, 3)), draw(copies), draw(st.booleans())) for node in nodes]
+    places = [
+        EligibleNode(NodeIndex(node), draw(st.integers(0, 3)), draw(copies), draw(st.booleans())) for node in nodes
+    ]
     return TreeRequest(NodeIndex(draw(st.sampled_from(nodes))), places)
 
 
@@ -80,7 +82,7 @@ def test_all_that_is_listed_no_more_is_forgotten() -> None:
 
 
 def test_a_request_without_its_root_or_out_of_order_is_none() -> None:
-    one, two = (Place(NodeIndex(node), 1, 0, True) for node in (1, 2))
+    one, two = (EligibleNode(NodeIndex(node), 1, 0, True) for node in (1, 2))
     for root, places in ((3, [one, two]), (1, [two, one]), (1, [one, one])):
         with pytest.raises(ValueError, match="ascending"):
             tree_plans.LinkGraph().plan(TreeRequest(NodeIndex(root), places))

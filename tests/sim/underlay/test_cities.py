@@ -1,4 +1,4 @@
-"""Networks on generated places: delays per pair, bytes by kind, cost of engines, more nodes than an octet numbers."""
+"""Networks at generated locations: delays per pair, bytes by kind, cost of engines, nodes beyond an octet."""
 
 from __future__ import annotations
 

@@ -7,15 +7,15 @@ from random import Random
 import pytest
 
 from treecast.sim import graphs
-from treecast.sim.places import Places
+from treecast.sim.locations import Locations
 
 NODES = 200
 
 
 @pytest.fixture(scope="module")
 def cities() -> graphs.Delay:
-    places = Places(Random(1))
-    drawn = [places.draw() for _ in range(NODES)]
+    locations = Locations(Random(1))
+    drawn = [locations.draw() for _ in range(NODES)]
     return lambda one, other: drawn[one].delay(drawn[other])
 
 

@@ -9,7 +9,7 @@ from treecast.base.flows import GroupKey, PrefixKey
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.time import Instant, after
-from treecast.topology.prefix_work import AT_A_TIME, PLANS_BURST, PLANS_PER_S, places
+from treecast.topology.prefix_work import AT_A_TIME, PLANS_BURST, PLANS_PER_S, positions
 from treecast.topology.topology import Topology
 
 NOW = Instant(1.0)
@@ -118,7 +118,7 @@ def test_in_the_end_all_is_as_if_it_had_been_planned_at_once() -> None:
     assert len({*members.values()}) > 1
 
 
-def test_places_of_a_prefix_are_those_of_its_first_and_last_group() -> None:
-    assert places((7, IPv4Network("239.1.0.0/16"))) == ((7, 4, 0xEF010000), (7, 4, 0xEF01FFFF))
-    first, last = places((0, IPv6Network("ff0e::/16")))
+def test_positions_of_a_prefix_are_those_of_its_first_and_last_group() -> None:
+    assert positions((7, IPv4Network("239.1.0.0/16"))) == ((7, 4, 0xEF010000), (7, 4, 0xEF01FFFF))
+    first, last = positions((0, IPv6Network("ff0e::/16")))
     assert (first[1], last[2] - first[2]) == (6, 2**112 - 1)

@@ -58,7 +58,7 @@ impl Delivery<'_> {
 #[derive(Debug)]
 pub struct Coalescer<'a> {
     merging: Merging,
-    flows: [Place<'a>; OPEN_FLOWS],
+    flows: [FlowSlot<'a>; OPEN_FLOWS],
     /// Flows opened so far: the age of each.
     opened: u64,
 }
@@ -87,54 +87,54 @@ impl<'a> Coalescer<'a> {
         if wanted && (self.merging.groups || !frame.is_to_group()) && !segment.payload.is_empty() {
             return self.join(&segment, sink);
         }
-        if let Some(place) = self.flows.iter_mut().find(|place| holds(place, &segment)) {
-            close(place, sink);
+        if let Some(slot) = self.flows.iter_mut().find(|slot| holds(slot, &segment)) {
+            close(slot, sink);
         }
         deliver_single(frame, partial, root, sink);
     }
 
     /// Hands all that is open to `sink`, oldest first: at the end of each batch, or those frames are lost.
     pub fn finish(&mut self, sink: &mut impl FnMut(Delivery<'_>)) {
-        while let Some(place) = self.flows.iter_mut().filter(|place| place.is_some()).min_by_key(|place| age(place)) {
-            close(place, sink);
+        while let Some(slot) = self.flows.iter_mut().filter(|slot| slot.is_some()).min_by_key(|slot| age(slot)) {
+            close(slot, sink);
         }
     }
 
     fn join(&mut self, segment: &Segment<'a>, sink: &mut impl FnMut(Delivery<'_>)) {
-        let place = match self.flows.iter().position(|place| holds(place, segment)) {
+        let slot = match self.flows.iter().position(|slot| holds(slot, segment)) {
             Some(index) => self.flows.get_mut(index),
-            None => self.flows.iter_mut().min_by_key(|place| age(place)),
+            None => self.flows.iter_mut().min_by_key(|slot| age(slot)),
         };
-        let Some(place) = place else { return deliver_segment(segment, sink) };
-        if !place.as_mut().is_some_and(|flow| flow.take(segment)) {
-            close(place, sink);
+        let Some(slot) = slot else { return deliver_segment(segment, sink) };
+        if !slot.as_mut().is_some_and(|flow| flow.take(segment)) {
+            close(slot, sink);
             self.opened += 1;
-            *place = Some(Flow::new(segment, self.opened));
+            *slot = Some(Flow::new(segment, self.opened));
         }
-        if place.as_ref().is_some_and(|flow| flow.is_full(segment)) {
-            close(place, sink);
+        if slot.as_ref().is_some_and(|flow| flow.is_full(segment)) {
+            close(slot, sink);
         }
     }
 }
 
-/// A place is free, or has an open super-frame.
-type Place<'a> = Option<Flow<'a>>;
+/// A slot is free, or has an open super-frame.
+type FlowSlot<'a> = Option<Flow<'a>>;
 
-fn holds(place: &Place<'_>, segment: &Segment<'_>) -> bool {
-    place.as_ref().is_some_and(|flow| flow.first.same_flow(segment))
+fn holds(slot: &FlowSlot<'_>, segment: &Segment<'_>) -> bool {
+    slot.as_ref().is_some_and(|flow| flow.first.same_flow(segment))
 }
 
-/// When it was opened; a free place is older than any other.
-fn age(place: &Place<'_>) -> u64 {
-    place.as_ref().map_or(0, |flow| flow.opened)
+/// When it was opened; a free slot is older than any other.
+fn age(slot: &FlowSlot<'_>) -> u64 {
+    slot.as_ref().map_or(0, |flow| flow.opened)
 }
 
-/// Hands what is open to `sink`; the place is free then.
-fn close(place: &mut Place<'_>, sink: &mut impl FnMut(Delivery<'_>)) {
-    if let Some(flow) = place {
+/// Hands what is open to `sink`; the slot is free then.
+fn close(slot: &mut FlowSlot<'_>, sink: &mut impl FnMut(Delivery<'_>)) {
+    if let Some(flow) = slot {
         flow.deliver(sink);
     }
-    *place = None;
+    *slot = None;
 }
 
 /// A super-frame that grows.
@@ -185,8 +185,8 @@ impl<'a> Flow<'a> {
     }
 
     fn append(&mut self, segment: &Segment<'a>) {
-        if let Some(place) = self.payloads.get_mut(self.frames) {
-            *place = segment.payload;
+        if let Some(slot) = self.payloads.get_mut(self.frames) {
+            *slot = segment.payload;
             self.frames += 1;
             self.payload_len += segment.payload.len();
             self.push = segment.tcp_flags() & PSH;

@@ -1,4 +1,4 @@
-"""Generated places of nodes: cities in clusters on a globe, data centres and homes, and the delay between any two.
+"""Generated locations of nodes: cities in clusters on a globe, data centres and homes, and the delay between any two.
 
 A model, not a map: no coordinates of real cities are in it. The last mile of a home is lognormal.
 """
@@ -29,34 +29,34 @@ CITY_RADIUS_KM = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """Where one node stands. ``direction`` is its city's unit vector from the middle of the earth."""
 
     direction: tuple[float, float, float]
     last_mile: Duration
     in_data_centre: bool
 
-    def delay(self, other: Place) -> Duration:
+    def delay(self, other: Location) -> Duration:
         """One way, in seconds; the same in both directions."""
         cosine = sum(a * b for a, b in zip(self.direction, other.direction, strict=True))
         distance_km = max(math.acos(max(-1.0, min(1.0, cosine))) * EARTH_RADIUS_KM, CITY_RADIUS_KM)
         return distance_km * DETOUR / FIBRE_KM_PER_S + (self.last_mile + other.last_mile)
 
 
-class Places:
-    """Draws places. The same seed gives the same ones."""
+class Locations:
+    """Draws locations. The same seed gives the same ones."""
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
         continents = [self._anywhere() for _ in range(CONTINENTS)]
         self._cities = [self._near(rng.choice(continents)) for _ in range(CITIES)]
 
-    def draw(self) -> Place:
+    def draw(self) -> Location:
         city = self._rng.choice(self._cities)
         if self._rng.random() < DATA_CENTRE_SHARE:
-            return Place(city, DATA_CENTRE_LAST_MILE, in_data_centre=True)
+            return Location(city, DATA_CENTRE_LAST_MILE, in_data_centre=True)
         last_mile = self._rng.lognormvariate(math.log(HOME_LAST_MILE_MEDIAN), HOME_LAST_MILE_SIGMA)
-        return Place(city, last_mile, in_data_centre=False)
+        return Location(city, last_mile, in_data_centre=False)
 
     def _anywhere(self) -> tuple[float, float, float]:
         return _unit(self._rng.gauss(0, 1), self._rng.gauss(0, 1), self._rng.gauss(0, 1))
@@ -67,26 +67,26 @@ class Places:
         return _unit(x, y, z)
 
 
-class PlacedEndpoints:
-    """Gives each endpoint a place when it is first seen, and each pair its delay."""
+class LocatedEndpoints:
+    """Gives each endpoint a location when it is first seen, and each pair its delay."""
 
     def __init__(self, rng: Random) -> None:
-        self._places = Places(rng)
-        self._of: dict[Endpoint, Place] = {}
+        self._locations = Locations(rng)
+        self._of: dict[Endpoint, Location] = {}
         self._delays: dict[tuple[Endpoint, Endpoint], Duration] = {}
 
     def __call__(self, source: Endpoint, destination: Endpoint) -> Duration:
         pair = (source, destination)
         delay = self._delays.get(pair)
         if delay is None:
-            delay = self._delays[pair] = self._place(source).delay(self._place(destination))
+            delay = self._delays[pair] = self._location(source).delay(self._location(destination))
         return delay
 
-    def _place(self, endpoint: Endpoint) -> Place:
-        place = self._of.get(endpoint)
-        if place is None:
-            place = self._of[endpoint] = self._places.draw()
-        return place
+    def _location(self, endpoint: Endpoint) -> Location:
+        location = self._of.get(endpoint)
+        if location is None:
+            location = self._of[endpoint] = self._locations.draw()
+        return location
 
 
 def _unit(x: float, y: float, z: float) -> tuple[float, float, float]:
