@@ -183,7 +183,7 @@ impl MemberSteps {
         Self { kept: ArcSwap::default(), earliest, far_ns: AtomicU64::new(0) }
     }
 
-    /// Could the root have come to this step with the key that is known? Another key of the same id could be of another life.
+    /// Could the root have come to this step with the key that is known? Another run may have had a key of this id.
     pub(crate) fn continue_to(&self, step: &StepSecret) -> bool {
         let earliest = lock(&self.earliest);
         let known = &earliest.secret;

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
-from treecast.broadcast.pace import LIFE_COST
+from treecast.broadcast.pace import EPOCH_COST
 from treecast.broadcast.quotas import NOTHING, Usage, require_within, usage_of
 from treecast.broadcast.store import Origin, Record, Store
 from treecast.identity.certificate import Certificate
@@ -120,7 +120,7 @@ class Acceptance:
         if held is None and self._store.is_full:
             raise MalformedError("advertisement_table_full")
         if held is not None:
-            held.pace.take(now, 1.0 if held.epoch == body.epoch else LIFE_COST)
+            held.pace.take(now, 1.0 if held.epoch == body.epoch else EPOCH_COST)
         return NodeAccepted(content, certificate)
 
     def other(self, now: Instant, signed: Signed, body: Body, size_bytes: int) -> OtherAccepted:

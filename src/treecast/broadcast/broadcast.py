@@ -38,7 +38,7 @@ from treecast.wire.advertisement import Content, Kind, NodeContent, emit, parse_
 from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood, Ranges
 
 REQUEST_INTERVAL: Duration = 0.5
-"""A newer life of this node is requested from the neighbour that holds it at once, and no more often than that."""
+"""A newer epoch of this node is requested from the neighbour that holds it at once, and no more often than that."""
 
 
 class Broadcast:
@@ -220,7 +220,7 @@ class Broadcast:
             case Digest() | Ranges():
                 if self.reconciliation.receive(now, neighbour, message) and now >= self._request_again:
                     self._request_again = after(now, REQUEST_INTERVAL)
-                    neighbour.request(now, self._me)  # a newer life of any other node is flooded without a request
+                    neighbour.request(now, self._me)  # a newer epoch of any other node is flooded without a request
         return []
 
     @property

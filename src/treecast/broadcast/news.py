@@ -27,7 +27,7 @@ class _Brought:
     record: Record
     sender: NodeIndex
     begins: bool
-    """Whether it is the first of its origin, or of a new life of it."""
+    """Whether it is the first of its origin, or of a new epoch of it."""
     also_from: set[NodeIndex] = field(default_factory=set)
     waiting_for: Set[NodeIndex] = frozenset()
     """Neighbours whose links were young."""
@@ -47,7 +47,7 @@ class News:
         self._release: Instant | None = None
 
     def add(self, record: Record, sender: NodeIndex, *, begins: bool) -> None:
-        """A neighbour sent a record that was not held. ``begins``: nothing was, of this life of its origin, or its
+        """A neighbour sent a record that was not held. ``begins``: nothing was, of this epoch of its origin, or its
         origin is the CA.
         """
         self._brought[(record.origin, record.record_key)] = _Brought(record, sender, begins)

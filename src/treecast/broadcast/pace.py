@@ -8,7 +8,7 @@ from treecast.base.token_bucket import TokenBucket
 ADVERTISEMENTS_PER_S = 50.0
 ADVERTISEMENTS_BURST = 8192.0
 """A node with full ports, that starts, publishes 4,096 hosts and up to 12,288 groups in some hundred chunks."""
-LIFE_COST = 256.0
+EPOCH_COST = 256.0
 """A new epoch: what its origin had is unlearned, and its first advertisement is passed on to all."""
 
 

@@ -142,7 +142,7 @@ class Reconciliation:
                 yield Problem("database_differs", name(peer), text)
 
     def receive(self, now: Instant, neighbour: Neighbour, message: Digest | Ranges) -> bool:
-        """A neighbour describes what it holds; whether it holds a newer life of this node."""
+        """A neighbour describes what it holds; whether it holds a newer epoch of this node."""
         comparison = self._with[neighbour.peer]
         if not comparison.tokens.take(now):
             self._drops.count("reconciliation_rate")

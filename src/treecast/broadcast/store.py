@@ -67,7 +67,7 @@ class Origin:
     signing_key: bytes
     expires_at: Instant
     pace: TokenBucket
-    """How much more it may publish now; a new life goes on with it."""
+    """How much more it may publish now; a new epoch goes on with it."""
     records: dict[RecordKey, Record] = field(default_factory=dict)
     withdrawn_until: dict[RecordKey, Instant] = field(default_factory=dict)
     floor: int = 0

@@ -6,7 +6,7 @@ after this one started, by whoever holds the key: no replay and no member can ma
 but first it names the other to a neighbour: nothing else would prove to the other that there were two.
 
 Who has a stolen key need not name anybody. Such a run ends none, but people are to know of it: when a node has had
-neighbours for a while, which know its epoch, a NODE of another instance in a later one is from a run that lives.
+neighbours for a while, which know its epoch, a NODE of another instance in a later one is from a run that goes on.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from treecast.base.time import Duration, Instant, after
 from treecast.wire.advertisement import NodeContent
 
 ANSWER_INTERVAL: Duration = 1.0
-"""Old advertisements of many lives, replayed by a member, make a node announce itself no more often."""
+"""Old advertisements of many epochs, replayed by a member, make a node announce itself no more often."""
 TWICE_LIFETIME: Duration = 15.0
 """One of two that both run ends within seconds of the first proof; one that is started again and again is seen oftener
 than this. A third instance is no end: it may be the next of those.

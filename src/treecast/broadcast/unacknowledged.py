@@ -152,7 +152,7 @@ class Unacknowledged:
         return given_up is not None and now < given_up.until
 
     def forget_origin(self, origin: NodeIndex) -> None:
-        """The origin is gone, or has a new life."""
+        """The origin is gone, or has a new epoch."""
         for key in [key for key in self._waiting if key[0] == origin]:
             self._forget(key)
         self._given_up.pop(origin, None)

@@ -77,7 +77,7 @@ def killed_and_found_again(overlay: OverlayFactory) -> Took:
     quiet_at = quiet_since(lambda: underlay().rx_packets, window_s=0.2, at_most=20, limit_s=LIMIT_S)
 
     back_s = restarted(n2, others=(n0, n1))  # without a --peer: the others find it
-    wait_members(n0, GROUP, {"n1"})  # until then it gets what its former life wanted
+    wait_members(n0, GROUP, {"n1"})  # until then it gets what its former run wanted
     again = Receiver(n2.machine, GROUP, PORT, interface=INTERFACE)
     wait_received(again, 1000)
     assert again.stop().lost == 0

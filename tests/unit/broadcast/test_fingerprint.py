@@ -77,7 +77,7 @@ def test_a_withdrawal_counts_as_what_was_never_there_before_and_after_it_is_forg
     assert fingerprint(node) == never
 
 
-def test_it_forgets_an_origin_that_ends_and_tells_lives_apart() -> None:
+def test_it_forgets_an_origin_that_ends_and_distinguishes_epochs() -> None:
     without = fingerprint(listener(*KNOWN[:3]))
     node = listener(*KNOWN[:3], *KNOWN[3:5])
     assert fingerprint(node) != without

@@ -36,13 +36,13 @@ def test_advertisements_that_a_neighbour_makes_up_use_up_nothing_of_an_origin(mo
     assert node.drops.snapshot() == {"advertisement_bad_signature": 28, "advertisement_rate": 18}
 
 
-def test_lives_without_end_are_taken_at_a_pace() -> None:
+def test_epochs_without_end_are_taken_at_a_pace() -> None:
     node = linked()
     taken = [node.hear(2, Flood((node_advertisement(ORIGIN, epoch=epoch),))) for epoch in range(2, 100)]
-    assert sum(bool(learned) for learned in taken) <= 1 + pace.ADVERTISEMENTS_BURST / pace.LIFE_COST
+    assert sum(bool(learned) for learned in taken) <= 1 + pace.ADVERTISEMENTS_BURST / pace.EPOCH_COST
 
 
-def test_a_new_life_is_passed_on_to_neighbours_that_have_links_with_the_one_before() -> None:
+def test_a_new_epoch_is_passed_on_to_neighbours_that_have_links_with_the_one_before() -> None:
     """They do not know yet that those are over."""
     node = linked()
     for peer in (3, 4):

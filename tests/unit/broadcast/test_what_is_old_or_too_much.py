@@ -113,7 +113,7 @@ def test_nodes_are_bounded_and_one_that_is_known_goes_on(monkeypatch: pytest.Mon
     assert not node.broadcast.knows(NodeIndex(6))
 
 
-def test_a_later_life_of_this_node_that_another_made_up_changes_nothing() -> None:
+def test_a_later_epoch_of_this_node_that_another_made_up_changes_nothing() -> None:
     node = linked()
     node.said()
     content = emit(NodeContent.of(certificate_of(1).encode(), ()))

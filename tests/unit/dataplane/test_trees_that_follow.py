@@ -62,7 +62,7 @@ def test_of_many_in_a_row_the_last_two_are_kept() -> None:
     assert [offer(trees, 1.0, stream) for stream in (5, 6, 7, 8)] == [[], [], remove(5), remove(6)]
 
 
-def test_an_offer_of_a_life_of_its_root_that_has_ended_keeps_no_tree_of_the_next_one_out() -> None:
+def test_an_offer_of_a_run_of_its_root_that_has_ended_keeps_no_tree_of_the_next_one_out() -> None:
     trees = joined()
     trees.offered(Instant(1.0), KeyOffered(ROOT, StreamId(500), KeyId(1), emit_context(FLOW)))
     (accepted,) = [command for command in trees.commands if isinstance(command, AcceptKey)]
