@@ -41,16 +41,16 @@ def crossings_per_request(side: Side, machines: Sequence[Machine], *, known: boo
         receivers = [stack.enter_context(arp_socket(other, side.interface(other))) for other in others]
         sender = stack.enter_context(arp_socket(source, side.interface(source)))
         mac = MacAddress(sender.getsockname()[4])
-        sender.send(question(mac, own, own))
+        sender.send(arp_request(mac, own, own))
         for each in receivers:
             _until_announced(each, own, target)
         for _ in paced(range(REQUESTS), INTERVAL_S):
-            sender.send(question(mac, own, target))
-        sender.send(question(mac, own, own))
+            sender.send(arp_request(mac, own, target))
+        sender.send(arp_request(mac, own, own))
         return sum(_until_announced(each, own, target) for each in receivers) / REQUESTS
 
 
-def question(mac: MacAddress, sender: IPv4Address, target: IPv4Address) -> bytes:
+def arp_request(mac: MacAddress, sender: IPv4Address, target: IPv4Address) -> bytes:
     """A broadcast request; an announcement when both are the same."""
     packet = ArpPacket(ArpOperation.REQUEST, mac, sender, MacAddress(bytes(6)), target)
     return ethernet.emit(EthernetFrame(BROADCAST_MAC, mac, EtherType.ARP, arp.emit(packet)))

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from rich.console import Console
 
-from bench import cost, measure, questions, report
+from bench import cost, measure, report, solicitations
 from bench.report import OWN, Measure, Target
 from bench.search import Found
 from bench.sides import Raw, Side, Treecast, Vxlan
@@ -194,7 +194,7 @@ class Works:
         machines = self._machines[:9]
         what = f"frames across the overlay per ARP request, {'known' if known else 'unknown'} host"
         runs = self._alternate(
-            what, self._both, lambda side, _: questions.crossings_per_request(side, machines, known=known)
+            what, self._both, lambda side, _: solicitations.crossings_per_request(side, machines, known=known)
         )
         sides = {side: report.side_result(values) for side, values in runs.items()}
         return report.measure(what, "frames", sides, higher_is_better=False)

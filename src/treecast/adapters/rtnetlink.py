@@ -50,7 +50,7 @@ class RouteSocket:
         return self._exchange(kind, REQUEST | DUMP, body)
 
     def get(self, kind: int, body: bytes) -> list[bytes]:
-        """The body of what RTM_GET* ``kind`` finds for one question."""
+        """The body of what RTM_GET* ``kind`` finds for one request."""
         return self._exchange(kind, REQUEST, body)
 
     def change(self, kind: int, flags: int, body: bytes, *, fine: Collection[int | None] = ()) -> None:

@@ -1,4 +1,4 @@
-"""Traces of trees: what the nodes of a group's trees report of their places, for people (RFC 8487's questions).
+"""Traces of trees: what the nodes of a group's trees report of their places, for people (RFC 8487's queries).
 
 Decides whom this node asks for a trace, and what it answers. One way leads to every node: whoever wants to know asks
 the roots, and a root asks the nodes of its trees, which have sessions with it and report to nobody else. Read

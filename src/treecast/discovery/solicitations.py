@@ -24,7 +24,7 @@ from treecast.wire.ipv6 import Ipv6Packet
 
 @dataclass(frozen=True, slots=True)
 class _Solicitation:
-    """A question of a host for the MAC of ``target``; ``wire`` is the frame's bytes."""
+    """A solicitation of a host for the MAC of ``target``; ``wire`` is the frame's bytes."""
 
     port: int
     solicitor: HostKey

@@ -1,6 +1,6 @@
 """Explicit host tracking (RFC 9776 appendix A.2): what each host reported for one group.
 
-It never keeps a group alive nor ends one by itself: the timers of RFC 9776 do. It answers one question early: when a
+It never keeps a group alive nor ends one by itself: the timers of RFC 9776 do. It decides one thing early: when a
 host stops wanting something, is there another tracked host that still does? An error on the side of "yes" costs only
 the last-member query time, so that is where every doubt goes.
 """

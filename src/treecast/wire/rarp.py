@@ -1,6 +1,6 @@
 """Reverse ARP (RFC 903) as live migration sends it: switches learn from its source where a host is now.
 
-Its question is of no use: nobody answers it.
+Its request is of no use: nobody replies to it.
 """
 
 from __future__ import annotations

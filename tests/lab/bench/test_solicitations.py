@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from bench.questions import crossings_per_request
 from bench.sides import Treecast, Vxlan
+from bench.solicitations import crossings_per_request
 from lab import Lab
 
 pytestmark = pytest.mark.soak
 
 
-def test_a_question_about_a_known_host_crosses_treecast_not_at_all(lab: Lab) -> None:
+def test_a_solicitation_of_a_known_host_crosses_treecast_not_at_all(lab: Lab) -> None:
     lan = lab.switch()
     machines = [lab.machine(f"n{number}", lan) for number in range(4)]
     treecast = Treecast(machines, lab.directory)
@@ -20,7 +20,7 @@ def test_a_question_about_a_known_host_crosses_treecast_not_at_all(lab: Lab) -> 
     treecast.stop()
 
 
-def test_vxlan_copies_each_question_to_all_and_brings_the_answer_back(lab: Lab) -> None:
+def test_vxlan_copies_each_solicitation_to_all_and_brings_the_answer_back(lab: Lab) -> None:
     lan = lab.switch()
     machines = [lab.machine(f"n{number}", lan) for number in range(4)]
     vxlan = Vxlan(machines, 1500)

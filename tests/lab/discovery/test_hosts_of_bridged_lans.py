@@ -1,11 +1,11 @@
-"""LANs behind nodes: their hosts are known, and their questions do not cross."""
+"""LANs behind nodes: their hosts are known, and their solicitations do not cross."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from ipaddress import IPv4Address
 
-from bench.questions import FRAME_BYTES, arp_socket, question
+from bench.solicitations import FRAME_BYTES, arp_request, arp_socket
 from lab import Machine, wait_until
 from lab.lan import link_local
 from lab.sites import Sites
@@ -43,7 +43,7 @@ def wait_lives_at(sites: Sites, address: str, name: str) -> None:
 def announce(machine: Machine, mac: MacAddress, address: str) -> None:
     """A host on the same LAN as this machine says that it is there."""
     with arp_socket(machine, ETH0) as own:
-        own.send(question(mac, IPv4Address(address), IPv4Address(address)))
+        own.send(arp_request(mac, IPv4Address(address), IPv4Address(address)))
 
 
 def requests_heard(machine: Machine, asker: Machine, sender: str, targets: list[str], marker: str) -> int:
@@ -54,8 +54,8 @@ def requests_heard(machine: Machine, asker: Machine, sender: str, targets: list[
         mac = MacAddress(asking.getsockname()[4])
         own, mark = IPv4Address(sender), IPv4Address(marker)
         for target in paced(targets, 0.05):
-            asking.send(question(mac, own, IPv4Address(target)))
-        asking.send(question(mac, IPv4Address(0), mark))  # a probe crosses (RFC 5227 section 2.1.1)
+            asking.send(arp_request(mac, own, IPv4Address(target)))
+        asking.send(arp_request(mac, IPv4Address(0), mark))  # a probe crosses (RFC 5227 section 2.1.1)
         seen = 0
         while True:
             try:
@@ -68,7 +68,7 @@ def requests_heard(machine: Machine, asker: Machine, sender: str, targets: list[
             seen += packet is not None and packet.sender_ip == own and str(packet.target_ip) in targets
 
 
-def test_the_hosts_of_two_lans_are_known_to_all_nodes_and_questions_for_them_stay_here(sites: Sites) -> None:
+def test_the_hosts_of_two_lans_are_known_to_all_nodes_and_solicitations_for_them_stay_here(sites: Sites) -> None:
     here, there = sites.lans[:2]
     asker, neighbour, far = here.hosts[0], here.hosts[1], there.hosts[0]
     reach(asker, there.host_ipv4(1))

@@ -20,7 +20,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from bench.questions import FRAME_BYTES, arp_socket, question
+from bench.solicitations import FRAME_BYTES, arp_request, arp_socket
 from lab import Lab, wait_until
 from lab.node import INTERFACE, Overlay, TreecastNode
 from lab.sites import show_logs
@@ -74,7 +74,7 @@ def lines_about(node: TreecastNode, mac: MacAddress) -> list[str]:
 def announce(node: TreecastNode, mac: MacAddress, address: str) -> None:
     """A host at this node's TAP says that it is there."""
     with arp_socket(node.machine, INTERFACE) as own:
-        own.send(question(mac, IPv4Address(address), IPv4Address(address)))
+        own.send(arp_request(mac, IPv4Address(address), IPv4Address(address)))
 
 
 def solicitation(mac: MacAddress, source: str, target: str) -> bytes:
@@ -90,7 +90,7 @@ def solicitation(mac: MacAddress, source: str, target: str) -> bytes:
 
 
 def marked(target: str) -> str:
-    """An address that nobody has, of the same solicited-node group: a question for it keeps its place among those."""
+    """An address that nobody has, of the same solicited-node group: a solicitation keeps its order among those."""
     return str(IPv6Address(int(IPv6Address("2001:db8:ffff::")) | int(IPv6Address(target)) & 0xFFFFFF))
 
 

@@ -67,7 +67,7 @@ def test_who_has_left_delivers_nothing_with_its_last_key_and_disturbs_no_stream(
             wait_key(session)
             wait_subscribed(n0, "former")
             wait_until(lambda: len(speaker.tree_datagrams) > 50, LIMIT_S, "it gets the stream")
-            n0.machine.run(["ping", "-c", "1", "-W", "1", "10.77.200.200"], check=False)  # a broadcast question
+            n0.machine.run(["ping", "-c", "1", "-W", "1", "10.77.200.200"], check=False)  # a broadcast solicitation
             wait_until(lambda: any(not key.stream for key in session.offers), LIMIT_S, "a key of the broadcast tree")
             keys = [session.offered, max((key for key in session.offers if not key.stream), key=lambda k: k.key_id)]
             speaker.leave(session)

@@ -18,7 +18,7 @@ PLACE = [1, 1, 1, 0, 0, 5, 700, 0, 0, []]
 
 
 def messages(number: int) -> list[bytes]:
-    """Questions about a group's trees and about streams, and answers to questions of others."""
+    """Queries about a group's trees and about streams, and answers to queries of others."""
     group = socket.inet_aton(GROUP)
     source = socket.inet_aton(f"10.77.{number // 256}.{number % 256}")
     told = [number, 1, number % STREAMS, True, [1, 1], [PLACE]]
@@ -36,7 +36,7 @@ def of_kind(session: Session, tag: int) -> list[list[object]]:
     return [message for message in list(session.messages) if message[0] == tag]
 
 
-def test_who_is_on_no_tree_learns_of_none_and_questions_without_end_are_counted(hostility: Hostility) -> None:
+def test_who_is_on_no_tree_learns_of_none_and_queries_without_end_are_counted(hostility: Hostility) -> None:
     nodes = hostility.net.nodes
     with (
         hostility.speaker(hostility.admit("asker", "eve")) as speaker,

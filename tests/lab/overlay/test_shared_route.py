@@ -76,7 +76,7 @@ def overused(node: TreecastNode) -> list[str]:
 def arp_storm(machine: Machine, source: TreecastNode) -> Iterator[None]:
     """Questions for an address that nobody has, at 2,000 a second."""
     mac = b"\x02\x54" + int(IPv4Address(source.ipv4).packed[3]).to_bytes(4, "big")
-    question = ARP + mac + IPv4Address(source.ipv4).packed + bytes(6) + IPv4Address("10.77.9.9").packed
+    request = ARP + mac + IPv4Address(source.ipv4).packed + bytes(6) + IPv4Address("10.77.9.9").packed
     with machine.enter():
         raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     raw.bind((INTERFACE, 0))
@@ -86,7 +86,7 @@ def arp_storm(machine: Machine, source: TreecastNode) -> Iterator[None]:
         begun, sent = time.monotonic(), 0
         while not over.wait(0.005):
             for _ in range(int((time.monotonic() - begun) * STORM_PER_S) - sent):
-                raw.send(b"\xff" * 6 + mac + b"\x08\x06" + question + bytes(18))
+                raw.send(b"\xff" * 6 + mac + b"\x08\x06" + request + bytes(18))
                 sent += 1
 
     thread = threading.Thread(target=storm)

@@ -174,7 +174,7 @@ def test_a_sender_that_begins_and_stops_is_found_while_somebody_follows() -> Non
     asyncio.run(follow())
 
 
-def test_no_more_wait_than_leave_room_for_other_questions() -> None:
+def test_no_more_wait_than_leave_room_for_other_requests() -> None:
     async def follow() -> None:
         _, _, followers = following()
         first, _ = await answer(followers, None)

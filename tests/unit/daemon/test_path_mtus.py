@@ -1,4 +1,4 @@
-"""Path MTUs, as the kernel has been told them: one sentence, and never more questions than a few."""
+"""Path MTUs, as the kernel has been told them: one sentence, and never more queries than a few."""
 
 from __future__ import annotations
 

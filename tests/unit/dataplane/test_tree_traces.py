@@ -1,4 +1,4 @@
-"""Traces: who is asked, who is answered, and what becomes of questions and answers that are too many or unasked."""
+"""Traces: who is asked, who is answered, and what becomes of queries and answers that are too many or unasked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""While a host is held as a duplicate, and when that ends: questions go out, the last announcement counts."""
+"""While a host is held as a duplicate, and when that ends: solicitations go out, the last announcement counts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bounce(lan: Lan, times: int, who: MacAddress = H1, interval_s: float = 1.0) 
 
 
 def is_asked_of_all(lan: Lan) -> bool:
-    """Whether questions for H1 go to all nodes, unanswered here; either all do or none."""
+    """Whether solicitations for H1 go to all nodes, unanswered here; either all do or none."""
     asked = [lan.arp(H2, "10.1.0.9", "10.1.0.1"), lan.solicit(H2, "fd00::b", "fd00::a")]
     crossed = {any(isinstance(command, FloodFrame) for command in commands) for commands in asked}
     answered = {any(isinstance(command, Inject) for command in commands) for commands in asked}
@@ -40,7 +40,7 @@ def is_asked_of_all(lan: Lan) -> bool:
     return crossed == {True}
 
 
-def test_questions_for_a_held_host_go_out_instead_of_being_answered_from_the_stale_claim(lan: Lan) -> None:
+def test_solicitations_for_a_held_host_go_out_instead_of_being_answered_from_the_stale_claim(lan: Lan) -> None:
     bounce(lan, 1)
     lan.learn(OTHER, H1, claim("10.1.0.1", "fd00::a", sequence=2))
     assert not is_asked_of_all(lan)
@@ -51,7 +51,7 @@ def test_questions_for_a_held_host_go_out_instead_of_being_answered_from_the_sta
     assert is_asked_of_all(lan)
 
 
-def test_questions_for_a_host_that_is_held_here_go_out_too_for_it_may_be_elsewhere(lan: Lan) -> None:
+def test_solicitations_for_a_host_that_is_held_here_go_out_too_for_it_may_be_elsewhere(lan: Lan) -> None:
     for sequence in (1, 3, 5):
         lan.announce(H1, "10.1.0.1")
         lan.learn(OTHER, H1, claim("10.1.0.1", sequence=sequence))

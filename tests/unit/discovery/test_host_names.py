@@ -95,7 +95,7 @@ def chatter() -> list[bytes]:
 
 @pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("frame", chatter())
-def test_a_copy_that_need_not_be_read_is_no_drop_and_no_question_of_membership(
+def test_a_copy_that_need_not_be_read_is_no_drop_and_no_query_of_membership(
     lan: Lan, frame: bytes, apart: bool
 ) -> None:
     if apart:

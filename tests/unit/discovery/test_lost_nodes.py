@@ -89,7 +89,7 @@ def probed(commands: list[Command]) -> list[str]:
     return found
 
 
-def test_questions_for_hosts_of_a_lost_node_go_to_all_until_it_is_there_again(lan: Lan) -> None:
+def test_solicitations_for_hosts_of_a_lost_node_go_to_all_until_it_is_there_again(lan: Lan) -> None:
     lan.learn(OTHER, H2, claim("10.1.0.2"))
     assert answer(lan) == THEIRS
     lose(lan)

@@ -1,4 +1,4 @@
-"""Which questions cross the overlay, and what those that do not are answered."""
+"""Which solicitations cross the overlay, and what those that do not are answered."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_router_flag_follows_what_the_host_says(lan: Lan) -> None:
     assert lan.view(H1).is_router
 
 
-def test_a_question_for_a_host_of_the_same_lan_stays_there(lan: Lan) -> None:
+def test_a_solicitation_for_a_host_of_the_same_lan_stays_there(lan: Lan) -> None:
     lan.announce(H2, "10.1.0.2")
     lan.advertise(H2, "fd00::b")
     assert lan.arp(H1, "10.1.0.1", "10.1.0.2") == []
@@ -69,7 +69,7 @@ def test_many_askers_of_one_local_host_do_not_make_each_other_cross(lan: Lan) ->
     assert [lan.arp(mac(n), f"10.1.1.{n}", "10.1.0.2") for n in range(1, 50)] == [[]] * 49
 
 
-def test_a_question_for_a_host_on_another_port_goes_to_that_port_alone(lan: Lan) -> None:
+def test_a_solicitation_for_a_host_on_another_port_goes_to_that_port_alone(lan: Lan) -> None:
     lan.announce(H2, "10.1.0.2", port=1)
     (command,) = lan.arp(H1, "10.1.0.1", "10.1.0.2")
     assert isinstance(command, Inject)
@@ -99,7 +99,7 @@ def test_probes_announcements_and_replies_to_all_cross(lan: Lan) -> None:
         assert not any(isinstance(command, Inject) for command in commands)
 
 
-def test_questions_to_one_mac_are_the_data_planes(lan: Lan) -> None:
+def test_solicitations_to_one_mac_are_the_data_planes(lan: Lan) -> None:
     lan.learn(OTHER, H2, claim("10.1.0.2"))
     assert lan.arp(H1, "10.1.0.1", "10.1.0.2", to=H2) == []
 

@@ -103,7 +103,7 @@ def test_a_peer_has_one_handshake_at_a_time_in_its_session() -> None:
     assert two.links.footprint().pending == (1, 1)
 
 
-def test_an_answer_counts_only_on_the_way_that_the_question_went() -> None:
+def test_a_response_counts_only_in_the_channel_of_its_init() -> None:
     one, two = linked()
     two.hear(REKEY_AFTER, rekey(one), 1)
     (response,) = two.sent()

@@ -91,7 +91,7 @@ def test_a_node_that_trusts_no_querier_stays_one_with_its_own_values(protocol: P
 
 
 @BOTH
-def test_questions_of_others_lower_no_timer_of_a_node_that_trusts_no_querier(protocol: Protocol) -> None:
+def test_queries_of_others_lower_no_timer_of_a_node_that_trusts_no_querier(protocol: Protocol) -> None:
     port = VirtualPort(protocol, MembershipConfig(trust_queriers=False)).started()
     port.report(TO_EX, host=5)
     port.hear(about(port), host=LOWER)

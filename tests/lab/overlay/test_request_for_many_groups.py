@@ -45,7 +45,7 @@ def longest_stall(node: TreecastNode) -> float:
     return longest
 
 
-def test_a_question_for_all_groups_does_not_stall_the_node(overlay: OverlayFactory) -> None:
+def test_a_request_for_all_groups_does_not_stall_the_node(overlay: OverlayFactory) -> None:
     node = overlay(1)[0]
     groups = [IPv4Address("239.1.0.0") + number for number in range(MANY)]
     with node.machine.enter(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
@@ -58,5 +58,5 @@ def test_a_question_for_all_groups_does_not_stall_the_node(overlay: OverlayFacto
 
     wait_until(lambda: known() >= MANY, LIMIT_S, "all are known", poll_s=0.5)
     stalls = sorted(longest_stall(node) for _ in range(3))
-    print(f"the longest stalls of three questions: {', '.join(f'{stall * 1000:.0f}' for stall in stalls)} ms")
+    print(f"the longest stalls of three requests: {', '.join(f'{stall * 1000:.0f}' for stall in stalls)} ms")
     assert stalls[1] < LONGEST_STALL_S
