@@ -19,7 +19,7 @@ impl DatagramCounts {
         self.routed.fetch_add(u64::from(!is_path_control(kind)), Ordering::Relaxed);
     }
 
-    /// One more is received, on whatever way, with a body of this kind.
+    /// One more is received, by whatever path or route, with a body of this kind.
     pub fn add_received(&self, kind: u8) {
         self.received.fetch_add(u64::from(!is_path_control(kind)), Ordering::Relaxed);
     }
@@ -35,7 +35,7 @@ impl DatagramCounts {
     }
 }
 
-/// Whether a body of this kind only asks or says what a way is like.
+/// Whether a body of this kind measures or validates a path or route: only others are counted.
 fn is_path_control(kind: u8) -> bool {
     matches!(kind, KIND_PROBE | KIND_PROBE_REPLY | KIND_PATH_CHALLENGE | KIND_PATH_RESPONSE)
 }

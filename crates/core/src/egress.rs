@@ -28,7 +28,7 @@ pub enum Leaving {
 }
 
 impl Leaving {
-    /// The way of a frame; the headers of a super-frame are enough. By [`FrameFacts`]'s rules, as far as they matter here.
+    /// The kind of a frame that leaves; the headers of a super-frame are enough. By [`FrameFacts`]'s rules, as far as they matter here.
     ///
     /// [`FrameFacts`]: crate::frame::FrameFacts
     pub fn of(frame: &Frame<'_>) -> Self {

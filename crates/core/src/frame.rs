@@ -33,7 +33,7 @@ const BEACON_GROUP: Mac = [0x03, 0x54, 0x43, 0x00, 0x00, 0x01];
 const BEACON_GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 254);
 const BEACON_MAC_V4: Mac = [0x01, 0x00, 0x5E, 0, 0, 254];
 
-/// The way of a frame, before any table is looked up.
+/// The kind of a frame, before any table is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
     /// IGMP, MLD, Multicast Router Discovery (RFC 4286), group-addressed ARP and ND: Python's alone.

@@ -1,9 +1,9 @@
-//! The path to a node: where all of its sessions send, and the addresses besides from which it was heard.
+//! The path to a node: the address to which all of its sessions send, and other addresses from which its datagrams came.
 //!
-//! The data plane moves no path by itself. An authentic datagram from elsewhere is news for Python, which challenges that
-//! address; until it has answered, at most three times as many bytes go there as came from there. Nor does it give one up: it
-//! counts the probes that were not answered, on the path and by the route that may stand in its place, and of that keeps
-//! what the last answer said.
+//! The data plane moves no path by itself. It reports an authentic datagram from elsewhere to Python, which challenges that
+//! address (RFC 9000 section 8.2). Until the address is validated, at most three times as many bytes go there as came from
+//! there. The data plane gives no path up, either. It counts the probes that were not answered, on the path and by the route
+//! that may stand in its place, and keeps what the last reply reported of the route.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use crate::rate::{Rate, TokenBucket};
 
 /// Bytes that may go to an address for each one that came from it (as RFC 9000 section 8.1).
 const BYTES_FOR_EACH: u64 = 3;
-/// How often a node may be news, wherever it is heard.
+/// How often addresses of a node may be reported.
 const NEWS: Rate = Rate { per_second: 1, burst: MAX_UNVALIDATED_ADDRESSES as u32 };
 /// The time for which an address is no news again.
 const NEWS_INTERVAL_NS: u64 = 1_000_000_000;
@@ -54,18 +54,18 @@ pub struct Path {
     received_ns: AtomicU64,
 }
 
-/// The answer to a probe by a route: what it said of its session.
+/// The reply to a probe by a route: what it reports of its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// Our index.
     pub session: u32,
     /// Datagrams of the session that had gone by its route.
     pub sent: u64,
-    /// Datagrams of the session that had come, whatever way they took.
+    /// Datagrams of the session that had come, by whatever path or route.
     pub came: u64,
 }
 
-/// The way that a probe took: the path, or a route, as it was after so many moves.
+/// A probe went by the path or by a route, as that was after so many moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbedVia {
     /// An answer shows that the node is there, if that still is its path.
@@ -74,7 +74,7 @@ pub enum ProbedVia {
     Route(u32),
 }
 
-/// An address that the node has proved lately, and that is its path no more, or not yet: it may still send from there.
+/// An address that the node has validated lately, and that is its path no more, or not yet: it may still send from there.
 #[derive(Debug)]
 struct ValidatedAddress {
     address: SocketAddr,
@@ -87,7 +87,7 @@ struct Elsewhere {
     news: TokenBucket,
 }
 
-/// An address from which the node was heard, and which has answered no challenge yet.
+/// An address from which datagrams of the node came, and which has answered no challenge yet.
 #[derive(Debug)]
 struct UnvalidatedAddress {
     endpoint: Endpoint,
@@ -141,7 +141,7 @@ impl Path {
         }
     }
 
-    /// May the node itself send from there? Nobody else has proved that address.
+    /// May the node itself send from there? Nobody else has validated that address.
     pub fn is_from(&self, address: &SocketAddr, now_ns: u64) -> bool {
         let validated = |one: &ValidatedAddress| one.address == *address && now_ns < one.until_ns;
         self.endpoint().address == *address || self.validated.load().as_deref().is_some_and(validated)
@@ -155,7 +155,7 @@ impl Path {
         }
     }
 
-    /// The way of a probe that is sent on the path next.
+    /// What the next probe on the path goes by.
     pub fn probed(&self) -> ProbedVia {
         ProbedVia::Path(self.moves.load(Ordering::Acquire))
     }
@@ -186,12 +186,12 @@ impl Path {
         begun.is_ok() || begun.is_err_and(|since| now_ns.saturating_sub(since) < SETTLING_NS)
     }
 
-    /// The way of a probe that is sent by the route next.
+    /// What the next probe by the route goes by.
     pub fn probed_by_route(&self) -> ProbedVia {
         ProbedVia::Route(self.route_moves.load(Ordering::Acquire))
     }
 
-    /// A probe that went this way was answered.
+    /// A probe that went by this was answered.
     pub fn probe_answered(&self, via: ProbedVia, now_ns: u64) {
         if via == self.probed_by_route() {
             self.unanswered_by_route.store(0, Ordering::Relaxed);
@@ -202,7 +202,7 @@ impl Path {
         }
     }
 
-    /// The answer to a probe that went this way said so.
+    /// The reply to a probe that went by this reported so.
     pub fn receive_receipt(&self, via: ProbedVia, receipt: Receipt) {
         let mut last = lock(&self.receipt);
         if via == self.probed_by_route() {
@@ -294,7 +294,7 @@ impl Path {
         permitted
     }
 
-    /// Expects this value as the answer from an address, instead of the one before. Nothing where nobody was heard.
+    /// Expects this value as the answer from an address, instead of the one before. Nothing where nothing came from.
     pub fn challenge(&self, endpoint: Endpoint, value: u64) {
         let mut elsewhere = self.elsewhere();
         if let Some(address) = elsewhere.unvalidated.iter_mut().find(|address| address.endpoint == endpoint) {

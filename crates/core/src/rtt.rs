@@ -8,7 +8,7 @@ use aws_lc_rs::rand;
 
 use crate::path::ProbedVia;
 
-/// The least round trip of so many probes is the way's own: what the others are longer, somebody waited.
+/// The least round trip of so many probes is the path's or route's own: what the others are longer, somebody waited.
 const RECENT: usize = 5;
 /// Probes whose reply is still believed: two in a turn, on the path and by the route, and twice as many again where those are
 /// not answered: those of five seconds.
@@ -41,7 +41,7 @@ impl Default for RoundTrip {
 }
 
 impl RoundTrip {
-    /// A probe leaves now on this way, by which so many datagrams went before; returns its value.
+    /// A probe leaves now by this path or route, by which so many datagrams went before; returns its value.
     pub fn probe(&mut self, via: ProbedVia, sent: u64, now_ns: u64) -> u64 {
         let mut bytes = [0; 8];
         let _ = rand::fill(&mut bytes); // where there is no randomness AWS-LC ends the process
@@ -53,7 +53,7 @@ impl RoundTrip {
         value
     }
 
-    /// A reply came: the way that its probe took, and how much had gone by it. None when it answers no outstanding probe.
+    /// A reply came: what its probe went by, and how much had gone by that. None when it answers no outstanding probe.
     pub fn reply(&mut self, value: u64, now_ns: u64) -> Option<(ProbedVia, u64)> {
         let position = self.outstanding.iter().position(|probe| probe.value == value)?;
         let probe = self.outstanding.remove(position)?;

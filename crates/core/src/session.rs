@@ -203,7 +203,7 @@ impl Session {
         self.received_ns.load(Ordering::Relaxed)
     }
 
-    /// Notes a probe sent now on this way; returns its value.
+    /// Notes a probe sent now by this path or route; returns its value.
     pub fn probe(&self, via: ProbedVia, now_ns: u64) -> u64 {
         lock(&self.round_trip).probe(via, self.datagram_counts.routed(), now_ns)
     }

@@ -1,6 +1,7 @@
-//! Does a parent on a tree send on what the backup has? (docs/protocol.md section 6, Repair)
+//! A node finds whether its parent on a tree withholds datagrams that its backup has (docs/protocol.md section 6, Repair).
 //!
-//! The backup says how far it is; what has not come until some time after it said so is missing.
+//! The backup's ticks report the highest counter that it has. A datagram up to that counter which has not come some time
+//! after the tick is missing.
 
 use std::collections::VecDeque;
 

@@ -1,1 +1,4 @@
-"""Which host lives where? Learned from ARP and ND, shared with all nodes, answered for from the table."""
+"""Discovery: each node learns its LANs' hosts from ARP and ND, and replies to solicitations of other nodes' hosts.
+
+It is the proxy of RFC 9161. Claims of all nodes to hosts meet in ``host_table``.
+"""

@@ -1,6 +1,6 @@
-"""How do two nodes talk, safely? Handshakes, sessions, rekeying, liveness.
+"""Links: each node authenticates other nodes by Noise handshakes and keeps encrypted sessions and paths with them.
 
-``links`` is the way in; ``targets`` knows whom this node wants to reach, ``handshakes`` what is under way, ``sessions``
-what has come of it; ``reachability`` and ``refusals`` put into words what a person must act on. The
-cryptography itself is the data plane's: see ``crypto`` for what it must offer.
+The engine calls ``links``. ``targets`` has the nodes that are to be reached, ``handshakes`` the handshakes in progress,
+``sessions`` the sessions and their rekeying. ``reachability`` and ``refusals`` report problems for people. The
+cryptography itself is the data plane's: ``crypto`` has what it must offer.
 """

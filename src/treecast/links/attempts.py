@@ -142,7 +142,7 @@ class Attempts:
         return self._by_index.get(index)
 
     def answered(self, index: int, channel: HandshakeChannel) -> Attempt:
-        """The attempt that a datagram answers, on the way that its INIT went. MalformedError where there is none."""
+        """The attempt that a datagram answers, in the channel of its INIT. MalformedError where there is none."""
         attempt = self._by_index.get(index)
         if attempt is None or (attempt.in_session and attempt.in_session.peer) != channel.peer:
             raise MalformedError("handshake_unknown")

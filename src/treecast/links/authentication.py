@@ -65,7 +65,7 @@ class MemberAuthentication:
         self, now: Instant, handshake: Handshake, payload_bytes: bytes, channel: HandshakeChannel
     ) -> tuple[HandshakePayload, Certificate]:
         """The payload of RESPONSE or FINAL and its certificate. MalformedError when it is no other member's, or
-        not that of the node at the other end of its way.
+        not that of the node at the other end of its channel.
         """
         payload = parse_payload(payload_bytes)
         try:

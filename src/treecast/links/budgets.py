@@ -57,7 +57,7 @@ class Budgets:
         return len(self._of)
 
     def permitted(self, now: Instant, target: Target, endpoints: Iterable[Endpoint]) -> Iterator[OutOfSession]:
-        """The ways to endpoints of a target on which an INIT may go now. A node with a session is where it answers."""
+        """The channels to a target's endpoints in which an INIT may go now. One with a session is where it answers."""
         for endpoint in endpoints:
             if endpoint.address.version not in self._families:
                 continue

@@ -1,4 +1,4 @@
-"""Ways of handshake datagrams: by themselves to an address, in a session with the node itself, or by a neighbour.
+"""Channels of handshake datagrams: UDP to an address, a session with the node, or a neighbour that forwards them.
 
 The first session with a node is made by datagrams that anybody may send, or that a neighbour sends on to a node which
 cannot be reached; each next one in the session before, so that nobody outside can hinder it. Decides nothing.
@@ -15,7 +15,7 @@ from treecast.base.ids import NodeIndex
 
 @dataclass(frozen=True, slots=True)
 class OutOfSession:
-    """By themselves, through a socket to an address."""
+    """In no session: through a socket to an address."""
 
     socket: int
     endpoint: Endpoint
@@ -31,7 +31,7 @@ class OutOfSession:
         return None
 
     def send(self, data: bytes) -> SendDatagram:
-        """The command that sends a handshake datagram this way."""
+        """The command that sends a handshake datagram in this channel."""
         return SendDatagram(self.socket, self.endpoint, data)
 
 
@@ -49,7 +49,7 @@ class InSession:
         return self.peer
 
     def send(self, data: bytes) -> SendHandshake:
-        """The command that sends a handshake datagram this way."""
+        """The command that sends a handshake datagram in this channel."""
         return SendHandshake(self.peer, data)
 
 
@@ -73,10 +73,10 @@ class Forwarded:
         return self.node
 
     def send(self, data: bytes) -> SendForwarded:
-        """The command that sends a handshake datagram this way."""
+        """The command that sends a handshake datagram in this channel."""
         return SendForwarded(self.neighbour, self.node, data)
 
 
 HandshakeChannel = OutOfSession | InSession | Forwarded
 HandshakeCommand = SendDatagram | SendHandshake | SendForwarded
-"""A handshake datagram on its way."""
+"""Sends a handshake datagram."""

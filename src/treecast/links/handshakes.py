@@ -164,7 +164,7 @@ class Handshakes:
     # what arrives
 
     def receive(self, now: Instant, data: bytes, channel: HandshakeChannel) -> Finished | None:
-        """A handshake datagram with a good MAC, and the way it came. MalformedError when it is refused."""
+        """A handshake datagram with a good MAC, and its channel. MalformedError when it is refused."""
         match handshake_type(data):
             case HandshakeType.INIT:
                 self._receive_init(now, data, channel)

@@ -1,4 +1,4 @@
-"""Ways of INITs: where a handshake begins with a node.
+"""Channels in which a node sends the INITs of an attempt.
 
 Decides when a neighbour is to send it on. A node that answers by itself is reached by itself.
 """
@@ -30,7 +30,7 @@ class InitChannels:
         self._neighbour_routes = neighbour_routes
 
     def of(self, now: Instant, attempt: Attempt) -> Iterator[HandshakeChannel]:
-        """The ways on which an attempt's INIT goes now."""
+        """The channels in which an attempt's INIT goes now."""
         if attempt.in_session is not None:
             yield attempt.in_session
             return

@@ -1,4 +1,4 @@
-"""Links that come up, end, or get another way: what the other rooms learn of them."""
+"""Links that come up, end, or get another path or route: what the other rooms learn of them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Ways by neighbours: by which one a node is reached that is not reached at its addresses.
+"""Routes by neighbours: the next hop to a node that gives no answer at its addresses.
 
 Decides by LINKS, and by what fell silent lately: a neighbour by which a node did is passed over for a while, as long as
 another one leads there. Each pair of a neighbour and a node stands for itself, so that nobody's word about one node
-costs another one its way. Read ``docs/protocol.md`` section 4 (Routes) first.
+costs another one its route. Read ``docs/protocol.md`` section 4 (Routes) first.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ FIRST_PAUSE: Duration = 30.0
 LONGEST_PAUSE: Duration = 480.0
 """Doubled with each fall, and as long as that remembered for the next one."""
 SEARCHES = 4
-"""For one way: each next one without a neighbour that is silent itself, or has no path."""
+"""For one route: each next one without a neighbour that is silent itself, or has no path."""
 NAMED_AFTER: Duration = 5.0
-"""Where a node or the neighbour has ended, that shows by then, and the way is no problem."""
+"""Where a node or the neighbour has ended, that shows by then, and the route is no problem."""
 NAMED_NODES = 3
 
 NextHop = Callable[[NodeIndex, Collection[NodeIndex]], NodeIndex | None]
@@ -59,7 +59,7 @@ class NeighbourRoutes:
         """The neighbours by which a node fell silent."""
 
     def best(self, node: NodeIndex, without: Collection[NodeIndex] = ()) -> Forwarded | None:
-        """The shortest way to a node, by a neighbour that is heard and has a path, whatever fell silent."""
+        """The shortest route to a node, by a neighbour that is received from and has a path, whatever fell silent."""
         excluded = set(without)
         for _ in range(SEARCHES):
             neighbour = self._next_hop(node, excluded)

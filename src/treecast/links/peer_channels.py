@@ -1,4 +1,4 @@
-"""Ways of handshakes to a peer that has sessions, and the paths that they show. Decides nothing."""
+"""Channels of handshakes with a peer that has sessions, and the paths that they show. Decides nothing."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from treecast.links.target import Target
 
 
 def comes_from_it(peer: Peer, channel: HandshakeChannel) -> bool:
-    """Whether a session that a handshake has made this way is where its datagrams came from."""
+    """Whether a session that a handshake has made in this channel is where its datagrams came from."""
     return isinstance(channel, OutOfSession) or (isinstance(channel, InSession) and peer.via is None)
 
 
 def in_session(peer: Peer) -> InSession:
-    """The way of a handshake that nobody outside can hinder."""
+    """The channel of a handshake that nobody outside can hinder."""
     return InSession(peer.node, peer.first_hop.socket, peer.first_hop.endpoint)
 
 
 def first_path(channel: HandshakeChannel) -> Path | None:
-    """Where a node is whose first handshake took this way."""
+    """Where a node is whose first handshake came in this channel."""
     return Path(channel.socket, channel.endpoint) if isinstance(channel, OutOfSession) else None
 
 

@@ -56,7 +56,7 @@ class Session:
     initiated: bool
     established_at: Instant
     channel: HandshakeChannel
-    """The way that its handshake took."""
+    """The channel of its handshake."""
     final: HandshakeCommand | None = None
     """The command that sends FINAL again, until the session is confirmed."""
     finals: int = 1
@@ -213,14 +213,14 @@ class Peers:
         return peer.via is None or (peer.path is not None and all(each == peer.endpoint for each in endpoints))
 
     def forwarded_by(self, neighbour: NodeIndex, node: NodeIndex) -> Forwarded | None:
-        """The way to a node by a neighbour; None where that is linked no more, or has no path itself."""
+        """The channel to a node by a neighbour; None where that is linked no more, or has no path itself."""
         peer = self._peers.get(neighbour)
         if peer is None or not peer.up or peer.via is not None:
             return None
         return Forwarded(node, neighbour, peer.first_hop.socket, peer.first_hop.endpoint)
 
     def channel_of(self, event: AnyHandshake) -> HandshakeChannel | None:
-        """The way that a handshake datagram came; None where its session has ended."""
+        """The channel in which a handshake datagram came; None where its session has ended."""
         if isinstance(event, HandshakeDatagram):
             return OutOfSession(event.socket, event.source)
         if isinstance(event, ForwardedHandshake):
@@ -231,7 +231,7 @@ class Peers:
         return InSession(event.peer, peer.first_hop.socket, peer.first_hop.endpoint)
 
     def secret_of(self, channel: HandshakeChannel) -> LinkSecret | None:
-        """The link secret for a handshake on this way: there is none outside of sessions."""
+        """The link secret for a handshake in this channel: there is none outside of sessions."""
         peer = self._peers.get(channel.peer) if channel.peer is not None else None
         return peer.exchange.secret if peer is not None else None
 

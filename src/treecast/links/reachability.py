@@ -109,7 +109,7 @@ class Reachability:
 
     def _is_linked_elsewhere(self, target: Target) -> bool:
         """Whether a configured peer cannot be tried from here, and a linked node advertises the addresses as its own:
-        another one would be seen once there is a way.
+        another one would be seen once there is a route.
         """
         if target.name is None or target.node is not None or not target.endpoints:
             return False

@@ -1,9 +1,9 @@
-"""Ways to peers that have a session: the path, or a route in its place while the path does not answer.
+"""Paths and routes of peers that have a session: a route takes the place of a path that does not answer.
 
-Decides by what each way answers, and by how much of what went a route has come: a node that is heard need not be where
-its datagrams go. A path that falls silent gives way to a route at once, which other rooms do not see; they learn of it
-when its probes say that it is dead, for that costs the whole network. A route gives way to one by another neighbour.
-Never ends a link. Read ``docs/protocol.md`` section 4 (Paths, Routes) first.
+Decides by the probes that each answers, and by how much of what went by a route has come: a node whose datagrams come
+need not get those that go to it. A route replaces a path that falls silent at once, which other rooms do not see. They
+learn of it when the probes show that the path is dead, for that costs the whole network. A route by another neighbour
+replaces one that fails. Never ends a link. Read ``docs/protocol.md`` section 4 (Paths, Routes) first.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from treecast.links.targets import Targets
 PATH_SILENT: Duration = 4.0
 """Nothing came on the path, nor an answer to the probe that was sent after SUSPECT_AFTER: all goes by a route."""
 UNANSWERED_TURNS = 3
-"""Turns of probes, each 2 s: with one more a way is dead, whatever is heard from the node."""
+"""Turns of probes, each 2 s: with one more a path or route is dead, whatever comes from the node."""
 UNANSWERED = "was not answered any more"
 """People read so of a route by which nothing comes; of others they read how much was lost."""
 AT_ONCE_PER_REVIEW = 32
@@ -58,7 +58,7 @@ class Routes:
         self._events = events
 
     def follow(self, now: Instant, peer: Peer, channel: HandshakeChannel) -> None:
-        """All for the peer goes the way of the handshake of the session that is sent on."""
+        """Send all for the peer by the channel of the newest session's handshake."""
         if isinstance(channel, Forwarded) and self._is_worse(now, peer, channel.neighbour):
             return
         if not isinstance(channel, InSession):
@@ -66,7 +66,7 @@ class Routes:
             self.count_on(peer, has_path=peer.via is None)
 
     def unlink(self, now: Instant, peer: Peer) -> None:
-        """Take the path from a peer: all for it goes by a neighbour. Nothing changes without such a way."""
+        """Take the path from a peer: all for it goes by a neighbour. Nothing changes without such a neighbour."""
         route = self._neighbour_routes.untroubled(now, peer.node) or self._neighbour_routes.best(peer.node)
         if route is not None:
             self._set(now, peer, route.neighbour)
@@ -75,11 +75,11 @@ class Routes:
             self.count_on(peer, has_path=False)
 
     def without_path(self, peer: Peer) -> Forwarded | None:
-        """The way on which a peer would be reached without its path."""
+        """The channel by which a peer would be reached without its path."""
         return self._neighbour_routes.best(peer.node)
 
     def another(self, now: Instant, peer: Peer) -> None:
-        """Take the shortest way as LINKS have it now, in place of the route that there is."""
+        """Take the shortest route as LINKS have it now, in place of the route that there is."""
         route = self._neighbour_routes.untroubled(now, peer.node) or self._neighbour_routes.best(peer.node)
         if route is not None:
             self._set(now, peer, route.neighbour)
@@ -92,7 +92,7 @@ class Routes:
         return is_troubled(now, neighbour, peer.node) and not is_troubled(now, peer.via, peer.node)
 
     def review(self, now: Instant, peer: Peer, report: SessionReport) -> bool:
-        """Whether a way leads to a linked peer, as far as its probes show. ``report``: of any of its sessions."""
+        """Whether path or route leads to a linked peer, as its probes show. ``report``: of any of its sessions."""
         if peer.via is None:
             return self._review_path(now, peer, report)
         if peer.path is not None and report.path_unanswered == 0:
@@ -134,7 +134,7 @@ class Routes:
         return count
 
     def _to_another(self, now: Instant, peer: Peer, via: NodeIndex, trouble: str, report: SessionReport) -> bool:
-        """Whether there is another neighbour on the way, and all goes by that now: one by which the peer did not fall
+        """Whether another neighbour leads there, and all goes by that now: one by which the peer did not fall
         silent lately, or, where nothing comes by this one, any that was not tried since something did.
         """
         tried = {via} if peer.window is None else peer.window.tried_with(now, via, report)

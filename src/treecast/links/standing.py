@@ -1,4 +1,4 @@
-"""Standings: ways in which a node that this one seeks stands to it."""
+"""The standing of a peer: whether its link is up, in progress, or why there is none, as ``peers`` shows it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Standing(StrEnum):
-    """How a node stands to this one."""
+    """States of a peer, as people read them."""
 
     UP = "up"
     CONNECTING = "connecting"

@@ -257,7 +257,7 @@ class Targets:
         return self._is_serial_revoked(target.node, target.serial)
 
     def is_reached(self, target: Target) -> bool:
-        """Whether it has a session, whatever way its datagrams take."""
+        """Whether it has a session, by whatever path or route."""
         return target.node is not None and self._is_linked(target.node)
 
     def _is_where_it_is_sought(self, target: Target) -> bool:

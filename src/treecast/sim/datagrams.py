@@ -37,7 +37,7 @@ _PATH_CONTROL = (Probe, PathChallenge)
 
 
 def is_path_control(body: object) -> bool:
-    """Whether it only asks or says what a way is like: what else goes on a way is counted."""
+    """Whether it measures or validates a path or route: only other bodies are counted."""
     return isinstance(body, _PATH_CONTROL)
 
 

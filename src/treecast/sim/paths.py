@@ -1,7 +1,7 @@
-"""The model's path to a node: where its sessions send, and the addresses besides from which it was heard.
+"""The model's path to a node: the address to which its sessions send, and others from which its datagrams came.
 
 The same rules and numbers as ``crates/core/src/path.rs``, which counts the probes that were not answered, too, and
-keeps what the last answer by a route said.
+keeps what the last reply by a route reported.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class UnvalidatedAddress:
 
 @dataclass(frozen=True, slots=True)
 class ProbedVia:
-    """The way that a probe took: the path, or a route, as it was after so many moves."""
+    """A probe went by the path or by a route, as that was after so many moves."""
 
     by_route: bool
     moves: int
@@ -48,7 +48,7 @@ class ModelPath:
     unvalidated: list[UnvalidatedAddress] = field(default_factory=list)
     moves: int = 0
     beside: tuple[Endpoint, Instant] | None = None
-    """An address that the node has proved and that is not its path, and until when it may send from there."""
+    """An address that the node has validated and that is not its path, and until when it may send from there."""
     unanswered: int = 0
     """Turns since a probe on the path was answered."""
     route_moves: int = 0
@@ -88,11 +88,11 @@ class ModelPath:
         self.unanswered_by_route += has_route
 
     def probed(self, *, by_route: bool) -> ProbedVia:
-        """The way of a probe that is sent next."""
+        """What the next probe goes by."""
         return ProbedVia(by_route, self.route_moves if by_route else self.moves)
 
     def probe_answered(self, via: ProbedVia, now: Instant, receipt: RouteReceipt | None = None) -> None:
-        """A probe was answered that went this way, with a receipt."""
+        """A probe was answered that went by this, with a receipt."""
         if via != self.probed(by_route=via.by_route):
             return
         if via.by_route:

@@ -1,4 +1,4 @@
-"""The model's way out: what is sealed in which session, and where it goes: on a node's path, by its route, or back."""
+"""The model's egress: what is sealed in which session, and where it goes: on a node's path, by its route, or back."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class ModelSession:
     came: int = 0
     """Datagrams that have come, but for probes and their replies."""
     probes: dict[int, tuple[ProbedVia, int, Instant]] = field(default_factory=dict)
-    """Probes whose reply is still believed, by value: the way, how many had gone by a route, and when it left."""
+    """Probes whose reply is still believed, by value: path or route, how many had gone by a route, and when it left."""
     rtt_s: Duration | None = None
     """Smoothed (RFC 6298)."""
     recent_rtts_s: deque[Duration] = field(default_factory=lambda: deque(maxlen=RECENT_RTTS))

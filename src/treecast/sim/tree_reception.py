@@ -1,4 +1,4 @@
-"""The model's way in for datagrams of other roots' trees: which are taken, sent on, delivered."""
+"""The model's reception of datagrams of other roots' trees: which are taken, sent on, delivered."""
 
 from __future__ import annotations
 

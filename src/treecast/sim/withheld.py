@@ -1,4 +1,4 @@
-"""The model's looks at a parent on a tree: does it send on what the backup has?
+"""The model of ``withheld.rs``: a node finds whether its parent on a tree withholds datagrams that its backup has.
 
 Read ``docs/protocol.md`` section 6, Repair, first.
 """
