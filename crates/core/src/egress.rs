@@ -23,7 +23,7 @@ pub enum Leaving {
     },
     /// A frame to a group of the link, which all get (RFC 4541 section 2.1.2), untagged.
     LinkGroup,
-    /// Anything else: unicast, broadcast, and what speaks of MAC addresses or of membership on its own link.
+    /// Anything else: unicast, broadcast, and what is about MAC addresses or membership on its own link.
     Other,
 }
 

@@ -185,7 +185,7 @@ impl ForwardingTables {
     }
 
     /// Decides about a host's frame, or about a super-frame that holds `frames` of them.
-    /// `recent`: of the same batch, told of the verdict when that was carried out.
+    /// `recent`: of the same batch, given the verdict when that was carried out.
     pub fn classify(&self, port: u32, frame: &Frame<'_>, frames: u32, now_ns: u64, recent: &mut RecentFlow) -> Verdict {
         let verdict = |punt, destination| Verdict { punt, destination, flow: None };
         let nowhere = |reason| verdict(false, Some(Err(reason)));

@@ -43,7 +43,7 @@ pub struct CertifiedNode {
 }
 
 impl CertifiedNode {
-    /// May it say that its machine has this address? With the role others may have it that it speaks for.
+    /// May it say that its machine has this address? With the role, others may have it for which it advertises.
     fn speaks_for(&self, address: IpAddr) -> bool {
         self.bridge || address.is_unspecified() || self.addresses.contains(&address)
     }
@@ -72,7 +72,7 @@ enum Sender {
     None,
     V4([u8; 4]),
     V6([u8; 16]),
-    /// Hosts that hear it send what is for this address to the frame's MAC from then on.
+    /// Hosts that receive it send what is for this address to the frame's MAC from then on.
     Arp([u8; 4]),
 }
 
@@ -208,7 +208,7 @@ impl CertifiedNodes {
         Ok(())
     }
 
-    /// A Neighbor Advertisement speaks for its target (RFC 4861 section 4.4), whichever address it comes from; solicitations for
+    /// A Neighbor Advertisement is about its target (RFC 4861 section 4.4), whichever address it comes from; solicitations for
     /// their source. Where one could hide behind extension headers that nobody can pass, the packet is refused.
     #[inline(always)]
     fn check_neighbour(&self, frame: &Frame<'_>, network: usize, source: &FrameSource) -> Result<(), Reason> {

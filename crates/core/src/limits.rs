@@ -6,7 +6,7 @@ pub const MAX_PEERS: usize = 65_536;
 pub const MAX_SESSIONS: usize = 4 * MAX_PEERS;
 /// Sessions of one peer that live at once (docs/protocol.md section 3).
 pub const MAX_SESSIONS_PER_PEER: usize = 3;
-/// Addresses besides its path from which a node was heard, that have answered no challenge.
+/// Addresses besides its path from which datagrams of a node came, that have answered no challenge.
 pub const MAX_UNVALIDATED_ADDRESSES: usize = 4;
 /// Hosts of other nodes.
 pub const MAX_HOSTS: usize = 262_144;
@@ -38,7 +38,7 @@ pub const MAX_SEEN_HOSTS: usize = 4096;
 pub const MAX_FLOWS: usize = 8192;
 /// Neighbours with budgets of Forward in one of 64 shards. Indices are given one after another: the shards are about alike.
 pub const MAX_BUDGETS_PER_SHARD: usize = 4096;
-/// Nodes that share a budget of Forward and are told apart.
+/// Nodes that share a budget of Forward and are distinguished.
 pub const MAX_SHARERS: usize = 64;
 /// Frames of one session or tree of which parts are missing.
 pub const MAX_REASSEMBLIES_PER_SENDER: usize = 64;

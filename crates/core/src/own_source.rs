@@ -42,7 +42,7 @@ impl OwnSource {
         Self { bridge, own: mac_of(node), addresses }
     }
 
-    /// An untagged frame of the bridge that speaks for one of the addresses gets the node's own MAC. `vnet`: a partial
+    /// An untagged frame of the bridge that advertises one of the addresses gets the node's own MAC. `vnet`: a partial
     /// checksum is completed later.
     #[inline(always)]
     pub fn put_on(&self, vnet: &VnetHeader, frame: &mut [u8], headers: Headers) {

@@ -1,6 +1,6 @@
 //! Queues of peers' events: one for each peer, limited by itself and read in turns, so that a peer that floods holds up itself.
 //!
-//! Within a queue order tells: a session is confirmed before its first message. Decides nothing about bounds.
+//! Within a queue order counts: a session is confirmed before its first message. Decides nothing about bounds.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -238,7 +238,7 @@ impl Forwarder {
         }
     }
 
-    /// Sends a challenge to an address from which the peer was heard.
+    /// Sends a challenge to an address from which datagrams of the peer came.
     pub fn challenge_path(&self, peer: u32, to: Endpoint, value: u64) {
         match (self.tables.session_to(peer), self.open_now()) {
             (Ok(session), Some(open)) => {

@@ -7,7 +7,7 @@ import msgspec
 
 class NetworkView(msgspec.Struct, frozen=True):
     """A network as its directory has it. ``ca_public_key``: Ed25519, hexadecimal; ``key_fingerprint``: of the secret
-    network key, which it does not tell; ``revoked``: nodes, as far as the directory knows.
+    network key, which it does not show; ``revoked``: nodes, as far as the directory knows.
     """
 
     name: str

@@ -43,7 +43,7 @@ class PlannedTree:
 
 
 class LinkPlanner(Protocol):
-    """Plans trees over links that it is told of."""
+    """Plans trees over the links that it is given."""
 
     def set_links(self, node: NodeIndex, chunk: int, links: Sequence[tuple[int, int, int]]) -> None:
         """A chunk of the node's LINKS lists these from now on: node, class of the round trip, class of the loss."""

@@ -45,7 +45,7 @@ class ForwardCut(Protocol):
 
 
 class _Overuse:
-    """Refusals of one budget, by the node; None: all that were not told apart."""
+    """Refusals of one budget, by the node; None: all that were not distinguished."""
 
     __slots__ = ("counts", "is_named", "totals")
 

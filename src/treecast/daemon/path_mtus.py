@@ -1,6 +1,6 @@
-"""Path MTUs: the size of packets that routers further on carry, as their ICMP messages have told this machine's kernel.
+"""Path MTUs: the size of packets that routers further on carry, which the kernel has learned from their ICMP messages.
 
-Datagrams are not cut for it: anybody may have sent such a message. What it says is shown.
+Datagrams are not cut for it: anybody may have sent such a message. The MTU in it is shown.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from treecast.base.addresses import IPAddress
 from treecast.base.problems import Problem
 
 MOST_QUERIED = 8
-"""Addresses asked for at once: the kernel tells nobody that it has heard such a message."""
+"""Addresses looked up at once: the kernel reports to nobody that it has received such a message."""
 LOOKS_FOR_ALL = 10
 """All are asked for in so many looks, which are five seconds, unless they are more than MOST_QUERIED allows."""
 SHOWN = 4

@@ -1,4 +1,4 @@
-"""Linked nodes that this machine has no route to any more: what it sends them is lost, while they may be heard yet.
+"""Linked nodes that this machine has no route to any more: what it sends is lost, though their datagrams may come.
 
 Their links end some ten seconds later, and ``links.reachability`` has them from then on.
 """

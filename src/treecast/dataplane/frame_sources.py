@@ -1,8 +1,8 @@
 """The frames that each node may send, as the data plane has them (docs/dataplane.md): sources, groups, broadcast.
 
 A certificate gives a node its addresses. While the node claims a host with one of them, nobody else sends as from
-them. While one with the role bridge does not, its machine is on a LAN that another node carries, and is heard through
-that one; so it may be while no way leads to the node.
+them. While one with the role bridge does not, its machine is on a LAN that another node carries, and its frames come
+through that one; so it may be while no path or route leads to the node.
 """
 
 from __future__ import annotations

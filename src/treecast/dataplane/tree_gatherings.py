@@ -1,7 +1,7 @@
 """Gatherings of this node as a root: what all nodes of its trees of one group report of their places.
 
-Decides whom a root asks, how often, and when it has heard enough. Each node is asked until it has answered twice, half
-a second apart or more, so that rates are measured; 2 s after its begin a gathering is over, whoever has not answered.
+Decides whom a root queries, how often, and when it has enough reports. Each node is queried until it has replied twice,
+half a second apart or more, so that rates are measured. It is over 2 s after its begin, whoever has not replied.
 """
 
 from __future__ import annotations

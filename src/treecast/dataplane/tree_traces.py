@@ -23,7 +23,7 @@ from treecast.wire.control import TracedTree, TraceRequest, TreeReport, emit_con
 
 REQUESTED_EVERY: Duration = 0.5
 GIVEN_UP_AFTER: Duration = 3.0
-"""A root is heard out within 2 s; the rest is for what is lost on the way."""
+"""All reports of a root come within 2 s; the rest is for what is lost on the way."""
 KEPT_FOR: Duration = 10.0
 """A trace that nobody takes is gone then."""
 REQUESTS_PER_S, REQUESTS_AT_ONCE = 4, 16

@@ -1,6 +1,6 @@
 """Authenticity of beacons: which of those that a LAN brings are of living nodes of this network, and new.
 
-A host of the LAN can send any frame and repeat all that it has heard, so a beacon counts that its node has signed, in
+A host of the LAN can send any frame and repeat all that it received, so a beacon counts that its node has signed, in
 the epoch in which that node's advertisements live now, with a higher sequence than the last one. The node must be one
 that may carry LANs. A beacon comes in two copies: one of them is enough, and the other is no repetition. Signatures
 are checked so many times a second; in a flood beyond that nothing new is decided (``is_flooded``), for genuine ones

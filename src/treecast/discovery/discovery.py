@@ -186,7 +186,7 @@ class Discovery:
         return self._claims.disputed.of(node)
 
     def find(self, node: NodeIndex) -> list[tuple[NodeIndex, HostKey]]:
-        """The node is there again with its machine, as hosts here are told: the claims that are to be judged anew."""
+        """The node is there again with its machine, as hosts here learn: the claims that are to be judged anew."""
         if not self._host_table.certified.find(node):
             return []
         if given := self._host_table.certified.given(node):  # its addresses may be known at the MAC of who said so

@@ -105,7 +105,7 @@ class HostTable:
         self._lan_mac = mac
 
     def sighted(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> None:
-        """A host spoke on a port."""
+        """A frame of a host has come on a port."""
         if key[1].is_group or not any(key[1].packed) or key[1] == SOLICITING_MAC:
             self._drops.count("host_mac_invalid")
             return
@@ -122,7 +122,7 @@ class HostTable:
             self._drops.count("host_of_another_node")
             return False
         if key == (0, self.certified_mac) and (self._lan_mac is not None or host is None or not host.own):
-            return False  # the kernel speaks by the interface itself, from any address, around its time in a bridge
+            return False  # the kernel sends by the interface itself, from any address, around its time in a bridge
         moves = host.port != port if host else claim is not None
         if moves and self._hosts.is_duplicate(now, key):
             self._drops.count("host_duplicate")

@@ -69,7 +69,7 @@ class MulticastOnlyHosts:
         return not is_membership
 
     def sighted(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> None:
-        """A host spoke."""
+        """A frame of a host has come."""
         if key[1].is_group or not any(key[1].packed):
             self._drops.count("host_mac_invalid")
         elif self._hosts.sighted(now, port, key, 0):

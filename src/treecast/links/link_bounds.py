@@ -67,7 +67,7 @@ class LinkBounds:
 
     def unlink(self, node: NodeIndex) -> list[LinkEvent]:
         """End the link with a node, not its session: nobody is to count on it. Nothing happens where no neighbour leads
-        there. All goes on as before until others have heard of it: then ``settle`` ends the path.
+        there. All goes on as before until others have learned of it: then ``settle`` ends the path.
         """
         peer = self._peers.get(node)
         if peer is not None and peer.up and peer.via is None:

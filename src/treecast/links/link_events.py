@@ -18,7 +18,7 @@ class LinkEnd(StrEnum):
     REFUSED = "refused"
     SILENT = "silent"
     UNANSWERED = "unanswered"
-    """A node that is heard does not answer where its datagrams go, and nobody leads there."""
+    """Datagrams of a node come, but nothing is answered at its address or by a neighbour."""
     WORN = "expired"
     """All its sessions were too old."""
     UNCONFIRMED = "unconfirmed"

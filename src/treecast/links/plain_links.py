@@ -1,7 +1,7 @@
 """Plain links: those without a hybrid session for minutes, though both nodes can have one.
 
-Who is on the way knows the messages of exchanges by their length, and can drop them: no node can tell that from a bad
-network, but people can. Read docs/protocol.md section 3 first: Hybrid sessions.
+Who is on the way knows the messages of exchanges by their length, and can drop them: no node can distinguish that from
+a bad network, but people can. Read docs/protocol.md section 3 first: Hybrid sessions.
 """
 
 from __future__ import annotations

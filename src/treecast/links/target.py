@@ -11,7 +11,7 @@ from treecast.base.time import Duration, Instant, after
 LAST_PAUSE: Duration = 120.0
 """A node that others know and that does not answer is tried less and less often, until there is news of it."""
 LAST_CONFIGURED_PAUSE: Duration = 2.0
-"""A configured peer is tried more often, for nobody else may tell when it is there; without a BREAK (``noticed``)."""
+"""A configured peer is tried more often, for nobody else may report when it is there; without a BREAK (``noticed``)."""
 PAUSE_SHARE = 0.25
 """A pause is so much of the time for which the target was sought."""
 LAST_RECALL_PAUSE: Duration = 600.0

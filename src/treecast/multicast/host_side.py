@@ -1,7 +1,7 @@
 """The host side of IGMP and MLD on one port: what a proxy reports to the routers there (RFC 4605, RFC 9776 section 5).
 
 It reports groups that others want: state-change reports when that changes, repeated robustness-variable times,
-and answers to queries after a random delay. While an older querier is present it speaks that version.
+and answers to queries after a random delay. While an older querier is present it reports in that version.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class HostSide:
     def receive_query(self, now: Instant, query: MembershipQuery) -> None:
         """A query on the port, of whichever router; answers follow within its response time.
 
-        Older reports follow at its end: a host that hears one before it has answered sends none itself (RFC 2236
+        Older reports follow at its end: a host that receives one before it has answered sends none itself (RFC 2236
         section 3, RFC 2710 section 4), and nobody would know of it.
         """
         if query.version < self._protocol.newest_version:

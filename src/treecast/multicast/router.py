@@ -1,6 +1,6 @@
 """The router side of IGMP or MLD on one port: frames and time in, queries and changes of membership out.
 
-It decides what the hosts of one port want. It never forwards data, and never speaks of other nodes: the changes go
+Decides what the hosts of one port want. Never forwards data, and never decides about other nodes: the changes go
 on to ``broadcast``. Read ``transitions`` and ``group`` first.
 """
 

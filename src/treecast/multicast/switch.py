@@ -1,7 +1,7 @@
 """Membership on all ports and VLANs of a node: one ``PortMembership`` each, and the routers among them.
 
 A VLAN begins on a port with the first frame of a host, and ends when none has come for a while. Changes are returned
-per VLAN, merged over its ports. On a port with a multicast router the node speaks as a host too: it reports there
+per VLAN, merged over its ports. On a port with a multicast router the node acts as a host too: it reports there
 what the other nodes want (``set_proxied``), so that the router sends it (RFC 4541 section 2.1.1, RFC 4605). The hosts
 of a port that does not forward are another node's: they count for nothing here, and nothing is reported there.
 """

@@ -84,7 +84,7 @@ def _spoken_for(frame: bytes) -> list[IPAddress] | None:
 
 
 def _bound(frame: bytes) -> list[IPAddress]:
-    """The addresses that who hears the frame holds to be at its source MAC."""
+    """The addresses that receivers of the frame hold to be at its source MAC."""
     ethertype, data = _behind_tags(frame)
     match ethertype:
         case b"\x08\x06":

@@ -277,7 +277,7 @@ class World:
         name: str = "",
         rights: Rights = MAY_BRIDGE,
     ) -> Certificate:
-        """A certificate of this network, also of a node that only others tell of."""
+        """A certificate of this network, also of a node that only others advertise."""
         self._serials += 1
         claims = Claims(
             network_id=self._identity.id,

@@ -19,11 +19,11 @@ fn who_is_served_anew_is_told_its_first_counter_again_and_again_and_not_for_ever
     (0..100).for_each(|_| drop(members.genuine()));
     assert!(due(&root).is_some());
     members.root.set_tree_members(5, Hops { beyond: [4].into(), ..Hops::new(&[2, 3], &[]) }).unwrap();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for gone in 0..2 * LAST_WORD {
         if let Some((_, firsts)) = due(&root) {
             assert_eq!(firsts, [(3, 101), (4, 101)]);
-            told.push(gone);
+            reported.push(gone);
         }
         members.genuine();
         if gone == 9 {
@@ -31,7 +31,7 @@ fn who_is_served_anew_is_told_its_first_counter_again_and_again_and_not_for_ever
         }
     }
     assert_eq!(
-        told,
+        reported,
         [0, 1, 3, 7, 10, 11, 13, 17, 25, 41, 73],
         "those that may not know it yet begin anew with the others"
     );

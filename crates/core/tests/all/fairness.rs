@@ -1,4 +1,4 @@
-//! Events of many peers: who floods holds up himself, and who has little to say is heard.
+//! Events of many peers: one that floods delays itself, and events of one with few are read in time.
 
 use treecast_core::datagram::{StreamName, TreeName};
 use treecast_core::events::{Event, Events};

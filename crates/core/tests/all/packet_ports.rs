@@ -36,7 +36,7 @@ fn a_packet_port_takes_multicast_and_leaves_unicast_and_broadcast_alone() {
     let mdns = taken(&ipv4([10, 0, 0, 1], [224, 0, 0, 251], 17, &[0; 8]));
     assert!(matches!(mdns.destination, Some(Ok(Destination::Tree(..)))));
     let dhcp = taken(&ipv4([10, 0, 0, 1], [255; 4], 17, &FROM_67));
-    assert!(dhcp.punt, "it tells who has which address");
+    assert!(dhcp.punt, "it shows who has which address");
     assert_eq!(reason(dhcp), Some(Reason::PacketNotGroup));
 }
 

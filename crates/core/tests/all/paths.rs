@@ -55,15 +55,16 @@ fn the_same_address_by_another_socket_is_elsewhere() {
 fn an_address_is_news_once_a_second_and_a_node_four_times_and_then_once_a_second() {
     let (one, two) = (tables(1), tables(2));
     let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
-    let heard = |from: u8, at_ns: u64| {
+    let received = |from: u8, at_ns: u64| {
         receive_at(&two, &seal(&session, KIND_FRAME, FRAME), endpoint(from), at_ns).unwrap();
         events(&two).len()
     };
-    assert_eq!((0..50).map(|n| heard(99, NOW_NS + n)).sum::<usize>(), 1);
-    assert_eq!(heard(99, NOW_NS + SECOND_NS), 1);
-    let many = (0..200).map(|n| heard(50 + n % 40, NOW_NS + SECOND_NS + u64::from(n))).sum::<usize>();
+    assert_eq!((0..50).map(|n| received(99, NOW_NS + n)).sum::<usize>(), 1);
+    assert_eq!(received(99, NOW_NS + SECOND_NS), 1);
+    let many = (0..200).map(|n| received(50 + n % 40, NOW_NS + SECOND_NS + u64::from(n))).sum::<usize>();
     assert_eq!(many, 3, "the burst is four, of which one is spent");
-    let later = (0..100).map(|n| heard(100 + n, NOW_NS + 2 * SECOND_NS + u64::from(n) * SECOND_NS / 10)).sum::<usize>();
+    let later =
+        (0..100).map(|n| received(100 + n, NOW_NS + 2 * SECOND_NS + u64::from(n) * SECOND_NS / 10)).sum::<usize>();
     assert!((10..=11).contains(&later), "{later} in ten seconds");
 }
 
@@ -177,13 +178,13 @@ fn an_answer_counts_for_the_path_that_its_probe_went_to() {
 fn a_path_is_silent_since_something_last_came_from_it() {
     let (one, two) = (tables(1), tables(2));
     let (session, back) = join(&one, &two, 10, Aead::Aes256Gcm);
-    let heard = |from: Endpoint, at_ns: u64| {
+    let received = |from: Endpoint, at_ns: u64| {
         receive_at(&two, &seal(&session, KIND_FRAME, FRAME), from, at_ns).unwrap();
         back.path.received_ns()
     };
-    assert_eq!(heard(endpoint(1), NOW_NS + SECOND_NS), NOW_NS + SECOND_NS);
-    assert_eq!(heard(endpoint(99), NOW_NS + 2 * SECOND_NS), NOW_NS + SECOND_NS, "from elsewhere");
-    assert_eq!(heard(NO_PATH, NOW_NS + 3 * SECOND_NS), NOW_NS + SECOND_NS, "by a neighbour");
+    assert_eq!(received(endpoint(1), NOW_NS + SECOND_NS), NOW_NS + SECOND_NS);
+    assert_eq!(received(endpoint(99), NOW_NS + 2 * SECOND_NS), NOW_NS + SECOND_NS, "from elsewhere");
+    assert_eq!(received(NO_PATH, NOW_NS + 3 * SECOND_NS), NOW_NS + SECOND_NS, "by a neighbour");
     two.set_path(1, endpoint(99), NOW_NS + 4 * SECOND_NS);
     assert_eq!(back.path.received_ns(), NOW_NS + 4 * SECOND_NS);
 }

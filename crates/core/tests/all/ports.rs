@@ -161,9 +161,9 @@ fn a_blocked_port_hands_over_and_forwards_nothing() {
 fn a_host_is_told_when_new_and_each_minute_while_it_sends() {
     let node = node();
     let frame = ipv4([10, 0, 0, 1], [255; 4], 17, &[0; 8]);
-    for (second, told) in [(1, 1), (2, 0), (60, 0), (61, 1), (62, 0), (200, 1)] {
+    for (second, reported) in [(1, 1), (2, 0), (60, 0), (61, 1), (62, 0), (200, 1)] {
         classify(&node, 0, &frame, 1, second * SECOND_NS);
-        assert_eq!(hosts_seen(&node).len(), told, "at {second} s");
+        assert_eq!(hosts_seen(&node).len(), reported, "at {second} s");
     }
     classify(&node, 0, &tagged(&frame), 1, 201 * SECOND_NS);
     classify(&node, 0, &ethernet([0xFF; 6], 0x0806, &[0; 28]), 1, 201 * SECOND_NS);
@@ -194,15 +194,15 @@ fn hosts_that_alternate_are_told_once_and_no_host_has_a_group_mac() {
 #[test]
 fn one_that_sprays_addresses_is_bounded_counted_and_evicts_nobody() {
     let node = node();
-    let mut told = 0;
+    let mut reported = 0;
     for number in 0..40_000_u32 {
         classify(&node, 0, &from_host(number + 1), 1, NOW_NS + u64::from(number) * 1_000_000);
         if number % 100 == 0 {
-            told += hosts_seen(&node).len();
+            reported += hosts_seen(&node).len();
         }
     }
-    told += hosts_seen(&node).len();
-    assert_eq!(told, 4096, "as many as a port remembers");
+    reported += hosts_seen(&node).len();
+    assert_eq!(reported, 4096, "as many as a port remembers");
     assert_eq!(node.drops.get(Reason::HostsSeenFull), 40_000 - 4096);
     classify(&node, 0, &from_host(1), 1, NOW_NS + 41 * SECOND_NS);
     assert_eq!(hosts_seen(&node), [], "the first is still known");
@@ -216,9 +216,9 @@ fn a_host_that_could_not_be_told_is_told_later() {
     for number in 0..1500 {
         classify(&node, 0, &from_host(number + 1), 1, NOW_NS);
     }
-    let told = hosts_seen(&node).len();
-    assert_eq!(told as u64 + node.drops.get(Reason::PuntHostsRate), 1500);
-    assert!(told < 1500);
+    let reported = hosts_seen(&node).len();
+    assert_eq!(reported as u64 + node.drops.get(Reason::PuntHostsRate), 1500);
+    assert!(reported < 1500);
     classify(&node, 0, &from_host(1500), 1, NOW_NS + SECOND_NS);
     assert_eq!(hosts_seen(&node).len(), 1);
 }
@@ -227,9 +227,9 @@ fn a_host_that_could_not_be_told_is_told_later() {
 fn a_host_that_another_node_has_now_is_told_at_once_when_it_comes_back() {
     let node = node();
     let frame = ethernet([0xFF; 6], 0x88B6, b"");
-    for (at, told) in [(0, 1), (1, 0)] {
+    for (at, reported) in [(0, 1), (1, 0)] {
         classify(&node, 0, &frame, 1, NOW_NS + at * SECOND_NS);
-        assert_eq!(hosts_seen(&node).len(), told);
+        assert_eq!(hosts_seen(&node).len(), reported);
     }
     node.set_host(0, HOST, 2).unwrap();
     classify(&node, 0, &frame, 1, NOW_NS + 2 * SECOND_NS);
@@ -242,11 +242,11 @@ fn a_host_that_another_node_has_now_is_told_at_once_when_it_comes_back() {
 #[test]
 fn hosts_that_another_node_has_now_are_told_at_once_when_they_come_back() {
     let node = node();
-    for (at, told) in [(0, 2), (1, 0)] {
+    for (at, reported) in [(0, 2), (1, 0)] {
         for number in 1..=2 {
             classify(&node, 0, &from_host(number), 1, NOW_NS + at * SECOND_NS);
         }
-        assert_eq!(hosts_seen(&node).len(), told);
+        assert_eq!(hosts_seen(&node).len(), reported);
     }
     let hosts = [1, 2].map(|number| (0, from_host(number)[6..12].try_into().unwrap(), 2));
     assert_eq!(node.set_hosts(hosts.to_vec()), []);

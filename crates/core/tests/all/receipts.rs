@@ -15,7 +15,7 @@ fn something_that_the_next_hop_brings_shows_that_it_leads_there_and_what_another
     let nodes = [1, 2, 3].map(tables);
     let (by_two, _) = join(&nodes[1], &nodes[2], 20, Aead::Aes256Gcm);
     let (to_three, there) = join(&nodes[0], &nodes[2], 30, Aead::Aes256Gcm);
-    let heard = |next_hop| {
+    let received = |next_hop| {
         nodes[2].set_node_route(1, next_hop).unwrap();
         let mut body = ForwardHeader { hop_limit: 7, ..ForwardHeader::first(3, 1) }.emit().to_vec();
         body.extend(seal(&to_three, KIND_FRAME, FRAME));
@@ -23,7 +23,7 @@ fn something_that_the_next_hop_brings_shows_that_it_leads_there_and_what_another
         nodes[2].receive_session(&mut datagram, endpoint(2), NOW_NS, &mut Recent::default()).unwrap();
         there.path.received_by_route_ns()
     };
-    assert_eq!((heard(2), heard(4)), (NOW_NS, 0));
+    assert_eq!((received(2), received(4)), (NOW_NS, 0));
 }
 
 #[test]

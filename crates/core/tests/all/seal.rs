@@ -131,16 +131,16 @@ fn a_probe_is_answered_and_its_reply_believed_once() {
     let (here, there) = join(&one, &two, 10, Aead::Aes256Gcm);
     let value = here.probe(here.path.probed(), NOW_NS - 3_000_000);
     let mut probe = seal(&here, KIND_PROBE, &Probe { value, fingerprint: 0 }.emit());
-    let Ok(Received::Answer(session, to, kind, heard)) =
+    let Ok(Received::Answer(session, to, kind, value_received)) =
         two.receive_session(&mut probe, endpoint(1), NOW_NS, &mut Recent::default())
     else {
         panic!("a probe")
     };
-    assert_eq!((session.index, to, kind, heard), (11, endpoint(1), KIND_PROBE_REPLY, value));
-    let reply = seal(&there, KIND_PROBE_REPLY, &Probe { value: heard, fingerprint: 0 }.emit());
+    assert_eq!((session.index, to, kind, value_received), (11, endpoint(1), KIND_PROBE_REPLY, value));
+    let reply = seal(&there, KIND_PROBE_REPLY, &Probe { value: value_received, fingerprint: 0 }.emit());
     assert_eq!(receive(&one, &reply, endpoint(2)), Ok(None));
     assert_eq!(here.rtt_ms(), Some(3.0));
-    let again = seal(&there, KIND_PROBE_REPLY, &Probe { value: heard, fingerprint: 0 }.emit());
+    let again = seal(&there, KIND_PROBE_REPLY, &Probe { value: value_received, fingerprint: 0 }.emit());
     assert_eq!(receive(&one, &again, endpoint(2)), Err(Reason::ProbeUnexpected));
 }
 

@@ -166,7 +166,7 @@ fn every_kind_is_bounded_and_limited_alone_and_has_its_turn_in_the_first_batch()
             matches!(event, Event::Control { .. } | Event::SessionHandshake { .. } | Event::KeyOffered { .. })
         };
         for event in others {
-            // Those of a peer share a queue, for their order tells.
+            // Those of a peer share a queue, for their order counts.
             assert!(left.contains(&event) || of_sessions(&event) && of_sessions(&flood), "{event:?} behind {flood:?}");
         }
         while !left.is_empty() {
@@ -213,10 +213,10 @@ fn handshake_datagrams_need_length_version_and_mac() {
     };
     assert_eq!(receive(&with(1)), Err(Reason::HandshakeVersion));
     assert_eq!(receive(&with(100)), Err(Reason::HandshakeMac));
-    let told = [Event::Handshake { socket: 0, source, data: init.clone() }, Event::ForeignHandshake { source }];
-    assert_eq!(node.events.drain(9, || {}), told);
+    let reported = [Event::Handshake { socket: 0, source, data: init.clone() }, Event::ForeignHandshake { source }];
+    assert_eq!(node.events.drain(9, || {}), reported);
     (0..100).for_each(|_| assert_eq!(receive(&with(100)), Err(Reason::HandshakeMac)));
-    assert!(node.events.drain(99, || {}).len() < 10, "where noise comes from is told a few times a second");
+    assert!(node.events.drain(99, || {}).len() < 10, "where noise comes from is reported a few times a second");
 }
 
 #[test]
