@@ -6,7 +6,7 @@ use crate::reason::Reason;
 /// A root sends an anchor to all next hops when it has sealed so many datagrams since the last one.
 pub const ANCHOR_INTERVAL: u64 = 2048;
 
-/// The anchor of a key that came into use is not repeated any more when so many datagrams have followed: they say the same.
+/// The anchor of a key that came into use is not repeated any more when so many datagrams have followed: they show the same.
 pub const ANCHOR_DATAGRAMS: u64 = 64;
 
 const ANCHOR_LEN: usize = 4 + 4 + 4 + 4 + 8 + 2 + 8 + 8;
@@ -20,10 +20,10 @@ pub struct Anchor {
     pub key_id: u32,
     /// The highest counter used.
     pub counter: u64,
-    /// For how long its root has used the key, in ms; 0 where it does not say.
+    /// For how long its root has used the key, in ms; 0 where it is not given.
     pub in_use_ms: u16,
-    /// The first counter of the key that the receiver gets by the tree: what is lower it had as copies; 0 where its root does not
-    /// say.
+    /// The first counter of the key that the receiver gets by the tree: what is lower it had as copies; 0 where its root sent
+    /// none.
     pub first_counter: u64,
     /// The counter of the request that it answers; 0 where it answers none.
     pub answers: u64,

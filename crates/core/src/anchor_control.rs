@@ -1,5 +1,5 @@
-//! Requests for anchors, at both ends: a node of a tree that doubts what it has marked, or has come far beyond the last anchor, asks
-//! the tree's root how far it is (docs/protocol.md section 5).
+//! Requests for anchors, at both ends: a node of a tree that doubts what it has marked, or has come far beyond the last anchor,
+//! requests one from the tree's root (docs/protocol.md section 5).
 
 use crate::anchor::Anchor;
 use crate::downstream_tree::DownstreamTree;
@@ -15,7 +15,7 @@ impl ForwardingTables {
         }
     }
 
-    /// The anchor of the key in use, for a node of the tree that asks for it.
+    /// The anchor of the key in use, for a node of the tree that requests it.
     pub(crate) fn answer_request(&self, node: u32, asked: &TreeMark, now_ns: u64) -> Result<Anchor, Reason> {
         let tree = self.tree(asked.tree.stream).filter(|_| asked.tree.root == self.node_index);
         tree.and_then(|tree| tree.answer(node, asked, now_ns)).ok_or(Reason::AnchorRequestUnexpected)

@@ -100,7 +100,7 @@ impl ForwardingTables {
     }
 
     /// A session datagram, opened in place. Only an authentic, fresh one changes anything. `from`: [`NO_PATH`] where a neighbour
-    /// has brought it, which says nothing about paths.
+    /// has brought it, which shows nothing about paths.
     pub fn receive_session(
         &self,
         datagram: &mut [u8],

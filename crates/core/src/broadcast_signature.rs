@@ -74,7 +74,7 @@ pub fn verify(
     UnparsedPublicKey::new(&ED25519, key).verify(&message(associated, text), signature).is_ok()
 }
 
-/// The bytes that are signed: their purpose, whose datagram it is, and a hash of all that it says.
+/// The bytes that are signed: their purpose, whose datagram it is, and a hash of its content.
 fn message(associated: &[u8; TREE_ASSOCIATED_LEN], text: &[u8]) -> [u8; MESSAGE_LEN] {
     let mut out = [0; MESSAGE_LEN];
     let (context, rest) = out.split_at_mut(CONTEXT.len());

@@ -1,6 +1,6 @@
 //! Counts of a session's datagrams: sent by its node's route, and received, but for probes and their replies.
 //!
-//! A node says in its replies how many it has received; who sent them finds what was lost on the way.
+//! A node reports in its replies how many it has received; who sent them finds what was lost on the way.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -67,7 +67,7 @@ pub struct DownstreamStream {
     keys: ArcSwapOption<NewestKeys<MemberKey>>,
     /// The counters of datagrams that went on: who holds the tree key alone can mark these only.
     relayed: ArcSwapOption<NewestKeys<KeyCounters>>,
-    /// How often the root had got a route when that said last that the tree serves this node.
+    /// How often the root had got a route when that last reported that the tree serves this node.
     served_since: AtomicU32,
     /// Checks of broadcast's signatures.
     pub(crate) signatures: Option<Box<SignatureChecks>>,
@@ -168,7 +168,7 @@ impl DownstreamStream {
         }
     }
 
-    /// Has the root said so since its route changed last?
+    /// Has the root reported that since its route changed last?
     pub(crate) fn is_served_since(&self, routes_set: u32) -> bool {
         self.served_since.load(Ordering::Relaxed) == routes_set
     }

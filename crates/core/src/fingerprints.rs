@@ -43,7 +43,7 @@ impl Probe {
         out
     }
 
-    /// How many have come, as a reply says; None where it says nothing of that.
+    /// How many have come, as a reply reports; None where it has no receipt.
     pub fn came(reply: &[u8]) -> Option<u64> {
         u64_at(reply, PROBE_LEN)
     }

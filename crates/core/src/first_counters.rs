@@ -33,7 +33,7 @@ impl FirstCounters {
         Self { nodes: Box::default(), begun: 0, next: AtomicU64::new(NEVER) }
     }
 
-    /// Next hops, and nodes that get the tree from others, of which those that `is_served` says are not new; the key has sealed so many
+    /// Next hops, and nodes that get the tree from others, of which those that `is_served` names are not new; the key has sealed so many
     /// datagrams. `before`: those that follow may not know it yet.
     pub(crate) fn new(
         next_hops: &[u32],

@@ -28,7 +28,7 @@ pub const NO_PATH: Endpoint =
 pub struct ForwardHeader {
     /// The node that the inner datagram is for.
     pub destination: u32,
-    /// The node that it is from, as the neighbour says.
+    /// The node that it is from, as the neighbour claims.
     pub source: u32,
     /// Links that it may take yet.
     pub hop_limit: u8,

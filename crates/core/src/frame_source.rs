@@ -43,7 +43,7 @@ pub struct CertifiedNode {
 }
 
 impl CertifiedNode {
-    /// May it say that its machine has this address? With the role, others may have it for which it advertises.
+    /// May it advertise that its machine has this address? With the role, others may have it for which it advertises.
     fn speaks_for(&self, address: IpAddr) -> bool {
         self.bridge || address.is_unspecified() || self.addresses.contains(&address)
     }

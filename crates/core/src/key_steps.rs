@@ -142,7 +142,7 @@ impl RootSteps {
     }
 }
 
-/// The earliest step that a member can open, and when the root said that it had come so far.
+/// The earliest step that a member can open, and when the root reported that it had come so far.
 #[derive(Debug)]
 struct Earliest {
     secret: StepSecret,

@@ -10,7 +10,7 @@ pub const MAX_SESSIONS_PER_PEER: usize = 3;
 pub const MAX_UNVALIDATED_ADDRESSES: usize = 4;
 /// Hosts of other nodes.
 pub const MAX_HOSTS: usize = 262_144;
-/// Nodes whose certificate says what they may send.
+/// Nodes whose certificate limits what they may send.
 pub const MAX_CERTIFIED_NODES: usize = 65_536;
 /// Addresses that certificates give to them.
 pub const MAX_CERTIFIED_ADDRESSES: usize = 4 * MAX_CERTIFIED_NODES;

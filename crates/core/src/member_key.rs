@@ -12,7 +12,7 @@ use crate::session::lock;
 /// A member takes counters that are at most so far beyond the key's anchor: half the window, so that no datagram, forged or
 /// not, moves the window beyond those that are on the way.
 pub const AHEAD_OF_ANCHOR: u64 = TreeWindow::WIDTH / 2;
-/// The root is asked for its anchor when a counter is so far beyond the last one: where relays bring a stream, nobody else says it.
+/// The member requests the root's anchor when a counter is so far beyond the last one: where relays bring a stream, nobody else reports it.
 const ASKED_AHEAD: u64 = AHEAD_OF_ANCHOR / 2;
 /// A further request for it leaves no sooner.
 const ASKED_AGAIN_NS: u64 = 50_000_000;
@@ -21,8 +21,8 @@ const DOUBTED_REPLAYS: u32 = 2;
 /// The key before goes on for so long after the first datagram under the next one.
 pub const PREVIOUS_KEY_NS: u64 = 3_000_000_000;
 
-/// The key before goes on for no longer after the next one was taken: its root uses that after 2 s at the latest, and says so, but
-/// what it says may be lost.
+/// The key before goes on for no longer after the next one was taken: its root uses that after 2 s at the latest, and reports that, but
+/// the report may be lost.
 pub const UNUSED_KEY_NS: u64 = 10_000_000_000;
 
 /// The counters of a key, whichever tree its datagrams come by. A relay has them without the key.
@@ -85,7 +85,7 @@ impl KeyCounters {
         true
     }
 
-    /// Is the root to be asked how far it is, now that a datagram of this counter was taken, or was not? The highest counter, where
+    /// Is the root's anchor to be requested, now that a datagram of this counter was taken, or was not? The highest counter, where
     /// that is doubted, or 0.
     pub(crate) fn request(&self, counter: u64, taken: Result<(), Reason>, now_ns: u64) -> Option<u64> {
         let is_replay = taken == Err(Reason::TreeReplay) && counter >= self.first_counter.load(Ordering::Relaxed);
@@ -166,7 +166,7 @@ impl KeyCounters {
         }
     }
 
-    /// Limits the time since which another node than its root says that it is used: not before it was taken here.
+    /// Limits the time since which another node than its root reports that it is used: not before it was taken here.
     pub(crate) fn known_since(&self, used_ns: u64, now_ns: u64) -> u64 {
         let known_ns = if self.taken_ns == 0 { now_ns } else { self.taken_ns };
         used_ns.max(known_ns)

@@ -11,7 +11,7 @@ use crate::table::{Table, TableFull};
 #[derive(Debug)]
 pub(crate) struct NodeRoutes {
     next_hops: Table<u32, u32>,
-    /// A node whose nodes all have paths asks no more than this.
+    /// A node whose nodes all have paths reads no more than this.
     any: AtomicBool,
 }
 

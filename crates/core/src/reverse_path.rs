@@ -35,7 +35,7 @@ impl ForwardingTables {
     }
 
     /// Is the path to a parent in use at both ends? Where it is not, copies come by a neighbour, and anybody can write its address.
-    /// The root says when it is again, which it may know before this node, or after it.
+    /// The root reports when it is again, which it may know before this node, or after it.
     fn is_in_use(&self, tree: &DownstreamTree, parent: &Arc<Peer>, now_ns: u64) -> bool {
         let has_route = self.node_routes.get(parent.index).is_some();
         if parent.index != tree.name.root {

@@ -163,13 +163,13 @@ impl RootTree {
         (members.generation.anchor(now_ns), members)
     }
 
-    /// How far the key in use is, for a node of its tree that has asked.
+    /// How far the key in use is, for a node of its tree that has requested it.
     pub(crate) fn answer(&self, node: u32, asked: &TreeMark, now_ns: u64) -> Option<Anchor> {
         let members = self.members.load();
         members.hops.is_served(node).then(|| Anchor { answers: asked.counter, ..members.generation.anchor(now_ns) })
     }
 
-    /// The same once more, of a key that took another one's place; None where what followed says it.
+    /// The same once more, of a key that took another one's place; None where what followed shows it.
     pub fn anchor_again(&self, now_ns: u64) -> Option<(Anchor, Arc<Members>)> {
         let members = self.members.load_full();
         let anchor = members.generation.anchor(now_ns);

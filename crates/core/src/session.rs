@@ -208,7 +208,7 @@ impl Session {
         lock(&self.round_trip).probe(via, self.datagram_counts.routed(), now_ns)
     }
 
-    /// Takes a probe reply, and how many datagrams had come at the peer, if it says so; false when it answers no outstanding
+    /// Takes a probe reply, and how many datagrams had come at the peer, if it reports that; false when it answers no outstanding
     /// probe.
     pub fn probe_reply(&self, value: u64, came: Option<u64>, now_ns: u64) -> bool {
         let Some((via, sent)) = lock(&self.round_trip).reply(value, now_ns) else { return false };

@@ -136,7 +136,7 @@ impl Watched {
         }
     }
 
-    /// Is a tick to its children due? Datagrams say the same.
+    /// Is a tick to its children due? Datagrams show the same.
     pub(crate) fn is_tick_due(&mut self, now_ns: u64) -> bool {
         let interval_ns = if now_ns < self.fast_until_ns[1] { TURN_NS } else { SLOW_TICK_NS };
         let came_ns = self.tree.upstream.came_ns.load(Ordering::Relaxed);

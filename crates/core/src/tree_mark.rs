@@ -8,7 +8,7 @@ pub const KIND_GRAFT: u8 = 13;
 /// Inner kind: a parent on a tree is there, though nothing comes by it; or how far a backup is in a tree.
 pub const KIND_TICK: u8 = 14;
 
-/// Inner kind: a node of a tree asks its root how far the key in use is.
+/// Inner kind: a node of a tree requests from its root how far the key in use is.
 pub const KIND_ANCHOR_REQUEST: u8 = 15;
 
 /// Bytes of a mark.

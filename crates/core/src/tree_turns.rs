@@ -138,7 +138,7 @@ impl ForwardingTables {
         }
     }
 
-    /// A tick of a node that says how far it is in a tree: of the backup there, and on its own path.
+    /// A tick of a node that reports how far it is in a tree: of the backup there, and on its own path.
     pub(crate) fn receive_mark(&self, node: u32, mark: &TreeMark, now_ns: u64) -> Result<(), Reason> {
         let tree = self.downstream_trees.get(&mark.tree).filter(|tree| tree.backup == node);
         let tree = tree.ok_or(Reason::TickUnexpected)?;

@@ -26,7 +26,7 @@ pub(crate) struct Upstream {
     pub(crate) grafted_ns: AtomicU64,
     /// The highest counter that was taken.
     pub(crate) newest: AtomicU64,
-    /// The highest counter that the backup says it has, and when it said so last.
+    /// The highest counter that the backup reports, and when it last did.
     pub(crate) of_backup: AtomicU64,
     pub(crate) marked_ns: AtomicU64,
     pub(crate) watched: AtomicBool,

@@ -33,7 +33,7 @@ const ONE_IN: u64 = 4;
 /// The looks at one tree.
 #[derive(Debug, Default)]
 pub(crate) struct Withheld {
-    /// How far the backup was, and when it said so.
+    /// How far the backup was, and when it reported that.
     marks: VecDeque<(u64, u64)>,
     /// Counters up to this one were looked at, or came before the first mark.
     looked: u64,

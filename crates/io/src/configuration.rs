@@ -1,4 +1,4 @@
-//! Parameters that a forwarder is opened with, and what it says when it cannot be.
+//! Parameters that a forwarder is opened with, and why it cannot be.
 
 use std::io;
 use std::net::SocketAddr;

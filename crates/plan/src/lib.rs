@@ -3,7 +3,7 @@
 //! A plan is a pure function of its request: the same request gives the same tree, whatever order its links were written in.
 //! Planned is the compact tree (degree-bounded Dijkstra, as in Shi and Turner's routing in overlay multicast networks): the node
 //! that is reached first goes in first, below whoever still has room. [`mod@improvement`] moves nodes up afterwards; [`mod@backups`]
-//! says who sends to a node when its parent is gone.
+//! has who sends to a node when its parent is gone.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

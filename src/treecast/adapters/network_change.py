@@ -1,7 +1,7 @@
 """Announcements of the kernel that this machine's network has changed (rtnetlink(7)). The change itself is looked up.
 
 Only the kinds of messages are read. To parse them as AsyncIPRoute does costs 75 us each, and a machine with a full
-routing table changes thousands of routes a second. The kernel says when it had to drop messages (ENOBUFS): then all
+routing table changes thousands of routes a second. The kernel reports when it had to drop messages (ENOBUFS): then all
 may have changed. So nothing has to be looked up now and then for safety's sake.
 """
 

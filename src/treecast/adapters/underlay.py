@@ -60,7 +60,7 @@ def route_type(address: IPAddress) -> RouteType:
 
 
 def path_mtus_to(addresses: Iterable[IPAddress]) -> dict[IPAddress, int]:
-    """The least that the route or a router's ICMP message says, in bytes; none where neither says any."""
+    """The least MTU of the route or a router's ICMP message, in bytes; none where neither has any."""
     with RouteSocket() as kernel:
         found = {address: _route_mtu(_route_to(kernel, address, 0)[1]) for address in addresses}
     return {address: mtu for address, mtu in found.items() if mtu}

@@ -37,7 +37,7 @@ class TracedTree(msgspec.Struct, frozen=True):
     """One tree: what a root sends to a group, from one source or any that has no tree of its own (``*``).
 
     ``group`` may be a prefix of groups. ``since_s``: that the key has been in use; ``pps``, ``rate_bps``: what hosts of
-    the root send, None: not measured; ``left_out``: nodes that were not asked, as there are more than 1,024.
+    the root send, None: not measured; ``left_out``: nodes that were not queried, as there are more than 1,024.
     """
 
     root: str

@@ -44,7 +44,7 @@ class ForeignHandshake(Struct, frozen=True):
 
 
 class ForwardedHandshake(Struct, frozen=True):
-    """A handshake datagram with a good MAC that a neighbour has brought, and that is from ``source``, as it says."""
+    """A handshake datagram with a good MAC that a neighbour has brought, and that is from ``source``, as it claims."""
 
     neighbour: NodeIndex
     source: NodeIndex
@@ -210,7 +210,7 @@ Event = FromDataPlane | CommandRefused
 @dataclass(frozen=True, slots=True)
 class RouteReceipt:
     """The last answer to a probe by a node's route: so many datagrams of a session had gone by it, and so many of the
-    session had come, probes and their replies not counted. Only differences of two receipts say something.
+    session had come, probes and their replies not counted. Only differences of two receipts count.
     """
 
     session: int

@@ -1,4 +1,4 @@
-"""Trees as they are installed in the data plane, for those who trace them. Read when it is asked for, and not kept."""
+"""Trees as they are installed in the data plane, for those who trace them. Read at each query, and not kept."""
 
 from __future__ import annotations
 

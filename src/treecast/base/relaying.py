@@ -1,4 +1,4 @@
-"""Relaying: what a node sends on of other nodes' trees, and to how many in all, as its operator says."""
+"""Relaying: what a node sends on of other nodes' trees, and to how many in all, as its operator sets it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Relaying:
-    """``relays``: whether it sends on at all. ``uplink_bps`` and ``max_children``: None where nothing is said.
+    """``relays``: whether it sends on at all. ``uplink_bps`` and ``max_children``: None where not set.
 
     ``max_children``: over all trees of the node, its own and those of others.
     """

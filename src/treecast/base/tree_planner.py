@@ -1,4 +1,4 @@
-"""Planners of trees say the parent of each node; whom they leave out is a child of the root."""
+"""Planners of trees choose the parent of each node; whom they leave out is a child of the root."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class Acceptance:
         return certificate.node_index == body.origin and certificate.signing_key != origin.signing_key
 
     def of_this_node(self, content: NodeContent) -> None:
-        """A NODE advertisement that says it is this node's: its certificate is seen, and refused if it is replaced."""
+        """A NODE advertisement under this node's index: its certificate is seen, and refused if it is replaced."""
         self._verify_certificate(content.certificate)
 
     def node(self, now: Instant, signed: Signed, body: Body) -> NodeAccepted:

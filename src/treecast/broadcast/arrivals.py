@@ -123,7 +123,7 @@ class Arrivals:
         brought.count -= 1
 
     def link_down(self, peer: NodeIndex) -> int:
-        """Its neighbour is none any more; returns how many waited. Others have them, or bring them when asked."""
+        """Its neighbour is none any more; returns how many waited. Others have them, or send them on request."""
         brought = self._brought.pop(peer, None)
         return 0 if brought is None else brought.count
 

@@ -197,7 +197,7 @@ class Broadcast:
         return self._store.get(origin) is not None
 
     def is_listed(self, origin: NodeIndex) -> bool:
-        """Whether the node has a link, by both ends' advertisements: as this node's neighbours say."""
+        """Whether the node has a link, by both ends' advertisements, as this node's neighbours have them."""
         return self.knows(origin) and self._consulted.confirm(origin)
 
     def receive(self, now: Instant, peer: NodeIndex, message: Flood | Acknowledge | Digest | Ranges) -> list[Learned]:

@@ -1,4 +1,4 @@
-"""Consulted neighbours: the linked nodes whose advertisements say whether an origin has a link.
+"""Consulted neighbours: the linked nodes whose advertisements show whether an origin has a link.
 
 Decides by both ends' advertisements. Which neighbours an origin lists is read from its LINKS once, until those change:
 a node that reaches few of many judges all the others each second.
@@ -27,7 +27,7 @@ class ConsultedNeighbours:
 
     def confirm(self, origin: NodeIndex) -> bool:
         """Whether an origin whose advertisements are held has a link: the first few neighbours that it lists decide,
-        for each that it has lost says so. Of one that lists others only nothing is known.
+        for each that it has lost shows that. Of one that lists others only nothing is known.
         """
         if origin not in self._of:
             listed = self._link_state.read(origin)

@@ -1,4 +1,4 @@
-"""Links that other origins advertise, as their LINKS say. Format: ``docs/protocol.md`` section 7."""
+"""Links that other origins advertise in LINKS. Format: ``docs/protocol.md`` section 7."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class LinkState:
 
     def classes(self, index: NodeIndex) -> Mapping[int, tuple[int, int]]:
         """The nodes that this origin lists, each with the classes of its round trip and loss there. Of one that is
-        listed twice the later chunk says it.
+        listed twice the later chunk counts.
         """
         origin = self._store.get(index)
         chunks = sorted(origin.link_records(), key=lambda record: record.key) if origin is not None else []
@@ -62,7 +62,7 @@ class LinkState:
 
 
 class ListedBy:
-    """Which neighbours list an origin, as their advertisements say. A bit for each: sets of all would take O(N^2).
+    """Which neighbours list an origin, by their advertisements. A bit for each: sets of all would take O(N^2).
 
     Bounded by what neighbours may list (``MAX_LINK_CHUNKS``).
     """

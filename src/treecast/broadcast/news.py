@@ -111,7 +111,7 @@ class News:
         return self._listed_by.select(sender, neighbours & self._link_state.of(sender))
 
     def _without_those_that_list(self, origin: NodeIndex, neighbours: Set[NodeIndex]) -> Set[NodeIndex]:
-        """A neighbour that lists an origin has a link with it, whatever that one says: all but one are left to it.
+        """A neighbour that lists an origin has a link with it, whatever that one lists: all but one are left to it.
 
         One is not: the origin may have lost those neighbours just now, and they do not know yet.
         """

@@ -143,7 +143,7 @@ class OwnAdvertisements:
         self._links_due = self._links_due or after(now, LINKS_DELAY)
 
     def keep_links(self, now: Instant, kept: Set[NodeIndex]) -> None:
-        """Keep links with these nodes by itself, and say so."""
+        """Keep links with these nodes by itself, and advertise that."""
         if self.links.keep(kept):
             self._links_due = self._links_due or after(now, LINKS_DELAY)
 

@@ -98,7 +98,7 @@ class OwnLinks:
         """The nodes with which this one keeps a link by itself; None: with all."""
 
     def keep(self, kept: Set[NodeIndex]) -> bool:
-        """Keep links with these nodes by itself, from now on, and no others; whether LINKS are to say so."""
+        """Keep links with these nodes by itself, from now on, and no others; whether LINKS are to list that."""
         self._kept = frozenset(kept)
         for peer, link in self._links.items():
             if link.is_kept is not (peer in self._kept):

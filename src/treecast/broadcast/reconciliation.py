@@ -30,7 +30,7 @@ AT_ONCE: tuple[Duration, Duration] = (0.0, 0.5)
 LATER: tuple[Duration, Duration] = (3.0, 6.0)
 """The wait of a node that agrees with most neighbours: one that does not compares with one of its own before."""
 START_INTERVAL: Duration = 2.5
-"""A node compares with one neighbour at a time: after so long the probes of the others say whether that was enough."""
+"""A node compares with one neighbour at a time: after so long the probes of the others show whether that was enough."""
 AGAIN: Duration = 1.0
 """A first comparison from which nothing was learned is repeated: it may have been lost."""
 AFTER_LINK_LOSS: Duration = 1.0

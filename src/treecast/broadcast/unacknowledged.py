@@ -192,7 +192,7 @@ class Unacknowledged:
             waiting.sends += 1
         for interval, together in sent.items():
             self._repeat(after(now, interval * jitter), together)
-        # Without NODE the others are refused; what the CA says may be about them.
+        # Without NODE the others are refused; records of the CA may be about them.
         records.sort(key=lambda record: (record.origin != CA_ORIGIN, record.kind != Kind.NODE))
         return records, len(due) - len(records)
 

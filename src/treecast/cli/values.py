@@ -104,7 +104,7 @@ def _count(option: str, number: int | None, most: int) -> int | None:
 
 
 def _groups_of(option: str, texts: list[str] | None) -> tuple[IPv4Network | IPv6Network, ...] | None:
-    """Prefixes, ``all`` or ``none``; None where nothing was said."""
+    """Prefixes, ``all`` or ``none``; None where it was not given."""
     if not texts:
         return None
     words = [word for text in texts for word in text.split(",")]
@@ -214,7 +214,7 @@ def not_bridged(directory: Path, interface: str) -> str:
 
 
 def keep_local(texts: list[str] | None) -> KeepLocal:
-    """``ra,dhcp``, one of them, or ``none``; several count together. None: nothing was said."""
+    """``ra,dhcp``, one of them, or ``none``; several count together. None: not given."""
     if texts is None:
         return KEEP_ALL
     text = ",".join(texts)

@@ -60,7 +60,7 @@ class Answers:
             case Verb.SOME_GROUPS:
                 return self._groups().some(GROUPS_SHOWN)
             case Verb.TRACE | Verb.WHY:
-                raise ValueError("trace_answers has what is asked about something")
+                raise ValueError("trace_answers has requests about something")
             case Verb.HOSTS:
                 return host_answers(self._view, self._bridging.lan_addresses, clock.monotonic())
             case Verb.BRIDGE:

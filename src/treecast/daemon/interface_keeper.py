@@ -108,7 +108,7 @@ def keep(interface: str, settings: Settings, directory: Path, until: int, log: L
     patience = Patience()
     due: Instant | None = clock.monotonic()  # something may have happened before the first event is read
     routes_lost = False
-    without_ipv6 = ""  # the interface, or its bridge, while IPv6 is off on it: no event says when it is on again
+    without_ipv6 = ""  # the interface, or its bridge, while IPv6 is off on it: no event reports when it is on again
     while True:
         timeout = None if due is None else max(due - clock.monotonic(), 0.0)
         if without_ipv6:

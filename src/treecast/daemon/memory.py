@@ -1,7 +1,7 @@
 """Knowledge that the node keeps between its runs, each kind in a file of its own: other nodes, VLANs, PIM routers,
 revocations.
 
-VLANs: their listeners may say nothing before they are queried. PIM routers: they do not send their Joins again for a
+VLANs: their listeners may send no report before they are queried. PIM routers: they do not send their Joins again for a
 minute.
 """
 
@@ -128,7 +128,7 @@ class Kind(Generic[T]):
         return present
 
     def write(self, present: tuple[T, ...]) -> None:
-        """Write the file; ``fault`` says whether that was possible."""
+        """Write the file; ``fault`` is empty where that was possible."""
         try:
             self._write_file(present)
         except OperatorError as error:
@@ -183,7 +183,7 @@ class Memory:
                     await asyncio.to_thread(kind.write, due)
 
     def save(self) -> None:
-        """The node ends, and nobody asks for its problems any more."""
+        """The node ends, and nobody reads its problems any more."""
         before = self._fault()
         for kind in self._kinds:
             unwritten = kind.unwritten()

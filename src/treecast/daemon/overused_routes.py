@@ -1,6 +1,6 @@
 """Problems of routes by which more is to go than they carry: their budgets cut who takes most, and this names it.
 
-The data plane says who was refused of late (``crates/core/src/fair_budget.rs``), looked at once a second.
+The data plane reports who was refused of late (``crates/core/src/fair_budget.rs``), looked at once a second.
 """
 
 from __future__ import annotations

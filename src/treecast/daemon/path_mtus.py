@@ -15,7 +15,7 @@ from treecast.base.problems import Problem
 MOST_QUERIED = 8
 """Addresses looked up at once: the kernel reports to nobody that it has received such a message."""
 LOOKS_FOR_ALL = 10
-"""All are asked for in so many looks, which are five seconds, unless they are more than MOST_QUERIED allows."""
+"""All are looked up in so many turns, which are five seconds, unless they are more than MOST_QUERIED allows."""
 SHOWN = 4
 
 

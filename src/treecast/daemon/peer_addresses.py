@@ -1,6 +1,6 @@
 """Addresses at which no peer can be: those of no single machine, and those of the overlay that is to be reached.
 
-Decides nothing about names: ``peer_names`` asks for each address that one resolves to.
+Decides nothing about names: ``peer_names`` requests each address that one resolves to.
 """
 
 from __future__ import annotations

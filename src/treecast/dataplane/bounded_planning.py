@@ -72,7 +72,7 @@ class BoundedPlanning(TreePlanning):
         return None if held is None else PlanDecision(held.changed_at, held.cause, held.planned.missed)
 
     def refused_relays(self, now: Instant) -> list[RefusedRelay]:
-        """Nodes that are given fewer children than they say that they take, for now."""
+        """Nodes that are given fewer children than they advertise, for now."""
         return self.bounds.refused(now)
 
     def own_children(self) -> int:

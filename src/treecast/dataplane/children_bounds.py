@@ -15,9 +15,9 @@ from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
 
 CHILDREN_OF_UNKNOWN_UPLINK = 4
-"""Children of a node that says nothing of its uplink, over all trees of one root."""
+"""Children of a node that advertises no uplink, over all trees of one root."""
 CHILDREN_OF_A_RELAY = 16
-"""No relay has more on one tree, whatever it says: who lies loses what is below it, and no more than this."""
+"""No relay has more on one tree, whatever it advertises: who lies loses what is below it, and no more than this."""
 REFUSED_FOR: Duration = 60.0
 READMITTED_AFTER: Duration = 5.0
 """A relay that was silent for a moment has children again so soon: a busy machine is no dead one."""
@@ -73,7 +73,7 @@ class ChildrenBounds:
         self._readmitted.pop(node, None)
 
     def refused(self, now: Instant) -> list[RefusedRelay]:
-        """Nodes that get fewer children than they say that they take, for now."""
+        """Nodes that get fewer children than they advertise, for now."""
         return [
             RefusedRelay(node, most, self._ends.deadline(node) or now) for node, most in sorted(self._refused.items())
         ]

@@ -17,7 +17,7 @@ from treecast.wire.advertisement import HostContent
 
 @dataclass(frozen=True, slots=True)
 class GivenSources:
-    """The part of a certificate that says what its node may send. ``send_to``: prefixes of groups, None for all."""
+    """The part of a certificate that limits what its node may send. ``send_to``: prefixes of groups, None for all."""
 
     addresses: tuple[IPAddress, ...]
     bridge: bool

@@ -1,6 +1,6 @@
-"""Relays that their children on a root's trees take for dead: what a child says counts, but not alone, and not often.
+"""Relays that their children on a root's trees take for dead: what a child reports counts, but not alone nor often.
 
-A relay is lost when most of its children say so. A child names one parent in a minute: who lies makes one
+A relay is lost when most of its children report it. A child names one parent in a minute: who lies makes one
 relay none, and only where it is most of its children.
 """
 
@@ -15,7 +15,7 @@ ONE_PARENT_IN: Duration = 60.0
 JUST_NAMED: Duration = 3.0
 DOUBTED_AGAIN: Duration = 0.9
 DOUBTED_FOR: Duration = 10.0
-"""A branch that comes into use in between has begun to get something when its child says again that nothing comes."""
+"""A branch that comes into use in between has begun to get something when its child reports that again."""
 
 
 class LostParents:
@@ -42,7 +42,7 @@ class LostParents:
         return named != child and until - now > ONE_PARENT_IN - JUST_NAMED
 
     def doubt(self, now: Instant, child: NodeIndex, parent: NodeIndex) -> bool:
-        """A child has had nothing from the parent yet. Whether it said so before, and long enough ago."""
+        """A child has had nothing from the parent yet. Whether it reported that before, and long enough ago."""
         since, doubted = self._doubts.get(child, (now, parent))
         if doubted != parent or now - since > DOUBTED_FOR:
             since = now

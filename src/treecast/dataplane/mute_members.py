@@ -58,13 +58,13 @@ class MuteMembers:
     def __init__(self) -> None:
         self._flows: dict[NodeIndex, dict[StreamId, Flow | None]] = {}
         self._reasons: dict[tuple[NodeIndex, StreamId], int] = {}
-        """Why a member takes no key, as it says, whether it is mute yet or not."""
+        """Why a member takes no key, as it reports, whether it is mute yet or not."""
 
     def add(self, node: NodeIndex, stream: StreamId, flow: Flow | None) -> None:
         self._flows.setdefault(node, {})[stream] = flow
 
     def refused(self, node: NodeIndex, stream: StreamId, reason: int) -> None:
-        """A member says why it takes no key; ``discard`` forgets it."""
+        """A member reports why it takes no key; ``discard`` forgets it."""
         self._reasons[node, stream] = reason
 
     def reasons(self) -> int:
@@ -94,7 +94,7 @@ class MuteMembers:
 
 
 def _sentence(member: str, what: str, more: str, reason: int | None) -> str:
-    """``reason``: why the member takes no key, where it says so."""
+    """``reason``: why the member takes no key, where it reports that."""
     if reason is not None:
         return (
             f"{member} refuses our key of {what}{more}: {explain(reason)}; it has acknowledged none for "

@@ -139,7 +139,7 @@ class SenderKey:
         return True
 
     def doubt(self, node: NodeIndex) -> bool:
-        """Whether the node has acknowledged something that it may have lost: it is asked to do so again."""
+        """Whether the node has acknowledged something that it may have lost: it is to do so again."""
         return bool(self._acknowledged.pop(node, NO_RECORD))
 
     def serves(self, node: NodeIndex) -> bool:

@@ -34,19 +34,19 @@ ASKED_EVERY: Duration = 0.5
 ROUNDS = 4
 """Two seconds in all."""
 SECOND_ROUND = 2
-"""The round from which on who has answered once is asked again: rates are over one second."""
+"""The round from which on who has replied once is queried again: rates are over one second."""
 KEPT_FOR: Duration = 1.0
-"""A gathering that is over answers who asks for the same just then."""
+"""A gathering that is over answers the same query just then."""
 GATHERINGS_PER_S, GATHERINGS_AT_ONCE = 16, 16
 """For all others: to find the trees of a group among 65,536 takes 10 ms."""
 OF_ONE_PER_S, OF_ONE_AT_ONCE = 1, 4
 """The same for one of them: so each leaves the others some."""
 NODES_PER_S, NODES_AT_ONCE = 1000, 4096
-"""Nodes that are asked for others, each twice to four times: 1 Mbit/s at most."""
+"""Nodes that are queried for others, each twice to four times: 1 Mbit/s at most."""
 MAX_TREES_PER_GATHERING = 16
 """The trees of one group and its sources."""
 MAX_NODES_PER_GATHERING = 1024
-"""Nodes of one tree that are asked; an answer has some 50 bytes."""
+"""Nodes of one tree that are queried; a report has some 50 bytes."""
 HEAD_BYTES = 128
 """The longest head of a TracedTree."""
 
@@ -148,7 +148,7 @@ class TreeGatherings:
         self._budget: TokenBucket | None = None
         self._nodes: TokenBucket | None = None
         self._budgets: dict[NodeIndex, TokenBucket] = {}
-        """One for each linked node that has asked."""
+        """One for each linked node that has queried."""
         self.commands: list[Command] = []
 
     def begin(self, now: Instant, key: Key) -> Gathering:
@@ -197,7 +197,7 @@ class TreeGatherings:
             gathering.waiting.pop(peer, None)
 
     def report(self, now: Instant, node: NodeIndex, report: TreeReport) -> bool:
-        """A node's answer; False: it was not asked that, or is late."""
+        """A node's answer; False: it was not queried for that, or is late."""
         gathering = self._by_query.get(report.query)
         if gathering is None or gathering.over_at is not None:
             return False

@@ -190,7 +190,7 @@ class TreePlanning:
         return False
 
     def parent_lost(self, now: Instant, tree: PlannedFor, place: LostPlace) -> bool:
-        """A node says that it does without its parent on a tree. Whether that changes the plan."""
+        """A node reports that it does without its parent on a tree. Whether that changes the plan."""
         return False
 
     def forget(self, stream: StreamId) -> None:
@@ -205,7 +205,7 @@ class TreePlanning:
         return None
 
     def refused_relays(self, now: Instant) -> list[RefusedRelay]:
-        """Nodes that are given fewer children than they say that they take, for now."""
+        """Nodes that are given fewer children than they advertise, for now."""
         return []
 
     def due(self, now: Instant) -> list[StreamId]:

@@ -18,7 +18,7 @@ from treecast.wire.control import TreeQuery, TreeReport, emit_control
 from treecast.wire.traced_trees import MAX_TRACED_CHILDREN, Place
 
 QUERIES_PER_S, QUERIES_AT_ONCE = 50, 128
-"""Queries of one root: it asks twice for each trace of a stream, and up to four times where datagrams are lost."""
+"""Queries of one root: two for each trace of a stream, and up to four times where datagrams are lost."""
 
 LinkQuality = Callable[[NodeIndex], tuple[float | None, float | None]]
 """The round trip in ms, and the part of probes that is lost, of the link with a node; None: not measured."""
@@ -41,11 +41,11 @@ class TreeReports:
         self._subscribes = subscribes
         self._quality = quality
         self._budgets: dict[NodeIndex, TokenBucket] = {}
-        """One for each linked node that has asked."""
+        """One for each linked node that has queried."""
         self._commands = commands
 
     def query(self, now: Instant, root: NodeIndex, query: TreeQuery) -> None:
-        """A root asks where this node is on its stream's trees: nobody else learns of them here."""
+        """A root queries where this node is on its stream's trees: nobody else learns of them here."""
         budget = self._budgets.get(root)
         if budget is None:
             budget = self._budgets[root] = TokenBucket.full(QUERIES_PER_S, QUERIES_AT_ONCE, now)

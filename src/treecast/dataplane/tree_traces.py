@@ -1,7 +1,7 @@
 """Traces of trees: what the nodes of a group's trees report of their places, for people (RFC 8487's queries).
 
-Decides whom this node asks for a trace, and what it answers. One way leads to every node: whoever wants to know asks
-the roots, and a root asks the nodes of its trees, which have sessions with it and report to nobody else. Read
+Decides whom this node queries for a trace, and what it reports. Every node is reached so: who traces queries the
+roots, and a root queries the nodes of its trees, which have sessions with it and report to nobody else. Read
 ``docs/protocol.md`` section 7, Tracing, first.
 """
 

@@ -48,7 +48,7 @@ class _Latest:
 
 
 class Authenticity:
-    """The beacons of one port. ``judge`` says which count."""
+    """The beacons of one port. ``judge`` decides which count."""
 
     def __init__(
         self, now: Instant, find_signer: FindSigner, may_carry: MayCarry, verify: VerifySignature, drops: Drops

@@ -78,7 +78,7 @@ class CertifiedAddresses:
         return owner in (None, node) or (owner in self._lost and vlan == 0)
 
     def is_believed(self, node: NodeIndex, vlan: int, address: IPAddress) -> bool:
-        """Whether what the node says of this address is answered: a way leads to it, and its host may have that."""
+        """Whether solicitations of an address of the node get replies: it is reached, and its host may have that."""
         return node not in self._lost and self.may_have(node, vlan, address)
 
     def given(self, node: NodeIndex) -> Given | None:

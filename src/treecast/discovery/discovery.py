@@ -189,7 +189,7 @@ class Discovery:
         """The node is there again with its machine, as hosts here learn: the claims that are to be judged anew."""
         if not self._host_table.certified.find(node):
             return []
-        if given := self._host_table.certified.given(node):  # its addresses may be known at the MAC of who said so
+        if given := self._host_table.certified.given(node):  # its addresses may be known at another MAC
             self._announce(given.mac, given.addresses)
         self._orphaned_machine.found(node)
         return self._claims.disputed.of(node)
@@ -207,7 +207,7 @@ class Discovery:
         return self._host_table.certified.owner(what)
 
     def learn(self, now: Instant, node: NodeIndex, key: HostKey, content: HostContent | None) -> bool:
-        """A node's claim to a host; None when it ended. False: there is no room for it; ``take_left_out`` says when."""
+        """A node's claim to a host; None when it ended. False: there is no room for it now (``take_left_out``)."""
         if content is None:
             self._claims.ended(node, key)
         claim = None if content is None else self._claims.of(now, node, key, content)

@@ -24,7 +24,7 @@ class NodeEnvironment:
     start, in milliseconds since 1970; ``aead``: the cipher this processor is good at; ``instance``: 8 random bytes that
     no other run of this node has; ``version``: of the program; ``route_type``: where datagrams to an address would go
     now; ``loopback``: the addresses of those ``families`` whose socket listens on loopback; ``relaying``: what its
-    operator says of its uplink; ``installed``: the trees that the data plane has; ``max_links``: how many links it
+    operator has set of its uplink; ``installed``: the trees that the data plane has; ``max_links``: how many links it
     chooses, None: with all nodes.
     """
 

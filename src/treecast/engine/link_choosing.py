@@ -1,7 +1,7 @@
 """Links of bounded number, on their way from ``topology``, which chooses them, to ``links``, which makes them.
 
-Decides when a link that neither end keeps by itself is taken away: what is wanted instead is up first. Both ends say in
-LINKS which links they keep, so that one that is accepted lasts as long as the other end wants it.
+Decides when a link that neither end keeps by itself is taken away: what is wanted instead is up first. Both ends
+advertise in LINKS which links they keep, so that one that is accepted lasts as long as the other end wants it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from treecast.wire.advertised_links import NOT_MEASURED, rtt_ms_of
 LISTED_AFTER: Duration = 4.0
 """By then LINKS of both ends have a link that is up."""
 SETTLED_AFTER: Duration = 15.0
-"""By then LINKS of both ends have said what they keep, though one of them was lost and repeated."""
+"""By then LINKS of both ends list what they keep, though one of them was lost and repeated."""
 GUEST_FOR: Duration = 3.0
 """A node that had no link stays for it, though there is no room: by then it knows all others."""
 WAITS_FOR: Duration = 45.0
@@ -65,7 +65,7 @@ class LinkChoosing:
         self._release(now, choice, linked)
 
     def links_changed(self, now: Instant, origin: NodeIndex) -> None:
-        """LINKS of a node say something else than before."""
+        """LINKS of a node list something else than before."""
         if self._rooms.chosen_links is not None:
             if origin in self._since and origin in self._rooms.links.bounds.linked():
                 self._follow_end(now, self._rooms.chosen_links, origin)

@@ -62,13 +62,13 @@ class NodeTable:
             self.sources.uncertify(node)
 
     def put_relaying(self, node: NodeIndex, relaying: Relaying) -> bool:
-        """The node says this of its relaying and its uplink; whether it said something else before."""
+        """The node advertises this relaying and uplink; whether it advertised something else before."""
         is_other = self.relaying(node) != relaying
         self._relaying[node] = relaying
         return is_other
 
     def relaying(self, node: NodeIndex) -> Relaying:
-        """The node's own word of its relaying; nothing said is no bound."""
+        """The relaying that the node advertises; none advertised is no bound."""
         return self._relaying.get(node, UNBOUNDED)
 
     def _unname(self, name: str) -> None:

@@ -200,7 +200,7 @@ def _free_children(own: Relaying, planning: TreePlanning) -> int | None:
 
 
 def _may_send(nodes: NodeTable, root: NodeIndex, flow: Flow) -> bool:
-    """Whether a root may send there, as its certificate says."""
+    """Whether a root may send there, by its certificate."""
     certificate = nodes.certificate(root)
     return certificate is None or holds(certificate.rights.send_to, flow.group, flow.prefix_length)
 
@@ -212,7 +212,7 @@ def may_relay(nodes: NodeTable, node: NodeIndex) -> bool:
 
 
 def may_carry(nodes: NodeTable, node: NodeIndex) -> bool:
-    """Whether a node may carry a LAN, as its certificate says."""
+    """Whether a node may carry a LAN, by its certificate."""
     certificate = nodes.certificate(node)
     return certificate is None or Role.BRIDGE in certificate.rights.roles
 
@@ -307,7 +307,7 @@ def certified_addresses(certificate: Certificate) -> tuple[IPAddress, ...]:
 
 
 def given_by(certificate: Certificate) -> Given:
-    """The part of a certificate that says which hosts its node may claim."""
+    """The part of a certificate that limits which hosts its node may claim."""
     return Given(certificate.mac, certified_addresses(certificate), Role.BRIDGE in certificate.rights.roles)
 
 

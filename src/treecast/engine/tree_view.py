@@ -124,7 +124,7 @@ class TreeView:
                 yield TakenStream(tree.root, tree.stream, tree.flow, found.places if found is not None else ())
 
     def refused_relays(self, now: Instant) -> list[RefusedRelay]:
-        """Nodes that are given fewer children on trees of this one than they say that they take, for now."""
+        """Nodes that are given fewer children on trees of this one than they advertise, for now."""
         return self._rooms.tree_planning.refused_relays(now)
 
     def linked_since(self, now: Instant, node: NodeIndex) -> LinkedSince:

@@ -135,7 +135,7 @@ class Authority:
         return self._issue(assigned, node.static_key, node.signing_key, rights, name, validity_days, now_unix_s)
 
     def revoke(self, name: str) -> tuple[Issued, Registry]:
-        """A node whose keys get no certificate any more, and the registry that says so; OperatorError."""
+        """A node whose keys get no certificate any more, and the registry that has it so; OperatorError."""
         node = self.registry.node(name)
         if node is None:
             raise OperatorError(self._no_node(name))

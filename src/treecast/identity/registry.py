@@ -5,7 +5,7 @@ Kept with the CA key.
 JSON: ``{"format": 1, "last_serial": ..., "nodes": [{"index": ..., "name": ..., "static_key": hex, "signing_key": hex,
 "ipv4": ..., "ipv6": ..., "serial": ..., "not_after_s": ..., "roles": [...], "send_to": null or [prefix, ...],
 "receive_from": the same, "hosts": ..., "groups": ..., "area": ..., "revoked": ...}, ...]}``: what the node's newest
-certificate says; both keys are the public ones, ``not_after_s`` is in seconds since 1970.
+certificate has; both keys are the public ones, ``not_after_s`` is in seconds since 1970.
 """
 
 from __future__ import annotations

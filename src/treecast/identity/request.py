@@ -1,7 +1,7 @@
 """A node's request for a certificate, and the CA's answer: private keys stay where they were made.
 
-Formats: docs/protocol.md section 2. The request is signed by the node's own signing key: nobody but its holder can ask
-for it, and nobody can alter what was asked. The static key is proved by the first handshake.
+Formats: docs/protocol.md section 2. The request is signed by the node's own signing key: nobody but its holder can make
+it, and nobody can alter it. The static key is proved by the first handshake.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Budgets: how many INITs go to one address, whoever is said to be there, and how many sessions one node makes here.
+"""Budgets: how many INITs go to one address, whichever nodes advertise it, and how many sessions one node makes here.
 
 Members advertise where they are, and may name an address that is none of theirs: all nodes would seek them there. One
 that makes sessions over and over, as if it had forgotten the one before, has work done for each.

@@ -16,7 +16,7 @@ ALIKE: Duration = 10.0
 
 
 def clock_doubt(now: Instant, wall_clock_ms: int, peers: Iterable[Peer]) -> str:
-    """A linked node whose clock differs, and what both say; empty where none does."""
+    """A linked node whose clock differs, and what both show; empty where none does."""
     own_offset_s = wall_clock_ms / 1000 - now
     for peer in peers:
         if peer.up and abs(peer.unix_offset_s - own_offset_s) > TOLERANCE:

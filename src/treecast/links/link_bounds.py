@@ -76,7 +76,7 @@ class LinkBounds:
 
     def reroute(self, now: Instant, origin: NodeIndex, leads: Callable[[NodeIndex, NodeIndex], bool]) -> None:
         """LINKS of a node have changed: routes that it was on, or leads to, go another way where it has a link no more.
-        ``leads``: whether two nodes have a link, as both say.
+        ``leads``: whether two nodes have a link, as both advertise.
         """
         for peer in self._peers:
             via = peer.via

@@ -237,7 +237,7 @@ class Links:
         return self._roster.known(now)
 
     def where(self, node: NodeIndex) -> tuple[Endpoint, ...]:
-        """Where the node is, or is said to be."""
+        """Where the node is, or is advertised to be."""
         peer = self._peers.get(node)
         linked = (peer.path.endpoint,) if peer is not None and peer.path is not None and peer.via is None else ()
         advertised = (endpoint for target in self._targets.of(node) for endpoint in target.endpoints)

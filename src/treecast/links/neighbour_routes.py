@@ -28,7 +28,7 @@ NAMED_AFTER: Duration = 5.0
 NAMED_NODES = 3
 
 NextHop = Callable[[NodeIndex, Collection[NodeIndex]], NodeIndex | None]
-"""The neighbour by which a node is reached, as LINKS of all nodes say: on the path with the shortest delay that none of
+"""The neighbour by which a node is reached, by LINKS of all nodes: on the path with the shortest delay that none of
 these nodes is on.
 """
 
@@ -48,7 +48,7 @@ class _Fall:
 
 
 class NeighbourRoutes:
-    """One node's. ``next_hop``: as LINKS say."""
+    """One node's. ``next_hop``: by LINKS."""
 
     def __init__(self, peers: Peers, next_hop: NextHop) -> None:
         self._peers = peers

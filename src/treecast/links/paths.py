@@ -32,7 +32,7 @@ class Paths:
         """Whether a path to a node without one is wanted."""
 
     def seen(self, event: PathSeen) -> None:
-        """An authentic datagram came from elsewhere: it is asked whether the node is there."""
+        """An authentic datagram came from elsewhere: that address is challenged."""
         peer = self._peers.get(event.peer)
         if peer is None or (peer.path is None and not self.may_have_path(event.peer)):
             return

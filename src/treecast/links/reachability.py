@@ -20,7 +20,7 @@ from treecast.links.targets import RECALLED_PER_SECOND, Targets
 from treecast.links.unreached import unreached
 
 UNREACHED_AFTER: Duration = 3.75
-"""A configured peer that has no link for so long is a problem, said within 5 s of the start: with the second until the
+"""A configured peer that has no link for so long is a problem, shown within 5 s of the start: with the second until the
 next review, and what the start takes. INIT was sent four times by then (``attempts``).
 """
 KNOWN_UNREACHED_AFTER: Duration = 12.0
@@ -40,7 +40,7 @@ OWN_REVOKED = "this node's certificate was revoked"
 class Reachability:
     """How the nodes that this one seeks stand to it.
 
-    ``inits``: where INITs came from; ``is_listed``: whether others say that a node has a link.
+    ``inits``: where INITs came from; ``is_listed``: whether others advertise a link with a node.
     """
 
     def __init__(

@@ -28,8 +28,8 @@ OF_A_TIME = ("certificate_expired", "certificate_not_yet_valid")
 REFUSAL_PAUSE: Duration = 2.0
 """After an answer from somebody who is no member: whoever it is does not set the pace."""
 REVOKED_PAUSE: Duration = 30.0
-"""After one from a node that is revoked, or that says so of this one: that does not pass. Shorter than a refusal is
-shown, so that people see why there is no link.
+"""After one from a node that is revoked, or that reports this one as revoked: that does not pass. Shorter than a
+refusal is shown, so that people see why there is no link.
 """
 _SAME_RELEASE = "install one release of Treecast on both"
 
@@ -119,7 +119,7 @@ class Refusals:
                 del self._members[key]
 
     def clock_doubt(self, now: Instant) -> str:
-        """One node whose clock differs, and what both said; empty where none does."""
+        """One node whose clock differs, and what both showed; empty where none does."""
         for refused in self._present(now):
             if refused.other is not None and refused.clocks_differ and not self._is_mended(now, refused):
                 return f"the clock of {refused.other.name} said {_both(refused)}"

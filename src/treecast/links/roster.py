@@ -22,10 +22,10 @@ from treecast.links.targets import Targets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """One node. ``node`` and ``certificate``: None while nobody knows who is there; ``why``: where ``standing`` alone
-    does not say; ``last_received``: None for a node that is up (the data plane knows) or of which nothing ever came, to
-    the hour where only an earlier run was linked to it; ``overlay``: its addresses there, as remembered. ``via``: the
-    name of the neighbour by which one without a path is reached. ``sought_as``, of a node that is up: the text of each
-    ``--peer`` that it is, and an empty one where others have advertised it.
+    does not show it; ``last_received``: None for a node that is up (the data plane knows) or of which nothing ever
+    came, to the hour where only an earlier run was linked to it; ``overlay``: its addresses there, as remembered.
+    ``via``: the name of the neighbour by which one without a path is reached. ``sought_as``, of a node that is up: the
+    text of each ``--peer`` that it is, and an empty one where others have advertised it.
     """
 
     name: str

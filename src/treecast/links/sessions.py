@@ -183,8 +183,8 @@ class Sessions:
         return self.cut(now, node, LinkEnd.GOODBYE) if self._peers.session(node, session) is not None else []
 
     def refused_for_good(self, now: Instant, node: NodeIndex) -> list[LinkEvent]:
-        """The node says that this one is revoked: a session that it has not confirmed is none, and the next try is in a
-        while. Where its link is up that changes nothing.
+        """The node reports that this one is revoked: a session that it has not confirmed is none, and the next try is
+        in a while. Where its link is up that changes nothing.
         """
         peer = self._peers.get(node)
         if peer is None:

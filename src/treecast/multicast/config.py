@@ -21,7 +21,7 @@ ADOPTED_QUERY_INTERVAL: tuple[Duration, Duration] = (5, 600)
 for hours. Who queries less often is taken for silent by the Other Querier Present Interval, before memberships end."""
 
 ADOPTED_RESPONSE_INTERVAL: tuple[Duration, Duration] = (1, 25.5)
-"""Bounds of another querier's: the longest that IGMPv2 can say (RFC 2236 section 2.2); MLDv2 can say 8,387 s."""
+"""Bounds of another querier's: the longest that IGMPv2 can advertise (RFC 2236 section 2.2); MLDv2 up to 8,387 s."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,11 +45,11 @@ class DownstreamStream:
     opened: dict[KeyId, ReplayWindow] = field(default_factory=dict)
     relayed: dict[KeyId, ReplayWindow] = field(default_factory=dict)
     firsts: dict[KeyId, int] = field(default_factory=dict)
-    """The first counter that came by the tree, where the root has said it."""
+    """The first counter that came by the tree, where the root has sent it."""
     came: int = 0
     """Datagrams that were new here."""
     served_since: int = -1
-    """How often the root had got a route when it said so last."""
+    """How often the root had got a route when it last reported so."""
 
     def serve(self, key_id: KeyId, first_counter: int, routes_set: int) -> None:
         """Take the root's word: copies under a key end those before it."""

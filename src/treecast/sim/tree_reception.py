@@ -31,7 +31,7 @@ class TreeReception(Repair):
         return [(node, reason, count) for (node, reason), count in taken.items()]
 
     def _refuse(self, node: NodeIndex | None, reason: str) -> None:
-        """A drop. ``node``: whose it is; None where nobody can say."""
+        """A drop. ``node``: whose it is; None where that is not known."""
         self.drops[reason] += 1
         if node is not None:
             self.refusals[node, reason] += 1
@@ -68,7 +68,7 @@ class TreeReception(Repair):
         return parent == sender
 
     def _is_in_use(self, root: NodeIndex, stream: DownstreamStream, parent: NodeIndex) -> bool:
-        """The path to a parent, at both ends; the root says when it is again."""
+        """The path to a parent, at both ends; the root reports when it is again."""
         has_route = parent in self.node_routes
         if parent != root:
             return not has_route

@@ -1,4 +1,4 @@
-"""Permits: which groups this node may send to, and which nodes may receive them, as certificates say.
+"""Permits: which groups this node may send to, and which nodes may receive them, by their certificates.
 
 Prefixes of groups, None for all. A node that may not receive a group is on no tree of it; memberships are known all
 the same.

@@ -1,7 +1,7 @@
 """Groups whose trees are to be planned anew for a node because it wants a prefix that contains them, or no more.
 
 A prefix may hold all groups that there are: some are planned at a time, nodes by turns. Of each node there is one range
-of groups that are left, so what it asks for next adds to that, and nothing is planned twice for it.
+of groups that are left, so what it wants next adds to that, and nothing is planned twice for it.
 """
 
 from __future__ import annotations

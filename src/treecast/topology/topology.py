@@ -67,7 +67,7 @@ class Topology:
         return node in self._linked
 
     def permit(self, node: NodeIndex, receive_from: Prefixes) -> bool:
-        """A node may receive these groups, as its certificate says. Whether they are others than before."""
+        """A node may receive these groups, by its certificate. Whether they are others than before."""
         is_other = self.permits.put(node, receive_from)
         if is_other and node in self._linked:
             self._link_changed(node)

@@ -98,7 +98,7 @@ class Signed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ListedEndpoint(msgspec.Struct, frozen=True, array_like=True):
-    """One address at which a node says that it is reached."""
+    """One address at which a node advertises that it is reached."""
 
     address: PackedAddress
     port: U16

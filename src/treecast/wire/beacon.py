@@ -93,7 +93,7 @@ _decoder = msgspec.msgpack.Decoder(Beacon)
 
 
 def network_hash(network_id: bytes) -> bytes:
-    """The network's name on a LAN: 8 bytes that do not say its id."""
+    """The network's name on a LAN: 8 bytes that do not reveal its id."""
     return hashlib.sha256(b"treecast beacon network 1" + network_id).digest()[:8]
 
 

@@ -1,6 +1,6 @@
 """Records of the CA: advertisements of origin 0. Format: ``docs/protocol.md`` section 7.
 
-Bytes <-> typed records; whether the CA signed one is for others to say.
+Bytes <-> typed records; others verify that the CA signed one.
 """
 
 from __future__ import annotations
@@ -24,6 +24,6 @@ def parse_ca_record(body: Body) -> Content | None:
 
 
 def emit_revocation(node: NodeIndex, serial: int, name: str) -> bytes:
-    """The body that the CA signs to say that a node's certificates up to this serial are void."""
+    """The body that the CA signs to declare that a node's certificates up to this serial are void."""
     content = emit(RevocationContent(serial, name))
     return emit(Body(CA_ORIGIN, CA_EPOCH, serial, Kind.REVOCATION, revocation_key(node), content))

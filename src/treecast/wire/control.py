@@ -225,7 +225,7 @@ class TracedTree(_Message, tag=16, frozen=True):
     """A part of the answer: some nodes of one tree. Part 0 of 0: the receiver is on no such tree.
 
     ``source`` empty: any; ``prefix_length``: the tree is of all groups of the prefix that begins with ``group``.
-    ``sent``: by the root, as ``rate`` of a node. ``left_out``: nodes that were not asked, as there are so many.
+    ``sent``: by the root, as ``rate`` of a node. ``left_out``: nodes that were not queried, as there are so many.
     """
 
     query: U32

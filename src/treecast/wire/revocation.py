@@ -39,7 +39,7 @@ def revocation_key(node: NodeIndex) -> bytes:
 
 
 def parse_revocation_key(key: bytes) -> NodeIndex:
-    """A key of four bytes, as ``advertisement.is_key_of`` says."""
+    """A key of four bytes, by ``advertisement.is_key_of``."""
     return NodeIndex(int.from_bytes(key, "big"))
 
 

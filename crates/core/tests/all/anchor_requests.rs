@@ -1,4 +1,4 @@
-//! Requests for anchors: who may ask, and what a node does with counters that were made up.
+//! Requests for anchors: who may request them, and what a node does with counters that were made up.
 
 use std::cell::Cell;
 

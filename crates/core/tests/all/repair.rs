@@ -136,7 +136,7 @@ impl Network {
         self.graft_from(&self.child, &TreeMark { tree: NAME, counter: after }, endpoint(3))
     }
 
-    /// A node says to the child how far it is in the tree.
+    /// A node reports to the child how far it is in the tree.
     pub fn mark(&self, node: &ForwardingTables, mark: &TreeMark, from: Endpoint) -> Result<(), Reason> {
         let mut tick = seal(&node.session_to(3).unwrap(), KIND_TICK, &mark.emit());
         self.child.receive_session(&mut tick, from, self.now_ns, &mut Recent::default()).map(|_| ())

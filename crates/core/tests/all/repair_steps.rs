@@ -19,7 +19,7 @@ struct Phase {
     each: u64,
     /// The parent is there: it sends a tick.
     alive: bool,
-    /// The backup says how far it is.
+    /// The backup reports how far it is.
     marks: bool,
 }
 
@@ -37,7 +37,7 @@ const RUNS: [[Phase; 3]; 5] = [
 
 /// `run microseconds low high each mark alive counter failure ticked` for each turn: counters from `low` up to `high` came from the parent, each
 /// so-manieth of them, and the backup is at `mark`, half a millisecond before; then the node grafts for what follows `counter` (-1: it does
-/// not), says that its parent has failed, and sends its child a tick.
+/// not), reports that its parent has failed, and sends its child a tick.
 pub fn steps() -> Value {
     let mut random = 1u64;
     let mut next = |below: u64| {

@@ -1,4 +1,4 @@
-//! A parent that is there, and sends on less than it gets: the backup says how far it is, so the child finds out.
+//! A parent that is there, and sends on less than it gets: the backup reports how far it is, so the child finds out.
 
 use crate::common::*;
 use crate::repair::{Network, FRAME, MS, NAME};
