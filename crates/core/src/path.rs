@@ -155,7 +155,7 @@ impl Path {
         }
     }
 
-    /// What the next probe on the path goes by.
+    /// The path of the next probe, as it is now.
     pub fn probed(&self) -> ProbedVia {
         ProbedVia::Path(self.moves.load(Ordering::Acquire))
     }
@@ -186,7 +186,7 @@ impl Path {
         begun.is_ok() || begun.is_err_and(|since| now_ns.saturating_sub(since) < SETTLING_NS)
     }
 
-    /// What the next probe by the route goes by.
+    /// The route of the next probe, as it is now.
     pub fn probed_by_route(&self) -> ProbedVia {
         ProbedVia::Route(self.route_moves.load(Ordering::Acquire))
     }

@@ -225,9 +225,8 @@ class Handshakes:
             reason = refusal_reason(error.reason)
             if error.reason == WITH_MYSELF or (reason is not None and error.reason in OF_MEMBERS):
                 # Strangers are not shown this node's certificate; another run of this node is to know of it.
-                self.commands.append(
-                    channel.send(attempt.handshake.write_final(self._payload(now, refused=reason or 0)))
-                )
+                refusing = attempt.handshake.write_final(self._payload(now, refused=reason or 0))
+                self.commands.append(channel.send(refusing))
             raise
         secret = self._peers.secret_of(channel)
         final = channel.send(attempt.handshake.write_final(self._payload(now, secret)))
@@ -347,6 +346,5 @@ class Handshakes:
     def _new_index(self) -> int:
         while True:
             index = self._rng.getrandbits(32)
-            in_use = index in self._attempts or index in self._pending or self._peers.index_in_use(index)
-            if index and not in_use:
+            if index and not (index in self._attempts or index in self._pending or self._peers.index_in_use(index)):
                 return index

@@ -33,7 +33,7 @@ class Delivery(Enum):
     """Delivery of a frame, before any table is looked up."""
 
     PUNT = auto()
-    """To Python alone."""
+    """Python alone gets it."""
     UNICAST = auto()
     FLOOD = auto()
     GROUP = auto()

@@ -88,7 +88,7 @@ class ModelPath:
         self.unanswered_by_route += has_route
 
     def probed(self, *, by_route: bool) -> ProbedVia:
-        """What the next probe goes by."""
+        """The path or route of the next probe."""
         return ProbedVia(by_route, self.route_moves if by_route else self.moves)
 
     def probe_answered(self, via: ProbedVia, now: Instant, receipt: RouteReceipt | None = None) -> None:
