@@ -27,7 +27,7 @@ FIRST_PEER = 1_000
 
 
 def table_bytes() -> dict[str, float]:
-    """By kind of entry: resident bytes of one."""
+    """Resident bytes of one entry, by kind."""
     done = subprocess.run([sys.executable, "-m", "bench.memory"], capture_output=True, check=True)
     return msgspec.json.decode(done.stdout, type=dict[str, float])
 

@@ -38,7 +38,7 @@ def relayed_per_core_second(duration_s: float) -> float:
 
 
 def _send(root: DataPlane, duration_s: float) -> None:
-    """As fast as the socket takes them. The data planes work in threads of this process, without its lock."""
+    """Sends as fast as the socket takes datagrams. The data planes' threads run in this process, without its lock."""
     payload = bytes(DATAGRAM_BYTES * SEGMENTS)
     with root.machine.enter():
         own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

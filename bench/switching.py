@@ -60,14 +60,14 @@ def measure_on(sites: Sites, joins: int) -> Switching:
 
 
 def _running(sites: Sites, joins: int) -> Iterator[int]:
-    """While a host of the first LAN sends."""
+    """Numbers the joins, while a host of the first LAN sends."""
     stream = Sender(sites.lans[0].hosts[0], GROUP, PORT, interface="eth0", rate_pps=RATE_PPS)
     yield from range(joins)
     stream.stop()
 
 
 def _join_and_leave(sites: Sites) -> tuple[float, float]:
-    """By a host of the second LAN; its neighbour watches the LAN."""
+    """A host of the second LAN joins and leaves; its neighbour watches the LAN."""
     host, neighbour = sites.lans[1].hosts[:2]
     receiver = Receiver(host, GROUP, PORT, interface="eth0")
     wait_until(lambda: receiver.snapshot().received > 0, LIMIT_S, "the stream comes")
@@ -82,7 +82,7 @@ def _join_and_leave(sites: Sites) -> tuple[float, float]:
 
 @contextmanager
 def _watching(machine: Machine) -> Iterator[list[float]]:
-    """When a frame to the group was last seen on a machine's LAN (``time.monotonic``), in a list of one; 0: never."""
+    """The time (``time.monotonic``) of the last frame to the group on a machine's LAN, in a list of one; 0: never."""
     last, ended = [0.0], Event()
     with machine.enter():
         own = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM)

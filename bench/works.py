@@ -129,7 +129,7 @@ class Works:
                 machine.offload(True)
 
     def _costs(self, rate_pps: float) -> Iterator[Measure]:
-        """At the highest rate, and at half of it, where batches are smaller."""
+        """Costs at the highest rate, and at half of it, where batches are smaller."""
         for share, where, nodes, source in (
             (1.0, "", Target(0.25, 0.18), Target(0.085, 0.06)),
             (0.5, ", at half the rate", None, None),
@@ -152,7 +152,7 @@ class Works:
         return report.measure(name, "CPU s/packet", results, higher_is_better=False, target=Target(3.0, 2.0, "to 1"))
 
     def _stop_others(self) -> None:
-        """From here on there are eight subscribers and no other nodes."""
+        """Stops all nodes but the source's and those of eight subscribers."""
         for machine in self._machines[9:]:
             self._treecast.node(machine).stop()
 

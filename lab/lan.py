@@ -48,7 +48,7 @@ class Lan:
 
 
 def enable_multicast(machine: Machine, interface: str) -> None:
-    """As on any real interface, with the default route of groups over it."""
+    """Gives an interface multicast and the default route of groups, as any real one has."""
     machine.run(["ip", "link", "set", interface, "multicast", "on"])
     machine.run(["ip", "route", "replace", "224.0.0.0/4", "dev", interface, "metric", "500"])
 

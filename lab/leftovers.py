@@ -62,7 +62,7 @@ def _is_orphan(name: str) -> bool:
 
 
 def _start_tick(pid: int) -> int:
-    """When the process was started, in clock ticks since boot; -1 when there is none, or it is a zombie."""
+    """The start of the process, in clock ticks since boot; -1 when there is none, or it is a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:

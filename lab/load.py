@@ -112,12 +112,12 @@ class Received:
 
     @property
     def first_ns(self) -> int:
-        """When the first datagram came; ValueError when none has."""
+        """The time at which the first datagram came; ValueError when none has."""
         return min(stream.first_ns for stream in self.streams)
 
     @property
     def join_ns(self) -> int:
-        """From the join to the first datagram; ValueError when none has come."""
+        """The time from the join to the first datagram; ValueError when none has come."""
         return self.first_ns - self.joined_ns
 
     def of(self, stream: int) -> Stream | None:

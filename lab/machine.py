@@ -147,7 +147,7 @@ class Machine:
         self._namespace.sysctl(key, value)
 
     def disable_ipv6(self) -> None:
-        """As an administrator does: no IPv6 address on any interface, now and later."""
+        """Keeps every interface without IPv6 addresses, now and later, as an administrator does."""
         for interface in ("all", "default"):
             self.sysctl(f"net/ipv6/conf/{interface}/disable_ipv6", 1)
 

@@ -147,12 +147,12 @@ class TreecastNode:
         return {peer.name for peer in self.peers() if peer.state == "up"}
 
     def wait_linked(self, others: Set[str], limit_s: float = READY_LIMIT_S) -> None:
-        """Until it has a working link to each of ``others``, by name."""
+        """Waits until the node has a working link to each of ``others``, by name."""
         what = f"{self.name} has links to {len(others)} other nodes"
         wait_until(lambda: others <= self.peers_up(), limit_s, what, poll_s=POLL_S)
 
     def wait_logged(self, text: str, limit_s: float = READY_LIMIT_S, *, times: int = 1) -> None:
-        """Until its log since it was started has ``text``: a thread writes it, a moment after ``status`` has it."""
+        """Waits until its log of this run has ``text``: a thread writes it, a moment after ``status`` has it."""
         what = f"{self.name} has logged {text!r}"
         wait_until(lambda: self.log_of_run().count(text) >= times, limit_s, what, poll_s=POLL_S)
 
@@ -209,7 +209,7 @@ class Overlay:
         self.wait_linked(limit_s)
 
     def wait_linked(self, limit_s: float = READY_LIMIT_S) -> None:
-        """Until each running node has a working link to each other one."""
+        """Waits until each running node has a working link to each other one."""
         running = [node for node in self.nodes if node.running]
         for node in running:
             node.wait_linked({other.name for other in running} - {node.name}, limit_s)

@@ -29,7 +29,7 @@ class Sites:
         return verb(node, "add", self.interfaces[site])
 
     def bridge_all(self) -> None:
-        """Until every node carries its LAN."""
+        """Bridges all LANs, and waits until every node carries its own."""
         for site in range(len(self.lans)):
             self.bridge(site)
         nodes = self.overlay.nodes

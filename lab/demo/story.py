@@ -221,7 +221,7 @@ class Story:
         )
 
     def _join_ms(self, name: str, stage: Stage) -> float | None:
-        """From the kernel's report, or the stream's beginning where that came later, to the first datagram."""
+        """The time from the kernel's report, or the stream's beginning if that is later, to the first datagram."""
         sent = self._stages[SOURCE].meter.datagrams
         if name == SOURCE or not stage.meter.joins or not stage.meter.datagrams or not sent:
             return None
@@ -229,7 +229,7 @@ class Story:
         return round(1000 * (stage.meter.datagrams[0].at_s - asked), 3)
 
     def _leave_ms(self, name: str, stage: Stage) -> float | None:
-        """From the kernel's leave to the last datagram; 0 when none came after it."""
+        """The time from the kernel's leave to the last datagram; 0 when none came after it."""
         if name != LEAVER or not stage.meter.leaves or not stage.meter.datagrams:
             return None
         return round(1000 * max(0.0, stage.meter.datagrams[-1].at_s - stage.meter.leaves[0]), 3)

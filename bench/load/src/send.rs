@@ -40,7 +40,7 @@ impl Pace {
         self.done += count;
     }
 
-    /// When the next one is due.
+    /// The time at which the next one is due.
     pub fn next_ns(&self) -> u64 {
         let before = u128::from(self.done / self.together * self.together);
         let offset_ns = (before * 1_000_000_000).div_ceil(u128::from(self.rate));

@@ -25,7 +25,7 @@ mod common;
 
 use common::{endpoint, join, leaf, signing_key, tables, tree, NOW_NS};
 
-/// As many counters as a member takes before its root has to send an anchor.
+/// The counters are nearly all that a member takes before its root has to send an anchor.
 const DATAGRAMS: usize = 16_000;
 const BATCH: usize = 44;
 const STEPS: u64 = 400;

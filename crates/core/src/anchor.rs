@@ -14,13 +14,13 @@ const ANCHOR_LEN: usize = 4 + 4 + 4 + 4 + 8 + 2 + 8 + 8;
 /// The news, on a session, that a root has used a key's counters up to this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Anchor {
-    /// Which tree.
+    /// The tree of the key.
     pub tree: TreeName,
-    /// Which key.
+    /// The sender key whose counter it is.
     pub key_id: u32,
     /// The highest counter used.
     pub counter: u64,
-    /// For how long its root has used the key, in ms; 0 where it is not given.
+    /// The time that its root has used the key, in ms; 0 where it is not given.
     pub in_use_ms: u16,
     /// The first counter of the key that the receiver gets by the tree: what is lower it had as copies; 0 where its root sent
     /// none.

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use crate::rate::{Rate, TokenBucket};
 use crate::session::lock;
 
-/// With three seconds for each neighbour, and 1,024 of them (the kernel's limit), 6,144 cookies wait: 5 MB of the kernel's.
+/// The rate of cookies: with three seconds for each of 1,024 neighbours (the kernel's limit) 6,144 wait, 5 MB of the kernel's.
 const PER_ADDRESS: Rate = Rate { per_second: 2, burst: 2 };
 const SLOTS: usize = 4096;
 

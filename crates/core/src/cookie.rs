@@ -31,7 +31,7 @@ const PERIOD_NS: u64 = 120_000_000_000;
 struct Load {
     bucket: TokenBucket,
     until_ns: u64,
-    /// Apart: forged INITs take nothing from those of their address that prove it.
+    /// The buckets of INITs that prove their address: forged ones of that address take nothing from these.
     proven: PrefixBuckets,
     unproven: PrefixBuckets,
 }

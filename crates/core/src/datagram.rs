@@ -14,7 +14,7 @@ pub const RESPONSE: u8 = 0xC1;
 pub const FINAL: u8 = 0xC2;
 /// The responder's word that it refuses the initiator, instead of a session.
 pub const REFUSAL: u8 = 0xC3;
-/// Under load, the answer to an INIT whose address is not known to be its sender's.
+/// The answer under load to an INIT whose address is not known to be its sender's.
 pub const COOKIE: u8 = 0xC6;
 /// A session datagram.
 pub const SESSION: u8 = 0xC4;
@@ -235,11 +235,11 @@ impl TreeName {
 /// Header of a tree datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TreeHeader {
-    /// Which tree.
+    /// The tree by which it goes.
     pub tree: TreeName,
-    /// Which sender key.
+    /// The sender key that seals it.
     pub key_id: u32,
-    /// Which step of it.
+    /// The step of that key.
     pub step: u16,
     /// Counts the tree's datagrams under this key, from 1.
     pub counter: u64,

@@ -23,9 +23,9 @@ use crate::root_tree::{MAX_CONTEXT_LEN, OFFER_LEN};
 /// A sender key that a root gave us and Python has not judged yet.
 #[derive(Debug)]
 pub struct KeyOffer {
-    /// Which stream, of the peer that sent it.
+    /// The stream, of the peer that sent it.
     pub stream: StreamName,
-    /// Which key.
+    /// The key's id.
     pub key_id: u32,
     /// The root's word for its use; Python reads it.
     pub context: Vec<u8>,

@@ -38,7 +38,7 @@ pub struct DownstreamTree {
     pub(crate) upstream: Upstream,
     /// Has it children here, or a parent that is not its root?
     pub(crate) is_watched: bool,
-    /// When this node took its first place on it.
+    /// The time at which this node took its first place on it.
     since_ns: u64,
     key_id: u32,
     tree_key: TreeKey,
@@ -51,15 +51,15 @@ pub struct InstalledPlace {
     pub name: TreeName,
     /// The sender key of its datagrams.
     pub key_id: u32,
-    /// By whom it comes; 0: by nobody.
+    /// The parent by which it comes; 0: none.
     pub parent: u32,
-    /// By whom, where the parent is silent; 0: by nobody.
+    /// The backup by which it comes where the parent is silent; 0: none.
     pub backup: u32,
     /// The nodes that it goes on to, those that have grafted here among them.
     pub next_hops: Box<[u32]>,
     /// Does the backup send it, too?
     pub graft: Graft,
-    /// When this node took its first place on it.
+    /// The time at which this node took its first place on it.
     pub since_ns: u64,
 }
 

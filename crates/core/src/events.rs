@@ -224,8 +224,8 @@ impl Events {
         lock(&self.arrived).peers.forget(peer);
     }
 
-    /// Up to `limit` events: some of each queue in turn, so that a flood of one kind holds up no other; of one queue oldest
-    /// first. `clear` runs when none is left, before another can come.
+    /// Takes up to `limit` events: some of each queue in turn, so that a flood of one kind holds up no other; of one queue
+    /// oldest first. `clear` runs when none is left, before another can come.
     pub fn drain(&self, limit: usize, clear: impl FnOnce()) -> Vec<Event> {
         let mut taken = lock(&self.taken);
         lock(&self.arrived).hand_over(&mut taken, limit);

@@ -25,7 +25,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 pub struct Refusals {
     /// None: those that there was no place for.
     pub sharer: Option<u32>,
-    /// Since it took or was refused the first time.
+    /// The refusals since it took or was refused the first time.
     pub refused: u64,
 }
 

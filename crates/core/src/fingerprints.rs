@@ -60,7 +60,7 @@ impl Probe {
 #[derive(Debug, Default)]
 pub struct Fingerprints {
     own: Mutex<u128>,
-    /// When it was last reported, by peer.
+    /// The time at which it was last reported, by peer.
     differing: Mutex<HashMap<u32, u64>>,
 }
 

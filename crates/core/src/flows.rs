@@ -26,7 +26,7 @@ const RATE_SPAN_NS: u64 = 2_000_000_000;
 /// A flow that was silent for so long has no rate.
 const RATE_SILENCE_NS: u64 = 5_000_000_000;
 
-/// Which flow.
+/// The key of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowKey {
     /// The 802.1Q VLAN id, 0 when untagged.
@@ -63,19 +63,19 @@ struct Entry {
 /// A flow as it stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FlowReport {
-    /// Which.
+    /// The flow that is reported.
     pub key: FlowKey,
     /// All frames of it that were counted.
     pub packets: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Since its first frame, or the first after it had ended.
+    /// The time since its first frame, or the first after it had ended.
     pub since_ns: u64,
     /// Frames since then.
     pub since_packets: u64,
     /// Their bytes.
     pub since_bytes: u64,
-    /// Since its last frame.
+    /// The time since its last frame.
     pub silent_ns: u64,
     /// Frames and bits a second of late; None: not measured yet.
     pub rate: Option<(f64, f64)>,

@@ -57,7 +57,7 @@ fn class_of_node(node: u32) -> u32 {
     1 + node % (CLASSES as u32 - 1)
 }
 
-/// Which budget of a neighbour.
+/// A budget of a neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
     /// This node's own frames by it, shared by the nodes that they are for.
@@ -84,7 +84,7 @@ impl Budget {
 pub struct BudgetRefusals {
     /// The neighbour whose budget it is.
     pub neighbour: u32,
-    /// Which of its.
+    /// The budget of that neighbour's that was refused.
     pub budget: Budget,
     /// The node that was refused, and how often.
     pub refusals: Refusals,

@@ -155,7 +155,8 @@ impl ForwardingTables {
         self.reassembly.expire(now_ns, &self.drops);
     }
 
-    /// Up to `limit` events for Python; those of a port that was closed since are dropped. `clear`: see [`Events::drain`].
+    /// Takes up to `limit` events for Python; those of a port that was closed since are dropped. `clear`: see
+    /// [`Events::drain`].
     pub fn drain(&self, limit: usize, clear: impl FnOnce()) -> Vec<Event> {
         let mut events = self.events.drain(limit, clear);
         events.retain(|event| {

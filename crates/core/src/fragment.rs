@@ -36,7 +36,7 @@ const SWEEP_NS: u64 = 100_000_000;
 pub struct Fragment {
     /// Counts the frames of this session or tree that were cut; wraps.
     pub id: u32,
-    /// Which part, from 0 on.
+    /// The part's number, from 0 on.
     pub part: u8,
     /// Number of all parts: at least two.
     pub parts: u8,
@@ -72,7 +72,7 @@ impl Fragment {
         [i0, i1, i2, i3, self.part, self.parts, w0, w1]
     }
 
-    /// Which of the frame's bytes it holds: all parts are equally long, but the last may be shorter.
+    /// The range of the frame's bytes that it holds: all parts are equally long, but the last may be shorter.
     fn range(&self) -> Range<usize> {
         let whole = usize::from(self.whole);
         let each = whole.div_ceil(usize::from(self.parts));

@@ -54,7 +54,7 @@ pub enum Version {
     V6,
 }
 
-/// Which part of an IP packet a packet is.
+/// The part of an IP packet that a packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fragmentation {
     /// All of it, without a fragment header.

@@ -105,7 +105,7 @@ impl RootStep {
 pub(crate) struct RootSteps {
     /// 0: nothing was sealed or offered yet.
     begun_ns: AtomicU64,
-    /// When the next step is due.
+    /// The time at which the next step is due.
     due_ns: AtomicU64,
     pub(crate) current: ArcSwap<RootStep>,
 }

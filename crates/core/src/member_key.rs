@@ -32,7 +32,7 @@ pub(crate) struct KeyCounters {
     first_counter: AtomicU64,
     had_copies: AtomicBool,
     anchor: AtomicU64,
-    /// When it was taken; 0 at a relay.
+    /// The time at which it was taken; 0 at a relay.
     taken_ns: u64,
     /// 0: neither a datagram nor an anchor came under it yet.
     first_used_ns: AtomicU64,
@@ -229,7 +229,7 @@ impl<K: Keyed> NewestKeys<K> {
         Self { current: Arc::new(first), previous: None }
     }
 
-    /// With a further key, or None where that changes nothing. The two with the highest ids are kept: what comes late
+    /// The keys with a further one, or None where that changes nothing. The two with the highest ids are kept: what comes late
     /// displaces no newer key, and none comes back before one that was used. One of the same id is replaced.
     pub(crate) fn with(&self, key: K) -> Option<Self> {
         let (current, key_id) = (&self.current, key.counters().key_id);

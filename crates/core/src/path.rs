@@ -222,7 +222,7 @@ impl Path {
         }
     }
 
-    /// When something last came by the next hop, or answered a probe by the route, if it did since the node has this one.
+    /// The time at which something last came by the next hop, or answered a probe by the route, since the node has this one.
     pub fn received_by_route_ns(&self) -> u64 {
         self.received_by_route_ns.load(Ordering::Relaxed)
     }
@@ -236,7 +236,7 @@ impl Path {
         self.unanswered_by_route.store(0, Ordering::Relaxed);
     }
 
-    /// When something authentic last came from where the path leads: anybody may have written that into it.
+    /// The time at which something authentic last came from where the path leads: anybody may have written that into it.
     pub fn received_ns(&self) -> u64 {
         self.received_ns.load(Ordering::Relaxed)
     }

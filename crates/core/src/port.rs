@@ -123,12 +123,12 @@ impl Port {
         self.selective.load(Ordering::Relaxed)
     }
 
-    /// Only the groups that its hosts want, or all that come to this node.
+    /// Sets whether it gets only the groups that its hosts want, or all that come to this node.
     pub fn set_selective(&self, on: bool) {
         self.selective.store(on, Ordering::Relaxed);
     }
 
-    /// Which of the ports with this number it is: events of one that was closed are not this one's.
+    /// The generation of a port with this number: events of one that was closed are not this one's.
     pub fn generation(&self) -> u32 {
         self.generation.load(Ordering::Relaxed)
     }

@@ -30,7 +30,7 @@ pub const MAX_CONTEXT_LEN: usize = 64;
 pub const KEY_DATAGRAMS: u64 = 1 << 25;
 /// A sender key seals no more than so many (section 6).
 pub const KEY_LIMIT: u64 = 1 << 30;
-/// After so many more it is reported again.
+/// The datagrams after which it is reported again.
 const REPORT_AGAIN: u64 = 1 << 20;
 /// The body of an offer without its context.
 pub(crate) const OFFER_LEN: usize = 4 + 4 + 1 + 1 + 2 + 8 + 32;
@@ -57,7 +57,7 @@ impl Members {
         self.hops.replicate.iter().chain(&*self.hops.routed)
     }
 
-    /// Nobody?
+    /// Does nobody get it?
     pub fn is_empty(&self) -> bool {
         self.hops.next_hops.is_empty() && self.copied().next().is_none()
     }
@@ -231,7 +231,7 @@ impl RootTree {
         self.members.load().generation.key.is_made()
     }
 
-    /// As if the key in use had sealed so many datagrams.
+    /// Counts as if the key in use had sealed so many datagrams.
     pub fn set_sealed(&self, datagrams: u64) {
         self.members.load().generation.key.set_sealed(datagrams);
     }

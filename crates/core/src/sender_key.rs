@@ -17,12 +17,12 @@ pub struct SenderKey {
     pub(crate) steps: RootSteps,
     pub(crate) sealed: AtomicU64,
     pub(crate) anchored: AtomicU64,
-    /// When it took the place of another one; 0: it did not.
+    /// The time at which it took the place of another one; 0: it did not.
     pub(crate) used_ns: AtomicU64,
 }
 
 impl SenderKey {
-    /// From 32 random bytes, its first step.
+    /// A key of 32 random bytes, its first step.
     pub fn new(key_id: u32, aead: Aead, secret: Zeroizing<[u8; 32]>) -> Self {
         let steps = RootSteps::new(aead, secret);
         let [sealed, anchored, used_ns] = [0; 3].map(AtomicU64::new);
@@ -34,7 +34,7 @@ impl SenderKey {
         self.steps.current.load().is_used()
     }
 
-    /// As if it had sealed so many datagrams. Never fewer than it has: their counters would come again.
+    /// Counts as if the key had sealed so many datagrams. Never fewer than it has: their counters would come again.
     pub fn set_sealed(&self, datagrams: u64) {
         self.sealed.fetch_max(datagrams, Ordering::Relaxed);
     }
@@ -51,9 +51,9 @@ impl std::fmt::Debug for SenderKey {
 pub struct Generation {
     /// Root (this node), stream, epoch.
     pub tree: TreeName,
-    /// For its tags.
+    /// The key of the tree's tags.
     pub tree_key: TreeKey,
-    /// For what goes down it.
+    /// The key of what goes down the tree.
     pub key: SenderKey,
 }
 

@@ -71,7 +71,7 @@ pub struct Session {
     pub remote_index: u32,
     /// The peer's node index.
     pub peer: u32,
-    /// When it was installed (monotonic).
+    /// The time at which it was installed (monotonic).
     pub installed_ns: u64,
     /// UDP datagrams and payload bytes.
     pub traffic: Traffic,
@@ -198,7 +198,7 @@ impl Session {
         self.confirmed.load(Ordering::Acquire)
     }
 
-    /// When the last authentic datagram arrived, or the installation.
+    /// The time at which the last authentic datagram arrived, or at which it was installed.
     pub fn received_ns(&self) -> u64 {
         self.received_ns.load(Ordering::Relaxed)
     }

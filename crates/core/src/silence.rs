@@ -11,7 +11,7 @@ use crate::session::lock;
 use crate::withheld::{Withheld, LOOKS, LOOKS_OF_LEAF};
 
 const MS: u64 = 1_000_000;
-/// Between turns, while a tree is watched.
+/// The time between turns, while a tree is watched.
 pub const TURN_NS: u64 = 20 * MS;
 /// A fast tree's parent is silent after so long; any other's.
 const FAST_SILENCE_NS: u64 = 60 * MS;
@@ -32,7 +32,7 @@ pub(crate) const SECOND_NS: u64 = 1000 * MS;
 pub(crate) const WATCHED_NS: u64 = 4000 * MS;
 /// A turn that comes so late shows that this node did not run.
 const LATE_NS: u64 = 3 * TURN_NS;
-/// However late a turn comes, no more of the time before it counts as silence: in the rest this node did not run.
+/// The most of the time before a turn that counts as silence, however late it comes: in the rest this node did not run.
 const COUNTED_NS: u64 = TURN_NS * 3 / 2;
 /// A graft is repeated after so long, doubling, so many times in all, while nothing comes.
 const REPEAT_NS: u64 = 100 * MS;
@@ -54,12 +54,12 @@ pub(crate) struct Watched {
     pub(crate) grafts: u32,
     grafted_ns: u64,
     next_graft_ns: u64,
-    /// When something came last from the parent, and for how long of the time in which this node ran nothing has.
+    /// The time at which something came last from the parent, and how much of the time in which this node ran nothing has.
     pub(crate) received_ns: u64,
     silent_ns: u64,
     /// The parent was silent, and has sent on nothing since.
     is_silent: bool,
-    /// When that nothing has come was reported last to the root of its children's tree.
+    /// The time at which it was last reported to the root of its children's tree that nothing has come.
     reported_ns: u64,
     /// How far the backup children know this node to be, and since when.
     marked: u64,
@@ -158,7 +158,7 @@ impl Watched {
         Some(newest)
     }
 
-    /// Since which counter the parent has sent on less than the backup has, when that is found.
+    /// The counter since which the parent has sent on less than the backup has, when that is found.
     pub(crate) fn withheld_since(&mut self, now_ns: u64) -> Option<u64> {
         let tree = &self.tree;
         self.withheld.mark(tree.upstream.of_backup.load(Ordering::Relaxed), now_ns);

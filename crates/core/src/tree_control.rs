@@ -64,8 +64,8 @@ impl ForwardingTables {
         Ok(())
     }
 
-    /// With the smallest MTU of the underlays of those that the tree serves; a node without a session gets nothing, and does not
-    /// count. Who has a route instead of a path gets copies.
+    /// Sets a tree's members, with the smallest underlay MTU of those that it serves; a node without a session gets nothing,
+    /// and does not count. Who has a route instead of a path gets copies.
     pub(crate) fn set_members(&self, tree: &RootTree, hops: Hops) {
         let (routed, next_hops): (Vec<u32>, Vec<u32>) =
             hops.holders().partition(|peer| self.node_routes.get(*peer).is_some());

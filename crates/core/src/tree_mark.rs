@@ -17,7 +17,7 @@ pub const MARK_LEN: usize = 4 + 4 + 4 + 8;
 /// The body of a graft, of a backup's tick, and of an anchor request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TreeMark {
-    /// Which tree.
+    /// The tree that it is of.
     pub tree: TreeName,
     /// A graft is for the datagrams with higher counters; a tick has the highest one that came, an anchor request the highest
     /// that is doubted, or 0.

@@ -49,7 +49,7 @@ impl TreePlace {
 /// A tree of another root, and this node's place on it, which Python has not judged yet.
 #[derive(Debug)]
 pub struct TreeState {
-    /// Which tree, of the peer that sent it.
+    /// The tree, of the peer that sent it.
     pub tree: TreeName,
     /// The sender key of its datagrams.
     pub key_id: u32,
@@ -57,7 +57,7 @@ pub struct TreeState {
     pub place: TreePlace,
     pub(crate) anchor: u64,
     pub(crate) tree_key: TreeKey,
-    /// When it came.
+    /// The time at which it came.
     pub(crate) came_ns: u64,
 }
 

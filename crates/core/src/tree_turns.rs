@@ -101,7 +101,7 @@ impl ForwardingTables {
         }
     }
 
-    /// When something came last from the parent, of this tree or in its session.
+    /// The time at which something came last from the parent, of this tree or in its session.
     fn last_received_ns(&self, tree: &DownstreamTree) -> u64 {
         let session = self.sessions.peer(tree.parent).and_then(|peer| peer.current());
         let session_ns = session.map_or(0, |session| session.received_ns());

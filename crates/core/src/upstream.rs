@@ -18,11 +18,11 @@ pub enum Graft {
 pub(crate) struct Upstream {
     /// Datagrams, from whomever.
     pub(crate) datagrams: AtomicU64,
-    /// When the last one came.
+    /// The time at which the last one came.
     pub(crate) came_ns: AtomicU64,
-    /// When the last one came from the parent.
+    /// The time at which the last one came from the parent.
     pub(crate) parent_ns: AtomicU64,
-    /// When this node grafted at its backup last; 0: it has not.
+    /// The time at which this node grafted at its backup last; 0: it has not.
     pub(crate) grafted_ns: AtomicU64,
     /// The highest counter that was taken.
     pub(crate) newest: AtomicU64,
@@ -59,7 +59,7 @@ impl Upstream {
         }
     }
 
-    /// When something was last known to come.
+    /// The time at which something was last known to come.
     pub(crate) fn used_ns(&self) -> u64 {
         self.came_ns.load(Ordering::Relaxed).max(self.marked_ns.load(Ordering::Relaxed))
     }

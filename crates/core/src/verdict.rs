@@ -13,7 +13,7 @@ use crate::session::Session;
 pub enum Destination {
     /// A frame to one node.
     Node(Arc<Session>),
-    /// Down a tree of ours, to these members; group frames have a route, whose frames are counted.
+    /// A frame goes down a tree of ours, to these members; group frames have a route, whose frames are counted.
     Tree(Arc<RootTree>, Arc<Members>, Option<Arc<Route>>),
 }
 

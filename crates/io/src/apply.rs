@@ -35,7 +35,7 @@ pub struct SpentHandshake {
 /// A command that was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Which of the commands.
+    /// The place of the command among those that came with it.
     pub position: usize,
     /// Why, by kind.
     pub reason: Refused,

@@ -40,7 +40,7 @@ impl<'s> Delivering<'s> {
         }
     }
 
-    /// When the batch is done.
+    /// Ends the batch.
     pub fn finish(self) {
         let replaced = self.account.finish(&self.tables.delivered, self.now_ns);
         self.tables.counters.add(Counter::FlowsReplaced, replaced);

@@ -203,7 +203,7 @@ impl Forwarder {
         &self.events
     }
 
-    /// Up to `limit` events.
+    /// Takes up to `limit` events.
     pub fn drain(&self, limit: usize) -> Vec<Event> {
         self.tables.drain(limit, || self.events.clear())
     }

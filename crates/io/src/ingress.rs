@@ -1,4 +1,5 @@
-//! From a read of the TAP or a packet port to sealed datagrams in the outbox: classified, counted, sealed ([`crate::sealing`]).
+//! Ingress turns a read of the TAP or a packet port into sealed datagrams in the outbox: classified, counted and sealed
+//! ([`crate::sealing`]).
 
 use treecast_core::counters::Counter;
 use treecast_core::flows::{FlowAccount, FlowKey};

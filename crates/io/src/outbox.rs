@@ -115,7 +115,7 @@ pub struct Outbox {
     traffic_class: u8,
     /// A tree datagram of broadcast, until it lies in the next hops' sessions.
     pub scratch: Box<[u8]>,
-    /// Also used for what is relayed from receive buffers.
+    /// The dispatch, which sends what is relayed from receive buffers, too.
     pub dispatch: Dispatch,
 }
 

@@ -29,7 +29,7 @@ pub const OVERLAY: u32 = u32::MAX;
 /// One packet port.
 #[derive(Debug)]
 pub struct PacketPort {
-    /// Among the ports of the node.
+    /// The port's number among the ports of the node.
     pub(crate) number: u32,
     pub(crate) socket: PacketSocket,
     pub(crate) stop: EventFd,

@@ -55,7 +55,7 @@ impl Sealing<'_> {
         }
     }
 
-    /// In datagrams that any underlay carries, for those behind the next hop are not known.
+    /// Seals in datagrams that any underlay carries, for those behind the next hop are not known.
     fn by_route(
         &mut self,
         session: &Session,

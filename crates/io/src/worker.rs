@@ -52,7 +52,7 @@ const TOKEN_LIVENESS: u64 = 2;
 /// One token for each address that is listened on, and below it one for each of its sockets.
 const TOKEN_SOCKETS: u64 = 1 << 32;
 
-/// Which of the workers, and of how many.
+/// A worker's place among all of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Share {
     /// The worker's number, from 0 on.

@@ -51,7 +51,7 @@ impl Tree {
         &self.children[node as usize]
     }
 
-    /// When it gets a datagram, in microseconds after the root has it.
+    /// The time at which it gets a datagram, in microseconds after the root has it.
     pub fn delay_us(&self, node: u32) -> u64 {
         self.delays_us[node as usize]
     }
@@ -76,12 +76,12 @@ impl Tree {
         self.has(node) && self.children(node).len() < usize::from(request.capacity[node as usize])
     }
 
-    /// When a further child by a link of this delay would get a datagram.
+    /// The time at which a further child by a link of this delay would get a datagram.
     pub fn arrival_us(&self, request: &Request<'_>, node: u32, link_us: u32) -> u64 {
         self.copy_left_us(request, node, self.children(node).len()) + u64::from(link_us)
     }
 
-    /// When a node's copy of this number, from 0, has left it.
+    /// The time at which a node's copy of this number, from 0, has left it.
     fn copy_left_us(&self, request: &Request<'_>, node: u32, number: usize) -> u64 {
         let relaying = if node == self.root { 0 } else { RELAYING_US };
         self.delay_us(node) + relaying + u64::from(request.copy_us[node as usize]) * (number as u64 + 1)

@@ -128,7 +128,7 @@ def bridge_add(
 
 
 def bridge_again(directory: Path, tap: str) -> BridgeRecord | None:
-    """At the node's start, its TAP just configured: bridges as in ``bridge.json``. OperatorError; the TAP stays."""
+    """Bridges as in ``bridge.json`` at the node's start, its TAP just configured. OperatorError; the TAP stays."""
     with locked(directory):
         record = load_record(directory)
         if record is None:

@@ -19,7 +19,7 @@ from treecast.adapters.rtnetlink import RouteSocket
 
 
 def static_addresses(configuration: InterfaceConfiguration) -> list[str]:
-    """Without link-local ones, which each interface makes itself."""
+    """The addresses without link-local ones, which each interface makes itself."""
     return [str(a) for a in configuration.addresses if a.ends_in_s is None and not a.is_link_local]
 
 

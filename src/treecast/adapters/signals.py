@@ -36,7 +36,7 @@ def end_at_interrupts() -> None:
 
 
 def raise_at_interrupts() -> None:
-    """From ``end_at_interrupts`` back to KeyboardInterrupt, for verbs that put away what they have begun."""
+    """Undoes ``end_at_interrupts``: KeyboardInterrupt is raised again, for verbs that put away what they have begun."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -18,7 +18,7 @@ def master_of(name: str) -> str | None:
 
 
 NEW_INTERFACES = "default"
-"""Among the switches of interfaces: how those stand that are made from now on."""
+"""The name under which the kernel has the switches of interfaces that are made from now on."""
 
 
 def ipv6_is_off(name: str) -> bool:
@@ -88,7 +88,7 @@ def has_mac(name: str, mac: str) -> bool:
 
 
 def _stands_alone(entry: Path) -> bool:
-    """Not a bridge, nor in one, nor made on top of another interface, whose MAC it may have."""
+    """Whether it is no bridge, nor in one, nor made on top of another interface, whose MAC it may have."""
     made_of = any(entry.glob("lower_*"))
     return not made_of and not (entry / "bridge").exists() and not (entry / "master").exists()
 

@@ -15,7 +15,7 @@ def is_listening() -> bool:
 
 
 def watchdog_interval_s() -> float | None:
-    """Within which time ``WATCHDOG=1`` must follow the one before (sd_watchdog_enabled(3)); None: it is not wanted."""
+    """The time within which the next ``WATCHDOG=1`` must follow (sd_watchdog_enabled(3)); None: it is not wanted."""
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     try:

@@ -30,7 +30,7 @@ class TracedNode(msgspec.Struct, frozen=True):
     pps: float | None = None
     rate_bps: float | None = None
     children: list[str] = []
-    """At most 64 of them."""
+    """The children, at most 64 of them."""
 
 
 class TracedTree(msgspec.Struct, frozen=True):

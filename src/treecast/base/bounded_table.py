@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 class BoundedTable(OrderedDict[K, V]):
-    """At most ``most`` entries, the one that was put last at the end. To look one up moves nothing; ``put`` does."""
+    """A table of at most ``most`` entries, the last put at the end. To look one up moves nothing; ``put`` does."""
 
     def __init__(self, most: int) -> None:
         """ValueError for a table without a place."""

@@ -93,14 +93,14 @@ class SetKeepLocal(DataPlaneCommand, frozen=True):
 
 
 class SetUnknownUnicastFlood(DataPlaneCommand, frozen=True):
-    """On: a frame to a MAC that nobody knows takes the broadcast tree; off, as at first: ``unknown_unicast``."""
+    """Sets whether a frame to a MAC that nobody knows takes the broadcast tree; off, at first: ``unknown_unicast``."""
 
     port: int
     on: bool
 
 
 class SetPortSelective(DataPlaneCommand, frozen=True):
-    """On (packet ports, always): of groups, a port gets only those of ``SetPortGroup``; off (the TAP, at first): all.
+    """Sets whether a port gets only the groups of ``SetPortGroup`` (packet ports, always), or all (the TAP, at first).
 
     The TAP's counts only while there are packet ports.
     """

@@ -228,7 +228,7 @@ class SessionReport(Struct, frozen=True):
     rtt_ms: float | None
     sealed: int
     path_silent_s: float = 0.0
-    """Since something came from where the path of the peer leads, whoever sent it."""
+    """The time since something came from where the path of the peer leads, whoever sent it."""
     path_unanswered: int = 0
     """Turns of probes since one on the path of the peer was answered; the last one's answer may be on its way."""
     route_unanswered: int = 0
@@ -236,7 +236,7 @@ class SessionReport(Struct, frozen=True):
     least_rtt_ms: float | None = None
     """The least of the last five probes: the way's own round trip, without what nodes waited."""
     route_silent_s: float = 0.0
-    """Since something came from the peer by the next hop of its route, or a probe by that was answered; since long ago
+    """The time since something came from the peer by the next hop of its route, or a probe by that was answered; long
     where nothing did since it has that one.
     """
     routed: int = 0

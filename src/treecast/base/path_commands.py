@@ -32,7 +32,7 @@ class ChallengePath(DataPlaneCommand, frozen=True):
     socket: int
     endpoint: Endpoint
     value: int
-    """Below 2^64."""
+    """The value, below 2^64."""
 
 
 class ProbePeer(DataPlaneCommand, frozen=True):

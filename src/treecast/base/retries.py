@@ -9,13 +9,13 @@ from treecast.base.time import Duration, Instant, after
 
 FIRST_PAUSE: Duration = 1.0
 LAST_PAUSE: Duration = 16.0
-"""Between tries of which something was refused each time."""
+"""The time between tries of which something was refused each time."""
 
 NEXT_PAUSE: Duration = 1.0
 """The time after a try of which nothing was refused."""
 
 CALM: Duration = 60.0
-"""After so long without a refusal the next one is a first one."""
+"""The time without a refusal after which the next one is a first one."""
 
 FIRST_BATCH = 16
 LAST_BATCH = 4096
@@ -32,7 +32,7 @@ class Retries(Generic[K]):
         self._batch = FIRST_BATCH
         self._pause = FIRST_PAUSE
         self._refused = False
-        """Since the last try."""
+        """Whether something was refused since the last try."""
         self._refused_at: Instant | None = None
 
     def add(self, now: Instant, key: K) -> None:
@@ -66,7 +66,7 @@ class Retries(Generic[K]):
         return taken
 
     def next_deadline(self) -> Instant | None:
-        """When ``take`` has something."""
+        """The time at which ``take`` has something."""
         return self._due
 
     def __iter__(self) -> Iterator[K]:

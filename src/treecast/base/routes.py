@@ -13,4 +13,4 @@ class RouteType(Enum):
     BROADCAST = auto()
     """A route to all machines of a subnet; the system does not let it pass."""
     NONE = auto()
-    """Nowhere: there is no route, or one that forbids it."""
+    """A datagram goes nowhere: there is no route, or one that forbids it."""

@@ -35,5 +35,5 @@ class TokenBucket:
         return True
 
     def next(self, now: Instant) -> Instant:
-        """When there is a token."""
+        """The time at which there is a token."""
         return now if self.has(now) else after(now, (1.0 - self.tokens) / self.rate_per_s)

@@ -56,7 +56,7 @@ class Arrivals:
 
     def __init__(self) -> None:
         self._brought: dict[NodeIndex, _Brought] = {}
-        """Only neighbours of which something waits, the next one first."""
+        """The neighbours of which something waits, the next one first."""
         self._little = TokenBucket.full(LITTLE_PER_S, LITTLE_BURST, Instant(0.0))
         self._work = TokenBucket.full(WORK_PER_S, WORK_BURST, Instant(0.0))
 
@@ -128,7 +128,7 @@ class Arrivals:
         return 0 if brought is None else brought.count
 
     def next_deadline(self) -> Instant | None:
-        """When ``take`` has something."""
+        """The time at which ``take`` has something."""
         if not self._brought:
             return None
         return after(self._work.filled_at, max(1.0 - self._work.tokens, 0.0) / WORK_PER_S)

@@ -88,7 +88,7 @@ class Broadcast:
         self._neighbours: dict[NodeIndex, Neighbour] = {}
         self.reconciliation = Reconciliation(me, self._store, self._neighbours, rng, drops)
         self._wake: Timers[NodeIndex] = Timers()
-        """When each neighbour has a message to get."""
+        """The time at which each neighbour has a message to get."""
         self._link_state = LinkState(self._store)
         self._consulted = ConsultedNeighbours(self._link_state, self._neighbours)
         self._listed_by = ListedBy()
@@ -278,6 +278,6 @@ class Broadcast:
         return messages
 
     def next_deadline(self) -> Instant | None:
-        """When ``advance`` and ``outgoing`` have something to do."""
+        """The time at which ``advance`` and ``outgoing`` have something to do."""
         rooms = (self._own.next_deadline(), self._store.next_expiry(), self._wake.next(), self._intake.next_deadline())
         return earliest(*rooms, self.reconciliation.next_deadline(), self._news.next_deadline())

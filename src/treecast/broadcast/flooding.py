@@ -33,7 +33,7 @@ class Neighbour:
     drops: Drops
     linked_at: Instant
     _requested: Timers[tuple[NodeIndex, bool]] = field(default_factory=Timers)
-    """When a digest of an origin is sent to the neighbour, to get what it holds more of it."""
+    """The time at which a digest of an origin is sent to the neighbour, to get what it holds more of it."""
     acknowledgements: list[Version] = field(default_factory=list)
     _unacknowledged: Unacknowledged = field(init=False)
 

@@ -101,7 +101,7 @@ class Intake:
             self._drops.count("control_without_link", waited)
 
     def next_deadline(self) -> Instant | None:
-        """When ``take_waiting`` has something."""
+        """The time at which ``take_waiting`` has something."""
         return self._arrivals.next_deadline()
 
     def _work(self, body: Body) -> int:

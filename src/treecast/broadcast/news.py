@@ -89,7 +89,7 @@ class News:
         return for_neighbour
 
     def next_deadline(self) -> Instant | None:
-        """When ``take`` has something that was held back."""
+        """The time at which ``take`` has something that was held back."""
         return self._release
 
     def _left(self, brought: _Brought, neighbours: Set[NodeIndex]) -> Set[NodeIndex]:

@@ -27,7 +27,7 @@ from treecast.identity.keys import SigningKey
 from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, NodeContent, Signed, emit, parse_node
 
 NODE_INTERVAL: Duration = 28.0
-"""Twice in the lifetime of what it keeps alive; each is repeated until it is acknowledged."""
+"""NODE comes twice in the lifetime of what it keeps alive; each is repeated until it is acknowledged."""
 LINKS_DELAY: Duration = 0.3
 """Links come in bursts when a node starts: one LINKS advertisement for each burst."""
 
@@ -67,7 +67,7 @@ class OwnAdvertisements:
         self._node_due: Instant | None = None
         self._pace = full_pace(Instant(0.0))
         self._groups_due: Instant | None = None
-        """When groups that wait are published, while this node has published so much that others took no more."""
+        """The time at which groups that wait are published: before it others would take no more of this node."""
 
     def announce(self, now: Instant, node: NodeContent) -> list[Record]:
         """Publish NODE, and repeat it from now on. Must come before any other."""

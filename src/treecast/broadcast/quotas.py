@@ -26,7 +26,7 @@ from treecast.wire.advertised_groups import GroupsContent
 from treecast.wire.advertisement import Content, HostContent
 
 NAMED_FOR: Duration = 660.0
-"""After the last refusal. A neighbour offers an origin again after at most ten minutes of which it was refused one."""
+"""The time after the last refusal. Within ten minutes a neighbour offers an origin again of which one was refused."""
 
 
 class Usage(NamedTuple):

@@ -34,7 +34,7 @@ START_INTERVAL: Duration = 2.5
 AGAIN: Duration = 1.0
 """A first comparison from which nothing was learned is repeated: it may have been lost."""
 AFTER_LINK_LOSS: Duration = 1.0
-"""After a link was lost, all that had one with that node compare with somebody else: not at one instant."""
+"""All that had a link with a node that is lost compare with somebody else within this time: not at one instant."""
 FIRST_PAUSE: Duration = 4.0
 LAST_PAUSE: Duration = 32.0
 """A neighbour that still differs is compared with less and less often, until it agrees once."""
@@ -57,7 +57,7 @@ class _Comparison:
     tokens: TokenBucket
     difference: int = 0
     since: Instant | None = None
-    """When they began to differ, or were last seen to; None while they agree."""
+    """The time at which they began to differ, or were last seen to; None while they agree."""
     pause: Duration = FIRST_PAUSE
     not_before: Instant = BEGINNING
     version_at_start: int | None = None
@@ -199,5 +199,5 @@ class Reconciliation:
         return messages
 
     def next_deadline(self) -> Instant | None:
-        """When ``outgoing`` has something to send."""
+        """The time at which ``outgoing`` has something to send."""
         return self._starts.next()

@@ -144,9 +144,9 @@ class Store:
         self._ended: dict[NodeIndex, _Ended] = {}
         """Origins that ended, in the order of their end."""
         self._expiries: Timers[NodeIndex] = Timers()
-        """When each origin is forgotten, unless a NODE advertisement of it comes before."""
+        """The time at which each origin is forgotten, unless a NODE advertisement of it comes before."""
         self._withdrawals: Timers[NodeIndex] = Timers()
-        """When the oldest withdrawal of each origin has reached all."""
+        """The time at which the oldest withdrawal of each origin has reached all."""
         self.fingerprint = 0
         """The sum of the hashes of all origins: two nodes that hold the same have the same."""
         self.version = 0

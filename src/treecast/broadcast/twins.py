@@ -27,7 +27,7 @@ TWICE_LIFETIME: Duration = 15.0
 than this. A third instance is no end: it may be the next of those.
 """
 SETTLED: Duration = 10.0
-"""After a link came up the neighbour has brought what it remembered of an earlier run, whose clock was ahead."""
+"""A link that is up for so long has brought what the neighbour remembered of an earlier run, whose clock was ahead."""
 LAST_WORD_LIMIT: Duration = 3.0
 """The time that a run that is to end waits for somebody who takes its advertisement, which is repeated meanwhile."""
 

@@ -20,7 +20,7 @@ from treecast.wire.advertisement import Kind
 from treecast.wire.revocation import CA_ORIGIN
 
 FIRST_REPEAT: Duration = 0.2
-"""Or twice as long as acknowledgements take here, where that is more."""
+"""The time to the first repetition, or twice as long as acknowledgements take here, where that is more."""
 LAST_REPEAT: Duration = 2.0
 JITTER = (0.8, 1.0)
 """Repetitions come a little earlier each time, so that nodes that began together do not go on together."""
@@ -60,7 +60,7 @@ class _Waiting:
     interval: Duration = 0.0
     sends: int = 0
     sent_at: Instant | None = None
-    """First."""
+    """The time of the first sending."""
     is_on_the_way: bool = False
     """Sent once, and not overdue: it takes a place in the window."""
 
@@ -96,7 +96,7 @@ class Unacknowledged:
         self._waiting: dict[Key, _Waiting] = {}
         self._versions: dict[Version, Key] = {}
         self._repeats: Timers[_Batch] = Timers()
-        """When those that were sent together are sent again, or given up."""
+        """The time at which those that were sent together are sent again, or given up."""
         self._unsent: dict[Key, Instant] = {}
         """Records that were not sent yet, in their order, and since when they wait."""
         self._on_the_way = 0
@@ -106,7 +106,7 @@ class Unacknowledged:
         """The time from a record's first sending to its acknowledgement, smoothed (RFC 6298)."""
         self._given_up: dict[NodeIndex, _GivenUp] = {}
         self._answered_at = Instant(0.0)
-        """When the neighbour last acknowledged something, or the first record began to wait."""
+        """The time at which the neighbour last acknowledged something, or the first record began to wait."""
         self._not_before = Instant(0.0)
 
     def __len__(self) -> int:
@@ -158,7 +158,7 @@ class Unacknowledged:
         self._given_up.pop(origin, None)
 
     def next(self) -> Instant | None:
-        """When ``take_due`` has something."""
+        """The time at which ``take_due`` has something."""
         is_open = self._unsent and self._on_the_way < self._window
         due = earliest(self._repeats.next(), next(iter(self._unsent.values())) if is_open else None)
         return None if due is None else max(due, self._not_before)
@@ -220,7 +220,7 @@ class Unacknowledged:
         return taken
 
     def _overdue(self, now: Instant, due: list[_Waiting]) -> None:
-        """Not acknowledged in time: lost, or refused; either way others may go in their place, fewer at a time."""
+        """Records that are not acknowledged in time are lost, or refused; others may go instead, fewer at a time."""
         overdue = [waiting for waiting in due if waiting.is_on_the_way]
         for waiting in overdue:
             waiting.is_on_the_way = False

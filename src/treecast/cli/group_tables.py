@@ -28,7 +28,7 @@ from treecast.cli.tables import console, in_brackets, in_bytes, rows_table, with
 _PROTOCOLS = {4: "IGMPv{}", 6: "MLDv{}"}
 NOT_PERMITTED = " (not permitted)"
 SENDER_SILENCE_S = 5.0
-"""From then on a sender is shown as silent: its rate has ended by then."""
+"""The seconds without a frame after which a sender is shown as silent: its rate has ended by then."""
 
 
 def print_groups(groups: Sequence[Group], queriers: Sequence[Querier]) -> None:

@@ -16,7 +16,7 @@ from treecast.cli.layout import Column, TextTable
 
 _SHORT_ID_DIGITS = 8
 _WIDTH_WITHOUT_TERMINAL = 120
-"""Unless COLUMNS says otherwise."""
+"""The width unless COLUMNS has another."""
 UNWANTED = "no_subscriber"
 """The one drop that is as it should be."""
 

@@ -30,7 +30,7 @@ GATHER: Duration = 0.1
 """Changes within it are one answer: a LAN that comes back joins all its groups at once."""
 SENDER_INTERVAL: Duration = 0.5
 FLOWS_AT_ONCE = 256
-"""Between two steps of the event loop; a flow takes about 4 us."""
+"""The flows that are read between two steps of the event loop; one takes about 4 us."""
 
 
 class Turning(Protocol):

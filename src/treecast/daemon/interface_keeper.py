@@ -78,7 +78,7 @@ class InterfaceKeeper:
 
 
 def _keep_in_child(reader: int, account: Account | None, work: Callable[[], None], log: Log) -> None:
-    """Never returns: what the daemon has open or would do at its end is not this process's."""
+    """Runs the keeper, and never returns: what the daemon has open or would do at its end is not this process's."""
     status = 1
     gc.disable()  # to look at all that the daemon has made would make all of it this process's own memory
     try:
@@ -149,7 +149,7 @@ def keep(interface: str, settings: Settings, directory: Path, until: int, log: L
 
 
 class Patience:
-    """When to act next: soon, and ever later while it is of no use."""
+    """The time at which to act next: soon, and ever later while it is of no use."""
 
     def __init__(self) -> None:
         self._wait: Duration = SETTLE_TIME

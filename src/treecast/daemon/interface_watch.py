@@ -30,7 +30,7 @@ from treecast.daemon.interface_changes import AsMade, Owner, addresses_of_others
 from treecast.daemon.interface_keeper import InterfaceKeeper
 
 KEEPER_TIME: Duration = 3.0
-"""Within that time the keeper has put back what the interface has lost."""
+"""The keeper has put back within that time what the interface has lost."""
 
 
 class InterfaceWatch:
@@ -51,8 +51,8 @@ class InterfaceWatch:
         """Problems that the last look has found."""
 
     async def end_with_interface(self, changed: asyncio.Event, ending: Ending) -> None:
-        """Until somebody deletes the interface, or takes it to another network namespace. ``changed``: set when an
-        interface may have come, gone or changed.
+        """Waits until somebody deletes the interface, or takes it to another network namespace. ``changed``: set when
+        an interface may have come, gone or changed.
         """
         while True:
             changed.clear()

@@ -99,6 +99,6 @@ def flush() -> bool:
 
 
 def finish() -> None:
-    """Before the process ends. Where the last lines cannot be written, a sentence or a traceback would wait as well."""
+    """Writes what is left before the process ends; where it cannot, a sentence or traceback would wait as well."""
     if not flush():
         lead_nowhere(STDERR)

@@ -259,7 +259,7 @@ class RunningNode:
             self._upkeep.ending.fail(reason)
 
     def _check_workers(self) -> None:
-        """Without one of them some flows stand still for ever."""
+        """The node ends when one of its workers has ended: some flows would stand still for ever."""
         running, workers = self.plane.running_workers, self.plane.workers
         if running < workers:
             text = f"the node ends because {workers - running} of the {workers} threads that move packets ended"

@@ -17,7 +17,7 @@ RESOLVE_INTERVAL: Duration = 30.0
 PATIENCE: Duration = 4.0
 """A resolver whose name servers are silent gives up much later. The problem is reported within 5 s."""
 RETRY_INTERVAL: Duration = 5.0
-"""While a name does not resolve: a machine that starts may have no resolver yet."""
+"""The pause while a name does not resolve: a machine that starts may have no resolver yet."""
 
 
 class PeerNames:

@@ -38,7 +38,7 @@ class Problems:
         self._sources: list[ProblemSource] = []
         self._present: dict[tuple[str, str], PresentProblem] = {}
         self._found_at: dict[tuple[str, str], Instant] = {}
-        """When each that is found now was first found; at most MAX_PROBLEMS."""
+        """The time at which each present problem was first found; at most MAX_PROBLEMS."""
 
     def add_source(self, source: ProblemSource) -> None:
         self._sources.append(source)

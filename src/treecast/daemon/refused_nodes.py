@@ -25,7 +25,7 @@ FEWEST = 10
 FEWEST_SESSIONS = 20
 """Fewer sessions in a minute are no problem: a network that fails for moments, a node that is started a few times."""
 FEWEST_SECONDS = 3
-"""Nor are those of fewer seconds: a change somewhere refuses many at once, and then no more."""
+"""Refusals within fewer seconds are no problem: a change somewhere refuses many at once, and then no more."""
 
 QUEUE_FULL_AS_OF = "advertisement_queue_full_as_of"
 """The same advertisements by the origin that they name, unverified: the other reason has the neighbour's name."""

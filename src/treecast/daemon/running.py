@@ -253,7 +253,7 @@ def _drops(engine: Engine, plane: DataPlane) -> dict[str, int]:
 
 
 def _ready_line(own: Certificate) -> str:
-    """With the addresses that are there: somebody may have switched IPv6 off on an interface that stayed."""
+    """The line has the addresses that are there: somebody may have switched IPv6 off on an interface that stayed."""
     there = {address.ip for _, address in own_addresses()}
     words = (str(address.ip) if address and address.ip in there else "-" for address in (own.ipv4, own.ipv6))
     return " ".join(("ready", own.name, *words))

@@ -23,9 +23,9 @@ from treecast.wire.traced_trees import Graft, Service, Volume
 
 LOOKED_AT_EVERY: Duration = 0.02
 WAIT: Duration = 4.0
-"""By then each trace is over."""
+"""The time after which each trace is over."""
 FLOWS_AT_ONCE = 256
-"""Between two steps of the event loop; a flow takes about 4 us."""
+"""The flows that are read between two steps of the event loop; one takes about 4 us."""
 
 _SERVICES = {Service.TREE: "tree", Service.COPIES: "copies"}
 _GRAFTS = {Graft.INSTEAD_OF_PARENT: "backup", Graft.BESIDE_PARENT: "both"}

@@ -238,7 +238,7 @@ class BoundedPlanning(TreePlanning):
         return ready
 
     def next_deadline(self) -> Instant | None:
-        """When ``due`` has something."""
+        """The time at which ``due`` has something."""
         review = (self._next_review or Instant(0.0)) if self._to_review else None
         return earliest(review, self.bounds.next_end())
 

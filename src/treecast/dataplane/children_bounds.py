@@ -38,7 +38,7 @@ class ChildrenBounds:
         self._refused: dict[NodeIndex, int] = {}
         """Nodes that have refused children for a while, and how many they would take."""
         self._ends: Timers[NodeIndex] = Timers()
-        """When that is over."""
+        """The time at which each refusal is over."""
         self._readmitted: dict[NodeIndex, Instant] = {}
         """Relays that were readmitted early, and until when that does not happen again."""
 
@@ -86,7 +86,7 @@ class ChildrenBounds:
         return bool(over)
 
     def next_end(self) -> Instant | None:
-        """When ``end_refusals`` has any."""
+        """The time at which ``end_refusals`` has any."""
         return self._ends.next()
 
     def most(self, node: NodeIndex, stream: StreamId) -> int:

@@ -81,7 +81,7 @@ class DownstreamTrees:
         self._of_root: Shares[_TreeKey] = Shares()
         self._wanted: dict[GroupKey, SourceFilter] = {}
         self._unwanted: Timers[_TreeKey] = Timers()
-        """When this node leaves each tree that nobody here wants any more."""
+        """The time at which this node leaves each tree that nobody here wants any more."""
         self._followed: dict[tuple[NodeIndex, Flow | None], tuple[DownstreamTree, Instant]] = {}  # oldest first
         self._silent_from: dict[_TreeKey, Instant] = {}  # oldest first
         self._accepted: Counter[_TreeKey] = Counter()
@@ -208,7 +208,7 @@ class DownstreamTrees:
                 self._leave(old)
 
     def _require_room(self, root: NodeIndex) -> None:
-        """For another tree of a root: in a full table by the newest one of a root that has more. MalformedError."""
+        """Makes room for a root's tree: a full table drops the newest one of a root that has more. MalformedError."""
         if self._of_root.count(root) >= MAX_DOWNSTREAM_TREES_PER_ROOT:
             raise MalformedError("downstream_tree_table_full")
         if len(self._trees) >= MAX_DOWNSTREAM_TREES:

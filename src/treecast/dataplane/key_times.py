@@ -11,5 +11,5 @@ KEY_REST: Duration = 0.25
 """How long a key is used at least. Members keep two keys: what was sealed with the one before has arrived by then. And
 members that leave in a row cost each other one offer per rest and change of keys, not one per leave."""
 ROTATION_INTERVAL: Duration = 1.0
-"""From the begin of one rotation of a tree's keys to that of the next: members that join and leave all the time cost
+"""The time from one rotation of a tree's keys to the next: members that join and leave all the time cost
 the others no more. It is shorter than ROTATION_LIMIT and KEY_REST: nobody who leaves can read on for longer by it."""

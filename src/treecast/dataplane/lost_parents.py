@@ -25,7 +25,7 @@ class LostParents:
         self._named: dict[NodeIndex, tuple[Instant, NodeIndex]] = {}
         """The end of a child's report, and the parent that it is of."""
         self._doubts: dict[NodeIndex, tuple[Instant, NodeIndex]] = {}
-        """Since when a child has had nothing from a parent."""
+        """The time since which a child has had nothing from a parent."""
 
     def report(self, now: Instant, child: NodeIndex, parent: NodeIndex, children: Collection[NodeIndex]) -> bool:
         """A child, one of these, reports that their parent is silent. Whether most of them do."""

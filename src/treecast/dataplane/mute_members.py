@@ -34,7 +34,7 @@ class Silence:
         """Nodes that left without an answer: what was left of MUTE_AFTER."""
 
     def limit(self, now: Instant, node: NodeIndex) -> Instant:
-        """When the member is mute. It is offered a key; its time runs from the first offer on."""
+        """The time at which the member is mute. It is offered a key; its time runs from the first offer on."""
         limit = self._limits.get(node)
         if limit is None:
             limit = self._limits[node] = Instant(now + self._left.pop(node, MUTE_AFTER))

@@ -10,7 +10,7 @@ from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
 
 PAUSE: Duration = 10.0
-"""Between two times for one node. Who forgets its keys more often waits for them."""
+"""The time between two of these for one node. Who forgets its keys more often waits for them."""
 OFFERS_AT_ONCE = 64
 OFFERS_PAUSE: Duration = 0.01
 """Trees of one node are offered so many at a time, with this between them: what others want goes in between."""
@@ -22,7 +22,7 @@ class RemadeLinks:
     def __init__(self) -> None:
         self._due: Timers[NodeIndex] = Timers()
         self._offered: dict[NodeIndex, Instant] = {}
-        """When all was offered again to each linked node."""
+        """The time at which all was offered again to each linked node."""
 
     def note(self, now: Instant, node: NodeIndex) -> None:
         """The link to the node was made anew."""
@@ -46,5 +46,5 @@ class RemadeLinks:
 
 
 def nth_offer(now: Instant, number: int) -> Instant:
-    """When the offer that comes after so many others of one node is made."""
+    """The time at which the offer that comes after so many others of one node is made."""
     return after(now, number // OFFERS_AT_ONCE * OFFERS_PAUSE)

@@ -41,7 +41,7 @@ class RootTree:
     next_key: SenderKey | None = None
     next_key_limit: Instant | None = None
     next_rotation: Instant | None = None
-    """When the key after the next one may be made at the earliest."""
+    """The earliest time at which the key after the next one may be made."""
     lagging: set[NodeIndex] = field(default_factory=set)
     """The nodes that the next key waits for: those that hold the key in use, and those of branches."""
     members: set[NodeIndex] = field(default_factory=set)
@@ -72,12 +72,12 @@ class RootTree:
 
     @property
     def hands_out_keys(self) -> bool:
-        """From its first frame on, and never of an authenticated group."""
+        """Whether it hands out keys: it does from its first frame on, and never of an authenticated group."""
         return self.used and not self.authenticated
 
     @property
     def renewal(self) -> Instant | None:
-        """When its key is to be replaced, or the next one comes into use at the latest. None: nobody is given one."""
+        """The latest time at which its key is replaced, or the next one comes into use. None: nobody is given one."""
         if not self.hands_out_keys:
             return None
         if self.next_key is not None:

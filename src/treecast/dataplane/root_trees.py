@@ -272,7 +272,7 @@ class RootTrees:
         self._replace_key_if_due(now, tree)
 
     def next_deadline(self) -> Instant | None:
-        """When ``advance`` has something to do."""
+        """The time at which ``advance`` has something to do."""
         waiting = earliest(self.refused_trees.retries.next_deadline(), self.remade_links.next_deadline())
         return earliest(self._renewals.next(), self.offers.next_deadline(), waiting, self._planning.next_deadline())
 

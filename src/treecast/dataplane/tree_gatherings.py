@@ -38,7 +38,7 @@ SECOND_ROUND = 2
 KEPT_FOR: Duration = 1.0
 """A gathering that is over answers the same query just then."""
 GATHERINGS_PER_S, GATHERINGS_AT_ONCE = 16, 16
-"""For all others: to find the trees of a group among 65,536 takes 10 ms."""
+"""The rate of all nodes together: to find the trees of a group among 65,536 takes 10 ms."""
 OF_ONE_PER_S, OF_ONE_AT_ONCE = 1, 4
 """The same for one of them: so each leaves the others some."""
 NODES_PER_S, NODES_AT_ONCE = 1000, 4096
@@ -72,7 +72,7 @@ class _Answers:
 
     @property
     def rate(self) -> Volume | None:
-        """In 1,000 s, and bits a second."""
+        """The rate, in datagrams in 1,000 s and in bits a second."""
         first, last = self.first, self.last
         if first is None or last is None or first.received is None or last.received is None:
             return None
@@ -228,7 +228,7 @@ class TreeGatherings:
         return over
 
     def next_deadline(self) -> Instant | None:
-        """When ``advance`` has something to do."""
+        """The time at which ``advance`` has something to do."""
         return self._due.next()
 
     def _ask(self, gathering: Gathering) -> None:

@@ -29,8 +29,9 @@ JITTER = (0.75, 1.0)
 began together do not go on together.
 """
 ANNOUNCED_AFTER: tuple[Duration, ...] = (0.1, 0.3, 0.9)
-"""After a key has come into use, while its stream is silent. An outage of a moment is over by the last; where a third
-of all datagrams is lost, one member in eighty misses all four. No more: each next hop got two records just before."""
+"""The times after a key has come into use, while its stream is silent. An outage of a moment is over by the last; where
+a third of all datagrams is lost, one member in eighty misses all four. No more: each next hop got two records just
+before."""
 
 
 class TreeOffers:

@@ -213,7 +213,7 @@ class TreePlanning:
         return []
 
     def next_deadline(self) -> Instant | None:
-        """When ``due`` has something."""
+        """The time at which ``due`` has something."""
         return None
 
     def problems(self) -> Iterator[Problem]:

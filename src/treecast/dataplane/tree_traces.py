@@ -152,7 +152,7 @@ class TreeTraces:
             self._go_on(now, number, self._traces[number])
 
     def next_deadline(self) -> Instant | None:
-        """When ``advance`` has something to do."""
+        """The time at which ``advance`` has something to do."""
         return earliest(self._due.next(), self._gatherings.next_deadline())
 
     def _go_on(self, now: Instant, number: int, trace: _Trace) -> None:

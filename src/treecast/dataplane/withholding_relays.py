@@ -22,7 +22,7 @@ class WithholdingRelays:
 
     def __init__(self) -> None:
         self._found: dict[tuple[NodeIndex, NodeIndex], tuple[Instant, Instant]] = {}
-        """Since when, and until when, it is shown."""
+        """The times since which and until which it is shown."""
 
     def found(self, now: Instant, relay: NodeIndex, root: NodeIndex, *, silent: bool = False) -> None:
         """The relay withholds what the root sends. ``silent``: it may be dead."""

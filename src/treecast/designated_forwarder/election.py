@@ -23,8 +23,9 @@ from treecast.designated_forwarder.states import PORT, Finding
 from treecast.wire.beacon import Beacon, BeaconState
 
 BEACON_INTERVAL: Duration = 0.5
-"""Without jitter: nodes in step do no harm, as no election is decided by which beacon is first; and earlier ones of
-MAX_CANDIDATES nodes would come close to the signatures that are checked in a second, later ones to BEACON_HOLD_TIME.
+"""Beacons have no jitter: nodes in step do no harm, as no election is decided by which beacon is first; and earlier
+ones of MAX_CANDIDATES nodes would come close to the signatures that are checked in a second, later ones to
+BEACON_HOLD_TIME.
 """
 BEACON_HOLD_TIME: Duration = 1.5
 """Three beacons. Also how long a port waits for beacons before it may forward."""
@@ -88,7 +89,7 @@ class Election:
         self._drops = drops
         self._candidates: dict[Rank, Candidate] = {}
         self._ends: Timers[Rank] = Timers()
-        """When each candidate is one no more, unless another beacon comes."""
+        """The time at which each candidate is one no more, unless another beacon comes."""
         self._forwarding: set[Rank] = set()
         self._lower: set[Rank] = set()
         """Candidates before this port that are able to forward."""
@@ -144,7 +145,7 @@ class Election:
         self.state = PORT.after(self.state, self.found)
 
     def next_deadline(self, now: Instant) -> Instant | None:
-        """When ``advance`` may decide otherwise."""
+        """The time at which ``advance`` may decide otherwise."""
         listened = self._silent_until if self._silent_until > now else None
         learned = self._learned_at if self._learned_at > now else None
         settled = after(self._capable_since, SETTLE) if self._capable_since is not None else None

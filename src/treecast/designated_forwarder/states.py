@@ -20,7 +20,7 @@ class Finding(Enum):
     learns.
     """
     LOWER_CAPABLE = "a lower one is capable"
-    """Or forwards."""
+    """A lower candidate is capable, or forwards."""
     SETTLING = "ready for less than 0.2 s"
     HIGHER_FORWARDS = "a higher one forwards"
     CLEAR = "nobody lower, nobody else forwards"

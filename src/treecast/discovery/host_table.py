@@ -274,7 +274,7 @@ class HostTable:
             self.new_duplicates.append(key)
 
     def _address_moved(self, now: Instant, address: AddressKey, before: MacAddress, after: MacAddress) -> None:
-        """Once is a change, twice within the window is two hosts that both live."""
+        """One move of an address is a change; two within the window are two hosts that both live."""
         self.counters.address_moves += 1
         self.counters.address_duplicates += self._addresses.moved(now, address)
         if self._addresses.recent_moves(now, address) > 1:

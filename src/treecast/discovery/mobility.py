@@ -47,7 +47,7 @@ class Mobility(Generic[K, R]):
         self._held: dict[Duration, OrderedDict[K, None]] = {}
         """Held keys by the time that they are held, the first to be free first."""
         self._restless: OrderedDict[K, Instant] = OrderedDict()
-        """Until when those are that were held: the next to be at rest first."""
+        """The end of the time in which a thing that was held is restless: the next to be at rest first."""
 
     def moved(self, now: Instant, key: K) -> bool:
         """One move more; whether that is to be reported as a duplicate. What was refused before counts no more."""
@@ -93,7 +93,7 @@ class Mobility(Generic[K, R]):
         return mover.refused if mover else None
 
     def take_refused(self, key: K) -> R | None:
-        """Once."""
+        """Takes what was refused of it, once."""
         mover = self._movers.get(key)
         if mover is None:
             return None
@@ -135,7 +135,7 @@ class Mobility(Generic[K, R]):
         return released
 
     def next_deadline(self) -> Instant | None:
-        """When the next hold ends."""
+        """The time at which the next hold ends."""
         return earliest(*(self._held_until(next(iter(held))) for held in self._held.values() if held))
 
     def _held_until(self, key: K) -> Instant:

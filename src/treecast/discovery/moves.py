@@ -20,7 +20,7 @@ from treecast.wire import rarp
 from treecast.wire.ethernet import VlanTag
 
 GONE_DELAY: Duration = 1.0
-"""Before a host's move is shown to the LAN that it left. Two beacons: it may be the LAN that another node has now."""
+"""The time before a move is shown to the LAN that the host left. Two beacons: another node may have that LAN now."""
 
 
 class Moves:
@@ -34,7 +34,7 @@ class Moves:
         self._config = config
         self._rates: dict[int, TokenBucket] = {}
         self._gone: OrderedDict[HostKey, tuple[int, Instant]] = OrderedDict()
-        """From which port, and when that is to be shown there: the first to be shown first."""
+        """The port that a host left, and when that is to be shown there: the first to be shown first."""
         self._came: dict[tuple[int, int], None] = {}
 
     def gone(self, now: Instant, port: int, key: HostKey) -> None:

@@ -35,7 +35,7 @@ class WaitingClaims:
         return node
 
     def next_deadline(self) -> Instant | None:
-        """When ``take`` has one."""
+        """The time at which ``take`` has a node."""
         return self._not_before if self._nodes else None
 
     def __contains__(self, node: NodeIndex) -> bool:

@@ -22,7 +22,7 @@ class EndingCertificates:
     def __init__(self, own: Certificate) -> None:
         self._own = own
         self._waiting: Timers[NodeIndex] = Timers()
-        """When each is reported first: seconds since 1970, not of the monotonic clock."""
+        """The time at which each is reported first: seconds since 1970, not of the monotonic clock."""
         self._soon: set[NodeIndex] = set()
         self._certificates: dict[NodeIndex, Certificate] = {}
         self.put(own)

@@ -144,7 +144,7 @@ class Changes:
 
     def __init__(self, epoch_ms: int) -> None:
         self.position = epoch_ms * POSITIONS_PER_MS
-        """Behind the newest change."""
+        """The position behind the newest change."""
         self._kept: dict[type[Change], deque[tuple[int, Change]]] = {}
         self._known_from = self.position
         self._forgotten: dict[type[Change], int] = {}

@@ -50,7 +50,7 @@ from treecast.wire.advertisement import Kind, host_key
 from treecast.wire.control import Goodbye, emit_control
 
 UNKNOWN_DEADLINE: Duration = 1.0
-"""When the rooms' deadline cannot be found."""
+"""The time to the next turn where the rooms' deadline cannot be found."""
 
 
 class Engine:
@@ -245,7 +245,7 @@ class Engine:
         return [*self.rooms.designated_forwarder.goodbye(), *to_peers]
 
     def next_deadline(self, now: Instant) -> Instant | None:
-        """When ``turn`` must be called even if nothing happens."""
+        """The time at which ``turn`` must be called even if nothing happens."""
         deadlines: list[Instant | None] = []
         self.faults.step("deadlines", lambda: deadlines.append(self._next_deadline(now)))
         return deadlines[0] if deadlines else after(now, UNKNOWN_DEADLINE)

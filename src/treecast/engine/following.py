@@ -28,7 +28,7 @@ class Following:
         self._membership_sync = membership_sync
         self._faults = faults
         self._certificate_ends: Timers[NodeIndex] = Timers()
-        """When the certificate of each linked node ends: in seconds since 1970."""
+        """The time at which the certificate of each linked node ends: in seconds since 1970."""
         self._replaced: dict[NodeIndex, Instant] = {}
         """The linked nodes whose certificate is replaced, and since when this is known."""
 

@@ -19,9 +19,9 @@ from treecast.topology.chosen_links import ChosenLinks
 from treecast.wire.advertised_links import NOT_MEASURED, rtt_ms_of
 
 LISTED_AFTER: Duration = 4.0
-"""By then LINKS of both ends have a link that is up."""
+"""The time after which LINKS of both ends have a link that is up."""
 SETTLED_AFTER: Duration = 15.0
-"""By then LINKS of both ends list what they keep, though one of them was lost and repeated."""
+"""The time after which LINKS of both ends list what they keep, though one was lost and repeated."""
 GUEST_FOR: Duration = 3.0
 """A node that had no link stays for it, though there is no room: by then it knows all others."""
 WAITS_FOR: Duration = 45.0
@@ -35,7 +35,7 @@ class LinkChoosing:
         self._rooms = rooms
         self._following = following
         self._since: dict[NodeIndex, Instant] = {}
-        """Since when each link is up, as reviews have seen it."""
+        """The time since which each link is up, as reviews have seen it."""
         if rooms.chosen_links is not None:
             rooms.links.bounds.accept(partial(self._accepts, rooms.chosen_links))
             rooms.links.bounds.choose(Instant(0.0), frozenset())

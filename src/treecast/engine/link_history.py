@@ -1,4 +1,4 @@
-"""Since when each link is up, and each node is reached as it is. For people: nothing is decided by it."""
+"""The times since which each link is up, and each node is reached as it is. For people: nothing is decided by it."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ class LinkHistory:
         self._routed.pop(node, None)
 
     def of(self, node: NodeIndex) -> tuple[Instant | None, Instant | None]:
-        """Since when it is linked, and since when it is reached as it is."""
+        """The times since which it is linked, and since which it is reached as it is."""
         return self._up.get(node), self._routed.get(node)

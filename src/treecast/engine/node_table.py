@@ -103,7 +103,7 @@ class NodeTable:
         return certificate.name if certificate else f"#{node}"
 
     def name_and_address(self, node: NodeIndex) -> str:
-        """With an address of the overlay, by which people find the node."""
+        """The node's name with its address in the overlay, by which people find it."""
         certificate = self._certificates.get(node)
         address = certificate and (certificate.ipv4 or certificate.ipv6)
         return f"{self.name(node)} ({address.ip})" if address else self.name(node)

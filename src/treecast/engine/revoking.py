@@ -32,7 +32,7 @@ class Revoking:
         self._following = following
         self._learning = learning
         self._leaves_at: Instant | None = None
-        """When the links of this node end, whose own certificate is revoked."""
+        """The time at which the links of this node end, whose own certificate is revoked."""
 
     @property
     def is_own_revoked(self) -> bool:

@@ -188,7 +188,7 @@ def _chosen_links(certificate: Certificate, most: int | None) -> ChosenLinks | N
 def _planning(
     me: NodeIndex, own: Relaying, nodes: NodeTable, planner: TreePlanner, link_planner: LinkPlanner | None
 ) -> TreePlanning:
-    """Within bounds where the operator has named one, by the planner else."""
+    """Plans within bounds where the operator has named one, by the planner else."""
     if link_planner is None or not own.is_bounded:
         return TreePlanning(me, planner)
     return BoundedPlanning(me, link_planner, ChildrenBounds(me, own, nodes.relaying))

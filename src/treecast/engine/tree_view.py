@@ -67,7 +67,7 @@ class TakenStream:
 
 @dataclass(frozen=True, slots=True)
 class LinkedSince:
-    """Since when a node is linked, and reached as it is; its round trip in ms; whether it may relay for trees here."""
+    """The times since which a node is linked, and reached as it is; its round trip in ms; whether it may relay here."""
 
     up: Instant | None
     routed: Instant | None

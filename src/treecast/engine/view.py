@@ -136,7 +136,7 @@ class View(TreeView):
         return self._rooms.nodes.name(node)
 
     def name_and_address(self, node: NodeIndex) -> str:
-        """With an address of the overlay, where the certificate is known."""
+        """The node's name with its address in the overlay, where the certificate is known."""
         return self._rooms.nodes.name_and_address(node)
 
     def certificate(self, node: NodeIndex) -> Certificate | None:
@@ -296,7 +296,7 @@ class View(TreeView):
 
     @property
     def position(self) -> int:
-        """Behind the newest change."""
+        """The position behind the newest change."""
         return self._rooms.changes.position
 
     def changes(self, since: int, types: Sequence[type[Change]]) -> Sequence[Change] | None:

@@ -28,7 +28,7 @@ INIT_JITTER = (0.8, 1.0)
 """Nodes that lost a peer at once do not go on at once."""
 
 ATTEMPT_LIFETIME: Duration = 10.0
-"""After this the handshake begins again with a fresh ephemeral key."""
+"""The handshake begins again after this, with a fresh ephemeral key."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Attempt:
     init: bytes
     began_at: Instant
     next_step: Instant
-    """When INIT is sent again, or the attempt given up."""
+    """The time at which INIT is sent again, or the attempt given up."""
     node: NodeIndex | None
     """The node that it seeks, as far as that is known when it begins."""
     in_session: InSession | None = None

@@ -20,7 +20,7 @@ from treecast.links.target import Target
 
 INITS_PER_S = 4.0
 INITS_BURST = 32.0
-"""As many nodes behind one address are sought at once."""
+"""The number of nodes behind one address that may be sought at once."""
 SESSIONS_PER_S = 0.5
 SESSIONS_BURST = 8.0
 """Nodes that seek each other at the same time, and start again a few times, make some in a row."""
@@ -45,7 +45,7 @@ class SessionBudgets:
 
 
 class Budgets:
-    """By address, of those that were sent to lately. Where there are too many the one used least lately makes room."""
+    """INITs by address, of those that were sent to lately. Of too many the one used least lately makes room."""
 
     def __init__(self, families: Sequence[int], drops: Drops) -> None:
         """``families``: the IP version of each of the data plane's sockets, in their order."""

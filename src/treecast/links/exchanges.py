@@ -27,7 +27,7 @@ REPETITIONS = 10
 """One for each review, which is once a second. Without jitter: links begin by chance, and 64 in a review at most."""
 UNANSWERED_PAUSE: Duration = 60.0
 FORGOTTEN_PAUSE: Duration = 5.0
-"""After a secret that the peer does not have: a peer that has none ever does not set the pace."""
+"""The pause after a secret that the peer does not have: a peer that has none ever does not set the pace."""
 ANSWER_INTERVAL: Duration = 0.9
 """One new exchange of a peer a second, and some jitter of the network."""
 BEGUN_PER_REVIEW = 64
@@ -46,7 +46,7 @@ class Exchanges:
         self.commands: list[Command] = []
 
     def review(self, now: Instant, peers: Iterable[Peer]) -> None:
-        """About once a second: begin, repeat and give up exchanges that are this node's to begin."""
+        """Begins, repeats and gives up the exchanges that are this node's to begin, about once a second."""
         left = BEGUN_PER_REVIEW
         for peer in peers:
             exchange = peer.exchange

@@ -15,7 +15,7 @@ from treecast.base.ids import NodeIndex
 
 @dataclass(frozen=True, slots=True)
 class OutOfSession:
-    """In no session: through a socket to an address."""
+    """Datagrams go in no session, through a socket to an address."""
 
     socket: int
     endpoint: Endpoint

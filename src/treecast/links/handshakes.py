@@ -51,7 +51,7 @@ from treecast.wire.handshake import (
 
 PENDING_LIFETIME: Duration = 5.0
 REFUSABLE_FOR: Duration = 6.0
-"""After its FINAL an initiator takes a refusal: as long as it repeats FINAL, and some."""
+"""An initiator takes a refusal for so long after its FINAL: as long as it repeats FINAL, and some."""
 
 
 class Handshakes:

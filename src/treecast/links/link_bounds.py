@@ -17,7 +17,7 @@ from treecast.links.sessions import Sessions
 from treecast.links.targets import Targets
 
 DECLINED_PAUSE: Duration = 60.0
-"""Before a node that accepts no link is tried again at its addresses."""
+"""The pause before a node that accepts no link is tried again at its addresses."""
 DECLINED_WITHOUT_LINKS_PAUSE: Duration = 3.0
 """The same while this node has no link at all: whoever has no room now may have some soon."""
 

@@ -47,7 +47,7 @@ class Remembered:
         return replace(self, linked_unix_s=self.linked_unix_s - self.linked_unix_s % HOUR_S)
 
     def last_linked(self, now: Instant, unix_s: int) -> Instant | None:
-        """When it was last linked; None where ``unix_s``, the time now, is before that."""
+        """The time at which it was last linked; None where ``unix_s``, the time now, is before that."""
         return after(now, self.linked_unix_s - unix_s) if self.linked_unix_s <= unix_s else None
 
 

@@ -22,7 +22,7 @@ FIRST_PAUSE: Duration = 30.0
 LONGEST_PAUSE: Duration = 480.0
 """Doubled with each fall, and as long as that remembered for the next one."""
 SEARCHES = 4
-"""For one route: each next one without a neighbour that is silent itself, or has no path."""
+"""The searches for one route: each next one goes without a neighbour that is silent itself, or has no path."""
 NAMED_AFTER: Duration = 5.0
 """Where a node or the neighbour has ended, that shows by then, and the route is no problem."""
 NAMED_NODES = 3
@@ -54,7 +54,7 @@ class NeighbourRoutes:
         self._peers = peers
         self._next_hop = next_hop
         self._falls: BoundedTable[tuple[NodeIndex, NodeIndex], _Fall] = BoundedTable(MAX_FALLEN_ROUTES)
-        """By neighbour and node, the one that was noted first of all first."""
+        """The falls by neighbour and node, the one that was noted first of all first."""
         self._by: dict[NodeIndex, set[NodeIndex]] = {}
         """The neighbours by which a node fell silent."""
 
@@ -123,7 +123,7 @@ class NeighbourRoutes:
             yield _problem(name(neighbour), nodes, name(fall.by), fall.why)
 
     def _is_the_neighbour_s(self, neighbour: NodeIndex, fall: _Fall) -> bool:
-        """Not where it was about to end, or to start again."""
+        """Whether the fall is the neighbour's: it is not where that was about to end, or to start again."""
         peer = self._peers.get(neighbour)
         return peer is not None and peer.up and not peer.is_suspect and peer.epoch_ms == fall.epoch_ms
 

@@ -45,7 +45,7 @@ class Noticed:
         self._sightings.put(endpoint, sighting)
 
     def last(self, now: Instant, endpoint: Endpoint) -> Instant | None:
-        """When it was last noticed there; None when that is long ago."""
+        """The time at which it was last noticed there; None when that is long ago."""
         sighting = self._sightings.get(endpoint)
         return sighting.last if sighting is not None and now - sighting.last < self._lifetime else None
 

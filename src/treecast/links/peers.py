@@ -176,7 +176,7 @@ class Peers:
         return node in self._peers
 
     def __iter__(self) -> Iterator[Peer]:
-        """By node index; the table may change meanwhile."""
+        """Peers by node index; the table may change meanwhile."""
         yield from [self._peers[node] for node in sorted(self._peers)]
 
     def get(self, node: NodeIndex) -> Peer | None:

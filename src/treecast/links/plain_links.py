@@ -18,7 +18,7 @@ NAMED_AFTER: Duration = 120.0
 
 
 class PlainLinks:
-    """Since when each of them is one, and its peer's name. Bounded as peers are."""
+    """The time since which each of them is one, and its peer's name. Bounded as peers are."""
 
     def __init__(self) -> None:
         self._since: dict[NodeIndex, tuple[Instant, str]] = {}

@@ -136,7 +136,7 @@ class Reachability:
         return refused.reason.replace("_", " ") if refused else ""
 
     def last_received(self, now: Instant, target: Target) -> Instant | None:
-        """When a handshake last came from where the target is sought."""
+        """The time at which a handshake last came from where the target is sought."""
         times = (self._inits.last(now, endpoint) for endpoint in target.endpoints)
         return max((then for then in times if then is not None), default=None)
 
@@ -236,7 +236,7 @@ class Reachability:
                 yield target, next_hop
 
     def _obstacle(self, target: Target) -> Obstacle | None:
-        """At this end. Routes are looked up for all configured peers, and so many others."""
+        """The obstacle at this end. Routes are looked up for all configured peers, and so many others."""
         if target in self._without_route:
             return self._without_route[target]
         look = target.name is not None or self._lookups > 0

@@ -26,10 +26,10 @@ REFUSED_LIFETIME: Duration = 45.0
 """A node that is still sought is tried again every ten seconds and less."""
 OF_A_TIME = ("certificate_expired", "certificate_not_yet_valid")
 REFUSAL_PAUSE: Duration = 2.0
-"""After an answer from somebody who is no member: whoever it is does not set the pace."""
+"""The pause after an answer from somebody who is no member: whoever it is does not set the pace."""
 REVOKED_PAUSE: Duration = 30.0
-"""After one from a node that is revoked, or that reports this one as revoked: that does not pass. Shorter than a
-refusal is shown, so that people see why there is no link.
+"""The pause after one from a node that is revoked, or that reports this one as revoked: that does not pass. It is
+shorter than a refusal is shown, so that people see why there is no link.
 """
 _SAME_RELEASE = "install one release of Treecast on both"
 

@@ -19,11 +19,11 @@ QUIET: Duration = 2.2
 IN_USE: Duration = 2.5
 """Something was sent by the route within that time: a stream, not a message now and then."""
 PROBES = 4
-"""As soon as it is quiet: where one is lost now and then, another one is answered."""
+"""The probes that are sent as soon as it is quiet: where one is lost now and then, another one is answered."""
 PATIENCE: Duration = 0.9
-"""For an answer to the probes of one review: until the next one."""
+"""The wait for an answer to the probes of one review: until the next one."""
 ROUND_TRIPS = 2.0
-"""For an answer where that takes longer."""
+"""The wait for an answer where that takes longer, in round trips."""
 UNANSWERED_ROUTE_TURNS = 3
 """Turns of probes of the route, 2 s each, that were not answered, nor those with each review since, though something
 comes by it.
@@ -45,7 +45,7 @@ class RouteWindow:
     since: Instant
     tried: Collection[NodeIndex] = ()
     _probed_at: Instant | None = None
-    """When the first probe left for want of a datagram, and nothing has come since."""
+    """The time at which the first probe left for want of a datagram; nothing has come since."""
     _routed: int | None = None
     _routed_at: Instant | None = None
     """How much had gone by the route at the last review, and at which one that had grown."""

@@ -53,12 +53,12 @@ from treecast.links.states import PeerEvent, SessionEvent
 from treecast.links.targets import Targets
 
 FINAL_INTERVAL: Duration = 0.25
-"""Before the second one; doubled for each next one."""
+"""The time before the second FINAL; doubled for each next one."""
 MOST_FINALS = 3
 """FINALs to an address that has not shown yet that the peer is there: three bytes for each one of its RESPONSE."""
 CONFIRM_LIMIT: Duration = 5.0
 REFUSED_PAUSE: Duration = 5.0
-"""Before a handshake with a peer whose session the data plane's full table refused."""
+"""The pause before a handshake with a peer whose session the data plane's full table refused."""
 LOST = (LinkEnd.SILENT, LinkEnd.UNANSWERED, LinkEnd.WORN, LinkEnd.UNCONFIRMED)
 """Why a link is down that a network may have cut; the others a node has decided."""
 GOODBYE_PAUSE: Duration = 5.0
@@ -100,12 +100,12 @@ class Sessions:
         self._wall_clock_ms = wall_clock_ms
         self._rng = rng
         self._finals: Timers[tuple[NodeIndex, int]] = Timers()
-        """When FINAL of each session, of a node and an index, is repeated until the session is confirmed."""
+        """The time at which FINAL of each session, of a node and an index, is repeated until that is confirmed."""
         self.commands: list[Command] = exchanges.commands
         self.plain_links = PlainLinks()
         self.paths = Paths(peers, self.commands, rng)
         self._events: list[LinkEvent] = []
-        """Not returned yet: what a method has changed before it raised is returned by the next one."""
+        """Events that were not returned yet: what a method has changed before it raised is returned by the next one."""
         self.routes = Routes(peers, targets, neighbour_routes, handshakes.give_up, self.commands, self._events)
 
     def install(self, now: Instant, finished: Finished) -> list[LinkEvent]:
@@ -287,7 +287,7 @@ class Sessions:
         self._plan_final(now, peer.node, session)
 
     def _plan_final(self, now: Instant, node: NodeIndex, session: Session) -> None:
-        """When FINAL is repeated, or its session given up."""
+        """Sets the time at which FINAL is repeated, or its session given up."""
         interval = FINAL_INTERVAL * 2 ** (session.finals - 1) * self._rng.uniform(*INIT_JITTER)
         self._finals.set((node, session.index), min(after(now, interval), after(session.established_at, CONFIRM_LIMIT)))
 

@@ -67,7 +67,7 @@ class Target:
 
     @property
     def due(self) -> Instant:
-        """When it is tried."""
+        """The time at which it is tried."""
         return self.next_try if self.elsewhere_until is None else max(self.next_try, self.elsewhere_until)
 
     @property

@@ -49,7 +49,7 @@ class Targets:
         self._apart: set[NodeIndex] = set()
         """The learned ones whose link is not up."""
         self._tries: Timers[Target] = Timers()
-        """When a handshake with each target is to begin: of those that are sought, and not tried already."""
+        """The time at which a handshake with each target begins: of those that are sought, and not tried already."""
         self._chosen: Set[NodeIndex] | None = None
         """The learned nodes with which links are wanted; None: all."""
         self.is_silent = False
@@ -171,11 +171,11 @@ class Targets:
         )
 
     def configured(self) -> Iterator[Target]:
-        """By name."""
+        """Configured targets, by name."""
         yield from (self._configured[name] for name in sorted(self._configured))
 
     def learned(self) -> Iterator[Target]:
-        """By node index."""
+        """Learned targets, by node index."""
         yield from (self._learned[node] for node in sorted(self._learned))
 
     def apart(self) -> Iterator[Target]:
@@ -183,7 +183,7 @@ class Targets:
         yield from (self._learned[node] for node in sorted(self._apart))
 
     def recalled(self) -> Iterator[Target]:
-        """By node index: those that are not learned by now, nor sought at the same address as a configured peer."""
+        """Remembered targets, by node index, that are not learned by now, nor sought where a configured peer is."""
         configured = {endpoint for target in self._configured.values() for endpoint in target.endpoints}
         for node in sorted(self._recalled.keys() - self._learned.keys()):
             if configured.isdisjoint(self._recalled[node].endpoints):

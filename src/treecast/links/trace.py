@@ -11,7 +11,7 @@ from treecast.wire.handshake import HandshakePayload
 
 
 class Step(StrEnum):
-    """As it stands in the log. A repeated INIT is no step."""
+    """A step of a handshake, as the log has it. A repeated INIT is no step."""
 
     BEGUN = "handshake begun"
     ANSWERED = "handshake answered"

@@ -57,9 +57,9 @@ class HostSide:
         self._answers_due: Timers[IPAddress] = Timers()
         self._general_answer_due: Instant | None = None
         self._general_query_ends = Instant(0.0)
-        """When the hosts have answered the last general query."""
+        """The time at which the hosts have answered the last general query."""
         self._group_query_ends: Timers[IPAddress] = Timers()
-        """When the hosts have answered the last query about a group, while older reports would make them silent."""
+        """The end of the hosts' answers to the last query about a group: older reports would silence them before."""
         self._older_queriers: dict[int, Instant] = {}
         self._querier: IPAddress | None = None
         """The other machine whose query was the last."""

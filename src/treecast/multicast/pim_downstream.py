@@ -28,7 +28,7 @@ LONGEST_HOLD_TIME: Duration = 65_535
 """The hold time of a Join that never times out: the Joins of a router that is gone must not stay."""
 
 MAX_ENDED_PER_TURN = 128
-"""When thousands of Joins end together, the turn stays short: each is an advertisement to sign (0.2 ms)."""
+"""The turn stays short when thousands of Joins end together: each is an advertisement to sign (0.2 ms)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class PimDownstream:
         self._drops = drops
         self._groups: dict[IPAddress, _Group] = {}
         self._ends: Timers[IPAddress] = Timers()
-        """When the first Join of each group runs out."""
+        """The time at which the first Join of each group runs out."""
 
     def receive(self, now: Instant, message: PimJoinPrune, *, alone: bool) -> list[IPAddress]:
         """A router's message. ``alone``: no other router on the port could override its Prunes."""

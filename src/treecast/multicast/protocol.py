@@ -50,7 +50,7 @@ class OwnKernel:
 
 @dataclass(frozen=True, slots=True)
 class PortAddresses:
-    """Sources of its messages on a port. ``ipv4`` may be 0.0.0.0. ``link_local`` None: from that of the node's MAC,
+    """Sources of its messages on a port. ``ipv4`` may be 0.0.0.0. ``link_local`` None: that of the node's MAC,
     for a switch serves IPv6 hosts without IPv6 of its machine. ``kernel``: the machine's own is a host on this port.
     ``lan``: all that it may report from there.
     """

@@ -28,7 +28,7 @@ ANSWERS_WITHIN = 1 / 4
 sections 8.4 and 8.5), and answers to the query that follows are to be there before they end."""
 
 ARRIVALS_QUERY_INTERVAL: Duration = 5.0
-"""Between queries for hosts that have come: when a LAN is plugged over, its hosts come together."""
+"""The time between queries for hosts that have come: when a LAN is plugged over, its hosts come together."""
 
 
 class Querier:

@@ -37,7 +37,7 @@ from treecast.wire.group_membership import (
 _ANY_SOURCE_RECORDS = (RecordType.MODE_IS_EXCLUDE, RecordType.CHANGE_TO_EXCLUDE_MODE)
 
 MAX_GROUPS_PER_TURN = 128
-"""When thousands of memberships end together, the turn stays short: each is an advertisement to sign (0.2 ms)."""
+"""The turn stays short when thousands of memberships end together: each is an advertisement to sign (0.2 ms)."""
 
 
 class GroupMembershipRouter:
@@ -62,7 +62,7 @@ class GroupMembershipRouter:
         self._querier = Querier(config, source.address, self._version)
         self._groups: dict[IPAddress, GroupState] = {}
         self._wake_ups: Timers[IPAddress] = Timers()
-        """When each group has something due, or earlier."""
+        """The time at which each group has something due, or an earlier one."""
         self._quota = quota or GroupQuota(config.max_groups_per_node)
         self._tracked_hosts = 0
         self._tracking_from: Instant | None = None
@@ -120,7 +120,7 @@ class GroupMembershipRouter:
     # Read by the rest of the node.
 
     def next_deadline(self) -> Instant | None:
-        """When to call ``advance`` next; at times earlier than something happens, never later."""
+        """The time at which to call ``advance`` next; at times earlier than something happens, never later."""
         return earliest(self._querier.next_deadline(), self._wake_ups.next())
 
     def filters(self) -> Mapping[IPAddress, SourceFilter]:

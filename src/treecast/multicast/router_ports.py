@@ -37,7 +37,7 @@ class RouterPort:
         self._drops = drops
         self._routers: dict[tuple[IPAddress, str], Instant] = {}
         self._silences: Timers[tuple[IPAddress, str]] = Timers()
-        """When each router has been silent for too long."""
+        """The time at which each router has been silent for too long."""
 
     def note(self, now: Instant, address: IPAddress, seen_by: str, hold_time: Duration) -> None:
         """A router showed itself; with a ``hold_time`` of 0 it goes."""

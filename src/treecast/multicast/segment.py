@@ -67,7 +67,7 @@ class Segment:
         return merged((self.membership.filter(group), self.pim.filter(group)))
 
     def filters(self) -> Mapping[IPAddress, SourceFilter]:
-        """For each group what the hosts want, then what only routers do."""
+        """The source filter of each group: what its hosts want, then what only routers do."""
         by_routers = {group: self.filter(group) for group in self.pim.known_groups()}
         return {**self.membership.filters(), **by_routers}
 

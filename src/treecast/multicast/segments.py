@@ -20,7 +20,7 @@ class Segments:
         self._by_vlan: dict[int, dict[int, Segment]] = {}
         self._not_forwarding: set[int] = set()
         self._wake_ups: Timers[tuple[int, int]] = Timers()
-        """When each segment has something due, or earlier."""
+        """The time at which each segment has something due, or an earlier one."""
 
     def add(self, segment: Segment) -> None:
         """A VLAN has begun on a port."""

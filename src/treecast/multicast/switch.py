@@ -189,7 +189,7 @@ class SwitchMembership:
         return output
 
     def next_deadline(self) -> Instant | None:
-        """When to call ``advance`` next; at times earlier than something happens, never later."""
+        """The time at which to call ``advance`` next; at times earlier than something happens, never later."""
         return self._segments.next_deadline()
 
     # For the rest of the node.

@@ -24,7 +24,7 @@ class Probe:
     fingerprint: int
     value: int = 0
     came: int = 0
-    """In a reply: how many datagrams of the session have come, but for probes and their replies."""
+    """A reply has how many datagrams of the session have come, but for probes and their replies."""
 
 
 @dataclass(frozen=True, slots=True)

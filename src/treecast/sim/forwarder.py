@@ -46,7 +46,7 @@ from treecast.sim.tree_reception import TreeReception
 KEY_DATAGRAMS = 2**25
 """A sender key is worn when it has sealed so many, as in the real one (docs/protocol.md section 6)."""
 REPORT_AGAIN = 2**20
-"""After so many more it is reported again."""
+"""The datagrams after which it is reported again."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -204,7 +204,7 @@ def _ipv6(data: bytes) -> Packet | None:
 
 
 def _upper_layer(protocol: int, rest: bytes) -> tuple[int | None, bytes]:
-    """Past the extension headers (RFC 8200 section 4)."""
+    """The upper layer past the extension headers (RFC 8200 section 4)."""
     for _ in range(MAX_EXTENSION_HEADERS + 1):
         match protocol:
             case 0 | 43 | 60 if len(rest) >= 2:

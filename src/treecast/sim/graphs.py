@@ -122,7 +122,7 @@ class Spread:
     acknowledgements: int = 0
 
     def reached_share_after(self, share: float, of: int) -> Duration | None:
-        """When this share of ``of`` nodes was reached; None: never."""
+        """The time at which this share of ``of`` nodes was reached; None: never."""
         times = sorted(self.reached_at.values())
         wanted = math.ceil(share * of)
         return times[wanted - 1] if 0 < wanted <= len(times) else None

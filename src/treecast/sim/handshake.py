@@ -11,7 +11,7 @@ from treecast.links.crypto import LinkSecret
 DATAGRAM_BYTES = 1136
 ENCAPSULATION_KEY_BYTES, CIPHERTEXT_BYTES = 1184, 1088
 KEM_MARK = b"model"
-"""Before each encapsulation key: others are none."""
+"""The mark before each encapsulation key: others are none."""
 
 
 class ModelHandshake:

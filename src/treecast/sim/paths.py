@@ -54,7 +54,7 @@ class ModelPath:
     route_moves: int = 0
     routes_set: int = 0
     has_sent_by_route: bool = False
-    """Since this node has got its route, the other one sent a frame by one of its own."""
+    """The other node has sent a frame by a route of its own since this one has got its route."""
     settling_since: Instant | None = None
     unanswered_by_route: int = 0
     received_by_route_at: Instant = LONG_AGO

@@ -26,7 +26,7 @@ FAST_MARK: Duration = 0.1
 SLOW_MARK: Duration = 1.0
 MARK_DATAGRAMS = 8
 FAST_DATAGRAMS = 100
-"""In a second, for a child; for a parent half as many."""
+"""The datagrams of a fast tree in a second, for a child; for a parent half as many."""
 WATCHED: Duration = 4.0
 HISTORY: Duration = 1.0
 REPEAT: Duration = 0.1
@@ -126,9 +126,9 @@ class Repair(Sending):
     grafted: dict[TreeName, set[NodeIndex]] = field(default_factory=dict)
     """Backup children that have grafted."""
     grafted_at: dict[TreeName, Instant] = field(default_factory=dict)
-    """When this node grafted at its backup last."""
+    """The time at which this node grafted at its backup last."""
     placed_at: dict[TreeName, Instant] = field(default_factory=dict)
-    """When this node took its first place on each tree."""
+    """The time at which this node took its first place on each tree."""
     repairs: dict[str, int] = field(default_factory=lambda: {"grafts": 0, "grafts_taken": 0, "retransmissions": 0})
     stopped: bool = False
 

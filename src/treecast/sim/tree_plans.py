@@ -69,7 +69,7 @@ class Tree:
         return self._sent_us(parent, self.of(parent).index(node)) + self.request.links[parent][node]
 
     def arrival_us(self, node: int, link_us: int) -> int:
-        """When a further child would get a datagram."""
+        """The time at which a further child would get a datagram."""
         return self._sent_us(node, len(self.of(node))) + link_us
 
     def _sent_us(self, node: int, number: int) -> int:

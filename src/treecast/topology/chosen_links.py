@@ -21,7 +21,7 @@ from treecast.topology.ring import POSITIONS, Ring, points_of, position_of
 MESH_NODES = 16
 """A network of so many nodes has links of each with each."""
 SUCCESSORS = 2
-"""With two, the ring holds where one node has ended and others have not found that yet."""
+"""Two successors keep the ring whole where one node has ended and others have not found that yet."""
 FAR_DRAWS = 256
 NEAR_DRAWS = 64
 SHORTEST_DISTANCE_BITS = 32

@@ -29,7 +29,7 @@ class GroupPlan:
         self._given: dict[Source, tuple[NodeIndex, ...]] = {}
         """The trees as ``changes`` returned them."""
         self._changed: dict[Source, None] = {}
-        """As a set, which takes three times the room of an empty dict: most plans have nothing here."""
+        """The dict serves as a set: an empty set takes three times its room, and most plans have nothing here."""
         self._all_changed = False
 
     @property

@@ -41,7 +41,7 @@ class MulticastTable:
         self._groups_of.setdefault(node, set()).add(group)
 
     def subscribers(self, group: GroupKey) -> list[tuple[NodeIndex, SourceFilter]]:
-        """By node index, those of prefixes among them."""
+        """The nodes that want the group, those of prefixes among them, by node index."""
         by_prefix = dict.fromkeys(self.prefixes.subscribers(group), ANY_SOURCE)
         joined = {node: wanted for node, (wanted, _) in self._subscribers.get(group, {}).items()}
         return sorted({**joined, **by_prefix}.items(), key=lambda item: item[0])
@@ -74,7 +74,7 @@ class MulticastTable:
         return bisect_left(self._in_order, where, key=_position_of)
 
     def since(self, node: NodeIndex, group: GroupKey) -> Instant | None:
-        """When its subscription was first learned."""
+        """The time at which its subscription was first learned."""
         joined = self._subscribers.get(group, {}).get(node)
         return None if joined is None else joined[1]
 

@@ -42,7 +42,7 @@ class NearLinks:
         self.trial: NodeIndex | None = None
         self._trial_at = self._changed_at = self._again_at = Instant(0.0)
         self._up_at: Instant | None = None
-        """Since when the link that is tried is up."""
+        """The time since which the link that is tried is up."""
         self._trials = 0
         """How many more nodes may be tried."""
         self._tried: set[NodeIndex] = set()

@@ -51,7 +51,7 @@ class PrefixWork:
         return [] if left is None else list(self._groups(*left))
 
     def do(self, now: Instant, planned: Planned) -> None:
-        """As much as there is time for."""
+        """Plans as many groups as there is time for."""
         while self._left and self._work.has(now):
             node, (first, last) = next(iter(self._left.items()))
             del self._left[node]
@@ -62,7 +62,7 @@ class PrefixWork:
                 self._work.take(now, 1.0 if planned(node, group) else UNCHANGED)
 
     def next_deadline(self, now: Instant) -> Instant | None:
-        """When ``do`` has something."""
+        """The time at which ``do`` has something."""
         return self._work.next(now) if self._left else None
 
 

@@ -39,7 +39,7 @@ class Ring:
         return node in self._positions
 
     def __iter__(self) -> Iterator[NodeIndex]:
-        """In the order of the ring."""
+        """The nodes in the order of the ring."""
         return (node for _, node in self._order)
 
     def put(self, node: NodeIndex, position: int) -> bool:

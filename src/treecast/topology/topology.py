@@ -140,7 +140,7 @@ class Topology:
         return True
 
     def next_deadline(self, now: Instant) -> Instant | None:
-        """When ``changed_trees`` has more of prefixes."""
+        """The time at which ``changed_trees`` has more of prefixes."""
         return self._prefix_work.next_deadline(now)
 
     def _plan(self, group: GroupKey, node: NodeIndex) -> None:

@@ -19,7 +19,7 @@ from treecast.wire.one_line import listed
 
 MAX_LINKS_PER_CHUNK = 128
 MAX_LINK_CHUNKS = 128
-"""Together as many links as there are origins (16,384)."""
+"""All chunks list as many links together as there are origins (16,384)."""
 
 NOT_MEASURED = 0
 NOT_KEPT = 0x01

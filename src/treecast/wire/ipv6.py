@@ -103,7 +103,7 @@ class UpperLayer:
 
 
 def upper_layer(packet: Ipv6Packet) -> UpperLayer:
-    """Past the extension headers, in whichever order they come (RFC 8200 section 4)."""
+    """The upper layer past the extension headers, in whichever order they come (RFC 8200 section 4)."""
     number, rest = packet.next_header, packet.payload
     is_fragment, is_whole = False, True
     for _ in range(MAX_EXTENSION_HEADERS + (packet.hop_by_hop is None)):

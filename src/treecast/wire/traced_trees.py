@@ -38,7 +38,7 @@ class Service(IntEnum):
     """How a root sends to a node. Later versions may have others."""
 
     NONE = 0
-    """Not yet, or no more: nothing is acknowledged."""
+    """The root does not send yet, or no more: nothing is acknowledged."""
     TREE = 1
     COPIES = 2
 

@@ -95,7 +95,7 @@ def test_the_same_frames_arrive_are_shown_and_are_dropped(twins: Twins, seed: in
 
 
 def test_groups_of_every_scope_and_flag_reach_the_same_nodes(twins: Twins) -> None:
-    """Twice: before anybody has joined those that can be joined, and after."""
+    """The frames are sent twice: before anybody has joined those that can be joined, and after."""
     twins.set_tables(Random(99))
     twins.do(c.SetPortForwarding(0, on=True))
     for tree in (BROADCAST_STREAM, StreamId(1)):
@@ -248,7 +248,7 @@ def heard(ear: socket.socket, expected: int) -> list[bytes]:
 
 
 def random_frame(rng: Random, number: int) -> bytes:
-    """Mostly sound, often of the kinds that are treated apart; its end tells it from all others."""
+    """A frame that is mostly sound, often of the kinds that are treated apart; its end tells it from all others."""
     vlan = rng.choice(VLANS)
     tag = b"" if vlan == 0 else b"\x81\x00" + (rng.randrange(8) << 13 | vlan).to_bytes(2, "big")
     ethertype, payload, group = random_payload(rng)

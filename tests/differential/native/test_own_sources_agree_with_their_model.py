@@ -30,7 +30,7 @@ COMMANDS = (
     SetBridgeMac(MacAddress(mac(9)), OWN),
     SetBridgeMac(None, ()),
 )
-"""At last it is none: the others must be forgotten."""
+"""The last command sets none: the others must be forgotten."""
 
 
 def discovery(rng: Random) -> bytes:

@@ -13,7 +13,7 @@ ROUNDS = 50_000
 NETWORK = _native.Network(bytes(16), bytes(32))
 
 COOKIE_MAC_LEN = 16
-"""At the end of INIT: the same handshake with any of them."""
+"""INIT ends with so many bytes, and is the same handshake with any of them."""
 
 
 def mutated(rng: random.Random, datagram: bytes) -> bytes:

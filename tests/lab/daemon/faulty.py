@@ -66,7 +66,7 @@ def _turns() -> None:
 
 
 def _worker() -> None:
-    """At SIGUSR1 a worker finds that what it waits with is something else."""
+    """A worker finds at SIGUSR1 that what it waits with is something else."""
     start = DataPlane.start
 
     def begin(plane: DataPlane) -> None:

@@ -12,7 +12,7 @@ from tests.lab.overlay.asking import LIMIT_S
 from treecast.api.client import fetch_status
 
 LOOKS_S = 12.0
-"""By then each part of the node has looked at its files twice, and has failed twice where it does."""
+"""Each part of the node has looked at its files twice by then, and has failed twice where it does."""
 
 
 def problems(directory: Path) -> list[tuple[str, str]]:

@@ -29,7 +29,7 @@ def reach(machine: Machine, address: str) -> None:
 
 
 def wait_lives_at(sites: Sites, address: str, name: str) -> None:
-    """Until all nodes say that the host with this address is at this one."""
+    """Waits until all nodes report that the host with this address is at this one."""
 
     def agreed() -> bool:
         views = [

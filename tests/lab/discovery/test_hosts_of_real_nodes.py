@@ -56,7 +56,7 @@ def found(node: TreecastNode, mac: MacAddress) -> Host | None:
 
 
 def wait_lives_at(net: Overlay, mac: MacAddress, name: str, *, duplicate: bool = False) -> None:
-    """Until all nodes say that a host is at this node."""
+    """Waits until all nodes report that a host is at this node."""
 
     def agreed() -> bool:
         views = [found(node, mac) for node in net.nodes]

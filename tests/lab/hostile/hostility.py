@@ -111,7 +111,7 @@ class Hostility:
                 raw.sendto(ipv4_udp(source.machine.underlay_ipv4, PORT, target, PORT, one), (target, 0))
 
     def wait_stream(self, seconds: float) -> None:
-        """Until all subscribers have so much more of the stream."""
+        """Waits until all subscribers have so much more of the stream."""
         wanted = [receiver.snapshot().received + int(seconds * RATE_PPS) for receiver in self.receivers]
         for receiver, count in zip(self.receivers, wanted, strict=True):
             wait_received(receiver, count, LIMIT_S + 1.2 * seconds)
@@ -162,10 +162,10 @@ def problems(node: TreecastNode) -> set[tuple[str, str]]:
 
 
 def wait_subscribed(root: TreecastNode, speaker_name: str) -> None:
-    """Until the source has the speaker as a subscriber of the stream, beside the honest ones."""
+    """Waits until the source has the speaker as a subscriber of the stream, beside the honest ones."""
     wait_members(root, GROUP, {"n1", "n2", speaker_name})
 
 
 def wait_key(session: Session) -> None:
-    """Until a key of the stream's tree was offered."""
+    """Waits until a key of the stream's tree was offered."""
     wait_until(lambda: any(key.context and key.stream for key in session.offers), LIMIT_S, "a key is offered")

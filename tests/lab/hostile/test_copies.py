@@ -25,7 +25,7 @@ from tests.lab.overlay.asking import wait_members, wait_received
 from tests.lab.overlay.test_path_that_is_cut import heal, via
 
 RATE_PPS, SIZE_BYTES = 40, 300
-"""Within what a route carries."""
+"""A stream within what a route carries."""
 LIMIT_S = 20.0
 RECORDED = 2 * RATE_PPS
 

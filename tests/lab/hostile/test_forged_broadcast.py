@@ -240,7 +240,7 @@ def flooding(
 
 
 def wait_broadcast(mouth: socket.socket, receiver: TreecastNode) -> None:
-    """Until the sender's broadcast reaches the other node by its tree: copies need no signature."""
+    """Waits until the sender's broadcast reaches the other node by its tree: copies need no signature."""
     with tap(receiver.machine) as ear:
         ear.settimeout(0.2)
 

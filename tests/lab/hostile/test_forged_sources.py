@@ -37,7 +37,7 @@ def count_here(victim: Machine) -> None:
 
 
 def forge(member: Machine, at: TreecastNode, victim: Machine) -> None:
-    """From now on each probe, and each answer to one, leaves the member for a node under the victim's address."""
+    """Each probe, and each answer to one, leaves the member for a node under the victim's address from now on."""
     member.run(
         ["nft", "add table ip t; add counter ip t n; add chain ip t c { type filter hook postrouting priority 0; }"]
     )

@@ -168,7 +168,7 @@ def test_malformed_frames_are_counted_by_what_is_wrong_with_them(siege: Siege, f
 
 
 def spray() -> Iterator[bytes]:
-    """As many joins of as many groups, and as many new hosts that ask for somebody."""
+    """Frames of SPRAY joins of as many groups, and of as many new hosts that ask for somebody."""
     mac, reporter = MacAddress.parse(MAC), IPv4Address("10.77.0.2")
     for number in range(SPRAY):
         joined = IPv4Address("239.100.0.0") + number

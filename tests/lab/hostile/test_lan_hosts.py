@@ -102,7 +102,7 @@ def querier(node: TreecastNode) -> Querier:
 
 
 def membership_s(node: TreecastNode, group: str) -> float:
-    """For how long the LAN's membership lasts without a report; 0 without one."""
+    """The seconds that the LAN's membership lasts without a report; 0 without one."""
     here = [one for row in fetch_groups(node.directory) if row.group == group for one in row.here]
     return max((one.expires_s or 0.0 for one in here), default=0.0)
 

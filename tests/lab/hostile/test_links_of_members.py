@@ -113,7 +113,7 @@ def test_a_member_that_lists_no_links_has_each_record_cross_the_network_two_and_
 
 
 def wait_groups(node: TreecastNode, wanted: Set[str]) -> None:
-    """Until the node knows of members of all of these; TimeoutError, with those that it lacks.
+    """Waits until the node knows of members of all of these; TimeoutError, with those that it lacks.
 
     It is asked seldom: a table of so many groups costs it a while each time.
     """

@@ -12,13 +12,13 @@ from tests.lab.hostile.test_members import forged_frame
 from tests.lab.overlay.asking import wait_received
 
 COUNT, AT_A_TIME = 15_000, 200
-"""Nearly as many as a receiver takes beyond an anchor: half a minute of the stream."""
+"""The counters are nearly as many as a receiver takes beyond an anchor: half a minute of the stream."""
 LATER = 1_500
 """The stream goes on while they are sealed: the first counter that is made up is so far beyond the newest seen."""
 
 
 def next_datagrams(session: Session, newest: bytes, frame: bytes) -> Sequence[bytes]:
-    """Under the key of the newest datagram of the stream, with the counters after its."""
+    """Datagrams under the key of the newest one of the stream, with the counters after its."""
     key_id, counter = int.from_bytes(newest[16:20], "big"), int.from_bytes(newest[20:28], "big")
     key = [offer for offer in session.offers if offer.stream and offer.key_id == key_id][-1]
     stepped = key.stepped(int.from_bytes(newest[2:4], "big") - key.step)

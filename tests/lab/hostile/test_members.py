@@ -39,7 +39,7 @@ from treecast.identity.rights import GivenLimits, Role
 ETH_P_IP = 0x0800
 GROUP_MAC = "01:00:5e:5a:01:01"
 KEY_ENDS_S = 3.1
-"""After the root has learned of the leave; its tree changes its key within a round trip."""
+"""The time after the root has learned of the leave; its tree changes its key within a round trip."""
 PAUSING_GROUP, PAUSING_GROUP_MAC = "239.90.4.9", "01:00:5e:5a:04:09"
 FAR = 10**9
 FORGED = 50
@@ -52,7 +52,7 @@ def forged_frame(source_mac: str, source: str, mac: str = GROUP_MAC, group: str 
 
 
 def forged_datagrams(keys: wire.TreeKeys, frame: bytes) -> list[bytes]:
-    """Under the key, its step, the next ones and some far ahead; counters far ahead."""
+    """Datagrams under the key, its step, the next ones and some far ahead; their counters are far ahead."""
     steps = [keys.stepped(number) for number in range(4)]
     plaintext = wire.inner(wire.FRAME, frame)
     return [steps[n % 4].seal(FAR + n, plaintext) for n in range(FORGED)]

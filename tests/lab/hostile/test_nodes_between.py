@@ -110,7 +110,7 @@ def snapshots(receivers: Sequence[Receiver]) -> list[Received]:
 
 
 def flows(receivers: Sequence[Receiver]) -> None:
-    """Until all have a second more of their stream."""
+    """Waits until all have a second more of their stream."""
     before = snapshots(receivers)
 
     def more() -> bool:

@@ -34,8 +34,9 @@ class Beyond:
 
 @contextmanager
 def beyond(sites: Sites, name: str) -> Iterator[Beyond]:
-    """On machines of this name. Until its end the node's cable carries no super-packets, as no real one does: Linux
-    forwards none to a group that is larger than the MTU and must not be fragmented (``ipmr_queue_xmit``).
+    """A router of this name and a host beyond it. The node's cable carries no super-packets until the block ends, as no
+    real one does: Linux forwards none to a group that is larger than the MTU and must not be fragmented
+    (``ipmr_queue_xmit``).
     """
     subnet = sites.lab.switch()
     router = sites.lab.machine(name, sites.lans[0].switch, subnet)

@@ -26,7 +26,7 @@ from tests.lab.overlay.asking import wait_received
 PORT = 5012
 GROUP = "239.69.0.1"
 GATEWAY = "10.99.1.77/16"
-"""In the LAN's second subnet, which has the bridging machine as its .254."""
+"""The gateway is in the LAN's second subnet, which has the bridging machine as its .254."""
 TTL = 8
 
 

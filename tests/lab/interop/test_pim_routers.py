@@ -57,8 +57,8 @@ def pimd(machine: Machine, directory: Path, rendezvous_point: str, *interfaces: 
 
 
 def converge(receiver: Machine, source: Machine, group: str) -> None:
-    """Until the receiver gets a stream. It joins again and again: a report from before pimd knew a rendezvous point
-    counts only when it is repeated, to pimd's next query, half a minute after the first.
+    """Waits until the receiver gets a stream. It joins again and again: a report from before pimd knew a rendezvous
+    point counts only when it is repeated, to pimd's next query, half a minute after the first.
     """
     sender = Sender(source, group, PORT, interface="eth0", rate_pps=50, ttl=TTL)
 
@@ -127,8 +127,9 @@ def routed(lab: Lab, overlay: OverlayFactory, tmp_path: Path) -> Iterator[Routed
 @pytest.mark.soak
 @pytest.mark.timeout(150)
 def test_receivers_behind_pim_routers_on_nodes_hear_sources_elsewhere_also_after_a_restart(routed: Routed) -> None:
-    """First sources behind the other router; then one on the overlay itself, whose designated router, the rendezvous
-    point, joins nothing: its node gets the group by the prefix. At last the node of a router that says nothing more.
+    """Sources are first behind the other router; then one is on the overlay itself, whose designated router, the
+    rendezvous point, joins nothing: its node gets the group by the prefix. At last the node of a router that says
+    nothing more.
     """
     net, hosts = routed.net, routed.hosts
     converge(hosts[1], hosts[0], "239.67.1.1")

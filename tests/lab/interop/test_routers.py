@@ -81,7 +81,7 @@ def pim(older: Sites, tmp_path: Path) -> Iterator[Beyond]:
 
 
 def source(machine: Machine, version: int) -> str:
-    """From which address a program that names none but eth0 sends to a group."""
+    """The address from which a program that names none but eth0 sends to a group."""
     group = "239.255.0.1" if version == 4 else "ff35::1"
     words = machine.run(["ip", "-o", "route", "get", group, "oif", "eth0"]).stdout.split()
     return words[words.index("src") + 1]

@@ -13,7 +13,7 @@ PORT = 5000
 
 
 def reaches(machine: Machine, address: str) -> bool:
-    """Within two seconds: a first solicitation may be missed on busy cores, and is repeated after one."""
+    """Whether it answers within two seconds: a first solicitation may be missed on busy cores, and is repeated."""
     return machine.run(["ping", "-c", "1", "-W", "2", address], check=False).returncode == 0
 
 

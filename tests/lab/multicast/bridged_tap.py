@@ -109,8 +109,8 @@ class BridgedTap:
         self.carry_out(self.switch.start(now()))
 
     def start_with_a_query(self, version: int, limit_s: float) -> None:
-        """Not a word before another router's query of this IP version: a bridge gives way to any query that it hears,
-        also to one from 0.0.0.0, which RFC 4541 section 2.1.1 lets nobody win with."""
+        """The switch sends nothing before another router's query of this IP version: a bridge gives way to any that it
+        hears, also to one from 0.0.0.0, which RFC 4541 section 2.1.1 lets nobody win with."""
         end = time.monotonic() + limit_s
         while time.monotonic() < end:
             if select.select([self.tap], [], [], 0.1)[0]:

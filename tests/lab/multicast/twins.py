@@ -109,7 +109,7 @@ class Twins:
         return [started[-1] if started else NO_SOURCE, *(w for at, w in history if before < at <= after)]
 
     def _up_to_now(self) -> Instant:
-        """Now, but never before the end of the last comparison's window."""
+        """The time now, but never before the end of the last comparison's window."""
         now = max(_now(), self._run_until)
         self._run(now)
         return now

@@ -104,7 +104,7 @@ def test_ipv6_multicast_reaches_each_next_hop_once(three: DataPlanes) -> None:
 
 
 def test_a_moved_member_loses_and_doubles_nothing(three: DataPlanes) -> None:
-    """From session-sealed copies to the tree and back, while the stream runs."""
+    """The member moves from session-sealed copies to the tree and back, while the stream runs."""
     root, one = three[0], three[1]
     three.tree(root, 7, [one], group="239.1.1.7")
     receiver = Receiver(one.machine, "239.1.1.7", 5000, interface=INTERFACE)

@@ -78,7 +78,7 @@ def has_dropped(plane: DataPlane, count: int) -> bool:
 
 
 def arrives(planes: DataPlanes, sent: int, expected: int | None, size_bytes: int = 100) -> None:
-    """From the first node to the second, over both families. None: it is dropped, and a marked one after it is not."""
+    """A datagram goes from the first node to the second, over both families. None: it is dropped."""
     one, other = planes.planes[:2]
     drops = other.forwarder.drops()["ecn_not_capable"]
     for number, family in enumerate(FAMILIES, start=1):

@@ -112,7 +112,7 @@ def udp_receiver(
 
 
 def read_datagrams(receiver: socket.socket, count: int, limit_s: float = LIMIT_S) -> Read:
-    """Up to ``count``; fewer when none came for ``limit_s``."""
+    """Reads up to ``count`` datagrams; fewer when none came for ``limit_s``."""
     receiver.settimeout(limit_s)
     read = Read([], [])
     while len(read.datagrams) < count:

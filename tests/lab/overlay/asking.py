@@ -22,7 +22,7 @@ def members(root: TreecastNode, group: str) -> set[str]:
 
 
 def wait_members(root: TreecastNode, group: str, names: Iterable[str], limit_s: float = LIMIT_S) -> None:
-    """Until exactly these nodes subscribe, as ``root`` knows it."""
+    """Waits until exactly these nodes subscribe, as ``root`` knows it."""
     wanted, seen = set(names), set[str]()
 
     def is_so() -> bool:
@@ -42,7 +42,7 @@ def peers_up(node: TreecastNode) -> set[str]:
 
 
 def wait_peers(node: TreecastNode, names: Set[str], limit_s: float) -> None:
-    """Until it has working links to exactly these nodes."""
+    """Waits until the node has working links to exactly these nodes."""
     what = f"{node.name} has links to exactly {sorted(names)}"
     wait_until(lambda: peers_up(node) == names, limit_s, what, poll_s=0.05)
 
@@ -53,7 +53,7 @@ def drops(node: TreecastNode) -> dict[str, int]:
 
 
 def grown(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
-    """By how much each counter has grown; those that have not are left out."""
+    """The growth of each counter; those that have not grown are left out."""
     return {name: count - before.get(name, 0) for name, count in after.items() if count != before.get(name, 0)}
 
 
@@ -73,5 +73,5 @@ def quiet_since(count: Callable[[], int], *, window_s: float, at_most: int, limi
 
 
 def wait_received(receiver: Receiver, count: int, limit_s: float = LIMIT_S) -> None:
-    """Until it has at least so many datagrams."""
+    """Waits until the receiver has at least so many datagrams."""
     wait_until(lambda: receiver.snapshot().received >= count, limit_s, f"{count} datagrams have come")

@@ -28,9 +28,9 @@ HOST = MacAddress(bytes.fromhex("02aa00000001"))
 STREAM, PORT = "239.20.5.5", 5007
 LEARNED_LIMIT_S = 40.0
 JOIN_LIMIT_MS = 200.0
-"""Alone it is 50; here two cores also carry ten thousand joins to three nodes."""
+"""A join takes 50 ms alone; here two cores also carry ten thousand joins to three nodes."""
 LEAST_BYTES, MOST_BYTES = 10, 500
-"""On the wire for one group and one other node, of a chunk with many and its acknowledgement."""
+"""Bytes on the wire for one group and one other node, of a chunk with many and its acknowledgement."""
 
 
 def report(node: TreecastNode, kind: RecordType) -> None:

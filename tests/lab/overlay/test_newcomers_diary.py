@@ -142,7 +142,7 @@ def hands_on_the_interface(bob: TreecastNode) -> None:
 
 
 def interface_deleted(alice: TreecastNode) -> None:
-    """Without its interface a node is none: it ends with a sentence."""
+    """A node without its interface is none: it ends with a sentence."""
     alice.machine.run(["ip", "link", "del", INTERFACE])
     wait_until(lambda: not alice.running, LIMIT_S, "the node has ended")
     assert alice.process.wait(LIMIT_S) == 1

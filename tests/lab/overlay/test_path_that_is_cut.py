@@ -23,9 +23,9 @@ from treecast.api.client import fetch_peers
 GROUP = "239.90.0.12"
 STREAM_PORT = 5031
 RATE_PPS, SIZE_BYTES = 50, 200
-"""Within what a route carries."""
+"""A stream within what a route carries."""
 DETECTED_S = 12.0
-"""Twice 4 s of silence, found by a review each second, and a round trip."""
+"""The limit is twice 4 s of silence, found by a review each second, and a round trip."""
 LIMIT_S = 15.0
 STEADY = 5 * RATE_PPS
 

@@ -33,7 +33,7 @@ BEFORE, AFTER = 1500, 8000
 pytestmark = pytest.mark.alone
 """A backup keeps one second: on busy cores a receiver lacked some after a relay was killed, once of 12 times."""
 LONGEST_GAP_S = 1.0
-"""By far longer than on a machine that does nothing else; a link is given up after seven times as long."""
+"""The gap is far longer than on a machine that does nothing else; a link is given up after seven times as long."""
 AFTER_ALL = 1000
 MOST_LOST = 1000
 """Nothing is lost where all run as they should: a leaf finds after 0.9 s that half is missing, and its backup has what
@@ -101,7 +101,7 @@ def test_a_relay_that_is_killed_costs_nobody_a_datagram(overlay: Overlay) -> Non
 
 @contextmanager
 def withholding(relay: TreecastNode, chosen: str) -> Iterator[None]:
-    """In the block these of the tree datagrams that the relay sends are lost; all else that it sends is not."""
+    """The relay loses these of the tree datagrams that it sends, in the block; all else that it sends arrives."""
     rule = f"udp sport {UNDERLAY_PORT} @th,64,8 {TREE_DATAGRAM} {chosen} counter drop"
     relay.machine.run(["nft", "add table inet withheld"])
     relay.machine.run(["nft", "add chain inet withheld out { type filter hook output priority 0; }"])

@@ -34,7 +34,7 @@ def report(groups: list[IPv4Address]) -> bytes:
 
 
 def longest_stall(node: TreecastNode) -> float:
-    """While somebody asks for all groups: the longest that another had to wait for his answer."""
+    """The longest that another had to wait for its answer while somebody asks for all groups."""
     asking = node.machine.spawn([PROGRAM, "groups", node.directory, "--json"], stdout=subprocess.DEVNULL)
     longest = 0.0
     while asking.running:

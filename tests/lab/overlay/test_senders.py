@@ -30,7 +30,7 @@ def rows(node: TreecastNode, group: str) -> list[records.Group]:
 
 
 def senders(node: TreecastNode, group: str) -> dict[tuple[str, str, str], records.Sender]:
-    """By source, node and port."""
+    """The group's senders by source, node and port."""
     found = [sender for row in rows(node, group) for sender in row.senders]
     return {(sender.source, sender.node, sender.port): sender for sender in found}
 

@@ -59,6 +59,6 @@ def has_sources(mesh: Overlay, expected: set[str]) -> bool:
 
 
 def sources_of(mesh: Overlay) -> set[str]:
-    """From which sources n1 wants the group, as n0 knows it; ``*`` for any."""
+    """The sources from which n1 wants the group, as n0 knows it; ``*`` for any."""
     rows = [row for row in fetch_groups(mesh[0].directory) if row.group == str(GROUP)]
     return {row.source for row in rows if "n1" in [member.node for member in row.members]}

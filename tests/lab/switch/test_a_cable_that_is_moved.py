@@ -42,7 +42,7 @@ def test_a_machine_whose_cable_was_moved_is_reached_and_has_its_group_within_5_s
 
 
 def moved(lab: Lab, limit_s: float) -> None:
-    """From where it was it is reached within the limit, and then has its group within the limit."""
+    """The machine is reached within the limit from where it was, and then has its group within the limit."""
     sites = make_sites(lab, 2, 2)
     here, there = sites.lans
     (stays, roamer), far = here.hosts, there.hosts[0]

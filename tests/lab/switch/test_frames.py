@@ -254,7 +254,7 @@ def test_beacons_that_a_host_makes_up_stop_no_node_and_are_counted(sites: Sites)
 
 
 def reflect(machine: Machine, ended: Event) -> None:
-    """As a second way round a LAN does with what is for a group: each beacon is heard again."""
+    """Sends each beacon back, as a second way round a LAN does with what is for a group."""
     with raw(machine, BEACON_ETHERTYPE) as own:
         while not ended.is_set():
             try:

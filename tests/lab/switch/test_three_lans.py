@@ -11,10 +11,10 @@ from tests.lab.switch.crowd import Crowd
 
 GROUPS = ("239.3.0.1", "239.3.0.2", "239.3.0.3", "ff35::3:1", "ff35::3:2")
 JOIN_S = 1.0
-"""From a join to the first datagram: 50 ms are the goal; a machine shared with other work gets more here."""
+"""The time from a join to the first datagram: 50 ms are the goal; a shared machine gets more here."""
 
 LEAVE_S = 4.0
-"""From the last leave on a LAN to the last datagram there: the Last Member Query Time is 2 s."""
+"""The time from the last leave on a LAN to the last datagram there: the Last Member Query Time is 2 s."""
 
 
 def ran(sites: Sites, duration_s: float) -> Crowd:

@@ -58,7 +58,7 @@ def forget(machine: Machine, interface: str) -> None:
 
 @pytest.fixture(params=[4, 6])
 def version(request: pytest.FixtureRequest, sites: Sites) -> Iterator[int]:
-    """While the first hosts of the first two LANs have addresses of the overlay."""
+    """The IP version of which the first hosts of the first two LANs have addresses of the overlay."""
     version: int = request.param
     changed = [(lan.hosts[0], f"{guest(sites.overlay[0], lan, version)}/{LENGTH[version]}") for lan in sites.lans[:2]]
     for machine, address in changed:

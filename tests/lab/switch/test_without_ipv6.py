@@ -55,7 +55,7 @@ def test_hosts_on_a_bridged_lan_and_on_a_packet_port_hear_the_ipv6_group_they_jo
 
 
 def test_an_interface_whose_ipv6_is_off_is_bridged_and_a_node_s_own_is_taken_without_ipv6(lab: Lab) -> None:
-    """As NetworkManager does it, on one interface."""
+    """The test switches IPv6 off on one interface, as NetworkManager does."""
     machine = lab.machine("n0", lab.switch())
     eth1 = Lan(lab, 1, hosts=1).connect(lab, machine)
     overlay = Overlay([machine], lab.directory)

@@ -19,7 +19,7 @@ from treecast.wire.advertisement import Kind
 from treecast.wire.control import Digest, Ranges, emit_control, parse_control
 
 Held = Mapping[int, tuple[int, frozenset[int]]]
-"""By origin: epoch, and the sequences of its records."""
+"""Epoch and sequences of an origin's records, by origin."""
 
 START = Instant(0.0)
 

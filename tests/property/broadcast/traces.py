@@ -28,7 +28,7 @@ flows = groups.flatmap(
 
 
 def traced_trees(flow: tuple[bytes, bytes], listed: list[TracedNode]) -> list[ControlMessage]:
-    """As a root packs them; all numbers are the greatest."""
+    """The parts of a trace as a root packs them; all numbers are the greatest."""
     parts = [*in_parts(listed)]
     assert [node for part in parts for node in part] == listed
     most, last = 2**63 - 1, LAST_U32

@@ -66,7 +66,7 @@ class OneTree(RuleBasedStateMachine):
         self.was_sent: dict[NodeIndex, set[KeyId]] = {}
         self.left_at: dict[NodeIndex, Instant] = {}
         self.unheard_since: dict[NodeIndex, Instant] = {}
-        """When each node joined first, or when its last answer of a key in use or next has come since."""
+        """The time at which each node joined first, or since which its last answer of a key in use or next has come."""
         self.offers: list[OfferKey | OfferTree] = []
         self.answers: list[OfferKey | OfferTree] = []
         self.answered: set[tuple[NodeIndex, str, int]] = set()

@@ -1,4 +1,4 @@
-"""On the way from one wanted state to the next, command by command, nobody loses or gets twice what both want."""
+"""No node loses or gets twice what both wanted states want, on the way from one to the next, command by command."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ class Network(RuleBasedStateMachine):
 
     @rule(host=st.sampled_from(HOSTS))
     def all_arrives_and_a_host_speaks_once_more(self, host: MacAddress) -> None:
-        """By then its node knows the sequence of the others' claims: it is where it spoke last, for all nodes."""
+        """The node knows the sequence of the others' claims by then: the host is where it spoke last, for all nodes."""
         if host not in self.last:
             return
         self._deliver()

@@ -1,4 +1,4 @@
-"""For any history of hosts that join, leave and change sources, in any mix of versions, the router comes to what
+"""The router follows any history of hosts that join, leave and change sources, in any mix of versions: it comes to what
 they want together, soon gives every host at least what it asked for, and keeps its promises on the way.
 """
 
@@ -57,7 +57,7 @@ class Membership(RuleBasedStateMachine):
 
     @rule()
     def everything_comes_to_rest(self) -> None:
-        """After the last change older hosts stay present for one interval, and timers run for another."""
+        """Older hosts stay present for one interval after the last change, and timers run for another."""
         self.lan.run(REST)
         for group in GROUPS:
             assert self.port.filter(group) == self.lan.merged(group)

@@ -12,7 +12,7 @@ from treecast.wire.advertisement import Kind
 
 GROUP = "239.1.1.1"
 FLOODED_S = 1.0
-"""Before fingerprints that differ have anybody compare: 1 s, and a turn of probes before."""
+"""The time before fingerprints that differ have anybody compare: 1 s, and a turn of probes before."""
 
 
 def a_row(world: World) -> tuple[SimNode, SimNode, SimNode, SimNode]:

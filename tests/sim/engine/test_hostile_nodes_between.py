@@ -20,7 +20,7 @@ from treecast.sim.world import SimNode, World
 GROUP = "239.1.1.1"
 INTERVAL_S = 0.05
 SELDOM_S = 0.25
-"""For minutes in which nothing may happen: a node that is taken again costs seconds, and 1.0 is looked for."""
+"""The interval for minutes in which nothing may happen: a node that is taken again costs seconds; 1.0 is looked for."""
 CHANGED_S = 3.0
 """The promise of SECURITY.md and of docs/protocol.md section 4."""
 COUNTED_S = 6.0

@@ -10,7 +10,7 @@ from treecast.sim.world import SimNode, World
 
 
 def shown(world: World, node: SimNode, *lan: str) -> dict[str, Host]:
-    """By the address in the overlay."""
+    """The hosts that the node shows, by their address in the overlay."""
     hosts = host_answers(node.engine.view, [IPv4Interface(own) for own in lan], world.underlay.now)
     return {host.ip[0]: host for host in hosts if host is not None}
 

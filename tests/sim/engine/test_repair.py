@@ -47,7 +47,7 @@ class Streaming(Network):
         return {node: node.forwarder.repairs[kind] for node in self.nodes if node.forwarder.repairs[kind]}
 
     def children(self) -> dict[SimNode, list[SimNode]]:
-        """By the tree of the highest epoch: who is below whom, but the root's own."""
+        """Nodes and those below them on the tree of the highest epoch; the root's own are left out."""
         below: dict[SimNode, list[SimNode]] = {}
         for node in self.others:
             for (root, stream), downstream in node.forwarder.streams.items():

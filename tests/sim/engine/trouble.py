@@ -108,7 +108,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class Refuse:
-    """From now on the node's data plane refuses this share of what it may refuse."""
+    """The node's data plane refuses this share of what it may refuse from now on."""
 
     node: int
     share: float

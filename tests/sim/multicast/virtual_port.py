@@ -86,7 +86,7 @@ class VirtualPort:
         return self._note(self.router.start(self.now))
 
     def started(self) -> VirtualPort:
-        """After start-up, with nothing noted: hosts have had their time to answer the first query."""
+        """The port after start-up, with nothing noted: hosts have had their time to answer the first query."""
         self.start()
         self.run(60)
         self.sent.clear()

@@ -13,7 +13,7 @@ from treecast.adapters.network_change import EVERYTHING, NetworkChange, NetworkC
 
 
 def message(kind: int, body: bytes = b"") -> bytes:
-    """As in linux/netlink.h, padded."""
+    """A netlink message as in linux/netlink.h, padded."""
     length = 16 + len(body)
     return (struct.pack("=IHHII", length, kind, 0, 0, 0) + body).ljust(length + 3 & ~3, b"\0")
 

@@ -57,7 +57,7 @@ def test_the_number_of_trials_is_bounded() -> None:
 
 
 def test_a_pace_that_the_sender_cannot_keep_ends_the_search() -> None:
-    """As fast as it can it loses (in bursts), at a pace it does not: then its pace is the limit."""
+    """The sender loses at its highest pace (in bursts), and not at the pace that it keeps: that is the limit."""
 
     def run(wanted_pps: int | None) -> Trial:
         if wanted_pps is None:

@@ -66,7 +66,7 @@ class Node:
         self.drops = Drops()
         self.now = Instant(0.0)
         self.fingerprint = 0
-        """As its data plane would have it, for tests of that."""
+        """The fingerprint as the node's data plane would have it, for tests of that."""
         self.broadcast = Broadcast(
             me=self.index,
             signing_key=keys_of(index).signing,

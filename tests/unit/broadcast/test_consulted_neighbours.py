@@ -21,7 +21,7 @@ from treecast.wire.advertisement import (
 from treecast.wire.control import Flood
 
 UNREACHED = 50
-"""As many are judged each time."""
+"""The number of nodes that are judged each time."""
 
 
 def links_advertisements(origin: int, listed: list[int]) -> list[bytes]:

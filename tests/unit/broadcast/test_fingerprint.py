@@ -37,7 +37,7 @@ def hear(node: Node, *wires: bytes) -> None:
 
 
 def fingerprint(node: Node) -> int:
-    """As the data plane has it."""
+    """The fingerprint as the data plane has it."""
     taken = node.broadcast.take_fingerprint()
     if taken is not None:
         node.fingerprint = int.from_bytes(taken, "big")

@@ -34,7 +34,7 @@ class Reviewed:
         self.links.take_changed()
         self.now = Instant(100.0)
         self.changes: list[tuple[Duration, bytes]] = []
-        """When a chunk was published, and which one."""
+        """The time at which a chunk was published, and its key."""
 
     def review(self, rtts_ms: dict[int, float | None], unanswered: int = 0, age_s: float = 60.0) -> None:
         self.now = Instant(self.now + 1.0)

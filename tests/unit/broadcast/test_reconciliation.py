@@ -35,7 +35,7 @@ def differs(node: Node, peer: int, difference: int = 7) -> None:
 
 
 def compared(node: Node, duration: float) -> list[tuple[float, int]]:
-    """When it began to compare all it holds with whom."""
+    """The times at which it began to compare all it holds, and the peers."""
     end, begun = node.now + duration, []
     while node.now < end:
         node.now = Instant(node.now + 0.05)

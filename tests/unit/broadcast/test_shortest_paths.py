@@ -1,4 +1,4 @@
-"""By which neighbour a node without a link is reached, as both ends of each link advertise."""
+"""The neighbour by which a node without a link is reached, as both ends of each link advertise."""
 
 from __future__ import annotations
 

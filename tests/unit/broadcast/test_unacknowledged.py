@@ -28,7 +28,7 @@ def record(number: int, kind: Kind = Kind.GROUPS, sequence: int = 0) -> Record:
 
 
 def sends(waiting: Unacknowledged, begin: float, duration: float) -> list[float]:
-    """When a record is sent, once for each."""
+    """The times at which records are sent, once for each."""
     now, sent = Instant(begin), []
     while now < begin + duration:
         sent += [float(now)] * len(waiting.take_due(now)[0])

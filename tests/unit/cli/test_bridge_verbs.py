@@ -75,7 +75,7 @@ def test_a_node_without_the_role_is_told_how_to_get_it(
 
 
 def _renew(*options: str) -> None:
-    """In the node's own directory, by the words that the refusal has."""
+    """Renews the certificate in the node's own directory, by the words that the refusal has."""
     done = CliRunner().invoke(app, ["node", "renew", "alice", *options, "--network", "lab"])
     assert done.exit_code == 0, done.stderr
 

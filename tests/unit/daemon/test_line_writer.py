@@ -35,7 +35,7 @@ def _problem(writer: LineWriter, later: float = 0.0) -> str:
 
 
 def _write_the_rest_nowhere(writer: LineWriter, descriptor: int) -> None:
-    """Before the descriptor is closed: what is tried again later would go to the next file of that number."""
+    """Makes it write nowhere before the descriptor is closed: a later try would go to the next file of that number."""
     lead_nowhere(descriptor)
     wait_until(lambda: writer.flush(0.1), LIMIT_S)
 

@@ -43,7 +43,7 @@ class Running:
         storage.add_node(self.network, self.directory, request, time.time())
 
     def problems(self) -> list[Problem]:
-        """After two looks: what has just changed may be changing still."""
+        """The problems after two looks: what has just changed may be changing still."""
         for _ in range(2):
             self.now += LOOK_INTERVAL
             found = list(self.renewal.problems(Instant(self.now)))

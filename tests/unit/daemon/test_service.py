@@ -26,7 +26,7 @@ INTERVAL_S = 0.08
 
 @dataclass
 class Threads:
-    """As the data plane tells of them."""
+    """The worker threads, as the data plane reports them."""
 
     workers: int = 2
     running_workers: int = 2

@@ -14,7 +14,7 @@ HARMLESS = {
     *(signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH, signal.SIGCONT),
     *(signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU),
 }
-"""By signal(7) they end no process: it stops, goes on, or takes no notice."""
+"""These signals end no process (signal(7)): it stops, goes on, or takes no notice."""
 
 _IGNORING = """
 import ctypes, mmap, os, platform, sys

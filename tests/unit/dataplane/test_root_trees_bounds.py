@@ -65,7 +65,7 @@ def test_key_and_tree_of_another_epoch_are_not_these() -> None:
 
 
 def test_a_key_that_is_not_made_yet_cannot_be_acknowledged() -> None:
-    """Else a member would be sent what it cannot open, and be offered nothing."""
+    """A member would otherwise be sent what it cannot open, and be offered nothing."""
     root = Root(2)
     root.silent.add(MEMBER)
     root.until(1.0)

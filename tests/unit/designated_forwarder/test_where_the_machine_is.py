@@ -41,7 +41,7 @@ class Node:
         self.shown()
 
     def wait(self, seconds: float, other: NodeIndex | None = None, state: BeaconState = BeaconState.FORWARDING) -> None:
-        """Meanwhile another node sends beacons."""
+        """Time passes; another node sends beacons meanwhile."""
         for _ in range(round(seconds / 0.25)):
             self.now = after(self.now, 0.25)
             if other is not None:

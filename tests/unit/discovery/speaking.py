@@ -55,7 +55,7 @@ class Lan:
         self.settle()
 
     def settle(self) -> list[Command]:
-        """As the engine does at the end of a turn; what the data plane was told."""
+        """Settles as the engine does at the end of a turn; returns the commands to the data plane."""
         for change in self.discovery.changes():
             self.advertisements += 1
             if change.content is None:

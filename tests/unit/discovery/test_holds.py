@@ -1,4 +1,4 @@
-"""While a host is held as a duplicate, and when that ends: solicitations go out, the last announcement counts."""
+"""A host is held as a duplicate, until that ends: solicitations go out meanwhile, the last announcement counts."""
 
 from __future__ import annotations
 

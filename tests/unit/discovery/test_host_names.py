@@ -35,7 +35,7 @@ def request(who: MacAddress, name: bytes, *, client: MacAddress | None = None) -
 
 
 def response(who: MacAddress, *names: tuple[str, str]) -> bytes:
-    """From the first address: of name and address."""
+    """A response that the first address sends, with these names and addresses."""
     records = b""
     for name, text in names:
         address = IPv6Address(text) if ":" in text else IPv4Address(text)
@@ -106,7 +106,7 @@ def test_a_copy_that_need_not_be_read_is_no_drop_and_no_query_of_membership(
 
 
 def test_nobody_is_named_by_another(lan: Lan) -> None:
-    """Nor by a relay, nor by who answers for a sleeping host."""
+    """Neither a relay nor who answers for a sleeping host names another."""
     lan.announce(H1, "10.77.0.5")
     lan.announce(H2, "10.77.0.6")
     lan.frame(request(H2, b"liar", client=H1))

@@ -11,8 +11,11 @@ ROOT = Path(__file__).parents[3]
 MOST_LINES = 350
 RIDDLE = re.compile(r"(Who|What|That|It|Whoever|Whatever|Whom|Whose)\b")
 """A sentence that begins so has no noun for its subject."""
-FRAGMENT = re.compile(r"(Of|Those|And|So|To)\b")
-"""Without what stands around it, a sentence that begins so says nothing."""
+FRAGMENT = re.compile(
+    r"(After|Among|And|As|At|Before|Behind|Between|But|By|Else|For|From|However|If|In|Meanwhile|Nor|Of|On|Or|Past|Since"
+    r"|So|Those|To|Under|Unless|Until|When|While|With|Within|Without)(?=[\s,:.;]|$)"
+)
+"""A sentence that begins so has no subject, or has it late: it says nothing without what stands around it."""
 EMPTY = "See the module."
 """A doc comment with these words describes nothing."""
 PYTHON = ("src", "tests", "lab", "bench", "tools")

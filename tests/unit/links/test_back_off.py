@@ -22,7 +22,7 @@ RUN = b"1" * 8
 
 
 def inits(node: Node, begin: float, end: float) -> list[tuple[float, Endpoint]]:
-    """When and where INITs go, of which none is answered."""
+    """The times and endpoints of INITs, of which none is answered."""
     sent: list[tuple[float, Endpoint]] = []
     for tick in range(int(4 * begin), int(4 * end)):
         node.links.advance(Instant(tick / 4))

@@ -1,4 +1,4 @@
-"""At which endpoints a node says that it can be reached."""
+"""A node advertises the endpoints at which it can be reached."""
 
 from __future__ import annotations
 

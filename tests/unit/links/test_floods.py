@@ -11,9 +11,9 @@ from treecast.sim.handshake import ModelFactory
 
 SECONDS = int(REJECT_AFTER) + 5
 PER_SECOND = int(MAX_PENDING_HANDSHAKES / PENDING_LIFETIME) + 50
-"""As many as keep the table of pending handshakes full."""
+"""The INITs a second that keep the table of pending handshakes full."""
 FLOODED_FROM = 90
-"""Before that nobody makes a handshake anew."""
+"""The second before which nobody makes a handshake anew."""
 
 
 def test_a_newcomer_s_handshake_takes_the_place_of_the_one_that_has_waited_longest() -> None:

@@ -83,7 +83,7 @@ def test_a_linked_node_that_this_machine_loses_its_route_to_is_not_blamed_whethe
 
 
 def linked_then_lost(one: Node, others: Sequence[Node]) -> None:
-    """At ``LOST_AT`` the links are lost, and one more is up; the nodes are known from others."""
+    """The links are lost at ``LOST_AT``, and one more is up; the nodes are known from others."""
     for other in (*others, Node(9)):
         shake(one, other) if other.index == 2 else shake(other, one)
     for other in (*others, Node(9)):

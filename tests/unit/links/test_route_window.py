@@ -1,4 +1,4 @@
-"""When a route is to give way: what was not answered, and what was lost."""
+"""A route gives way for what was not answered, and for what was lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""First handshakes by a neighbour, and what becomes of the way of a node: path, route, none."""
+"""A node's first handshakes go by a neighbour, and its way becomes path, route, none."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def reports(output: SwitchOutput) -> list[tuple[bytes, IPv4Address]]:
 
 @FAMILIES
 def test_a_query_of_the_own_kernel_shows_a_router_and_is_answered(version: int) -> None:
-    """On a TAP the kernel has the node's MAC; the port never brings back what the node itself sends there."""
+    """The kernel has the node's MAC on a TAP; the port never brings back what the node itself sends there."""
     switch = on_a_tap()
     query_of_the_kernel(switch, version, NOBODY[version])
     assert switch.new_routers == [0]

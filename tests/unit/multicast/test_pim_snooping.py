@@ -154,7 +154,7 @@ def test_a_join_shows_its_router_to_a_node_that_has_just_started(version: int) -
 
 @FAMILIES
 def test_pim_of_the_machine_s_own_kernel_counts(version: int) -> None:
-    """On the TAP a router of this machine sends with the node's own MAC; the node itself sends no PIM."""
+    """A router of this machine sends on the TAP with the node's own MAC; the node itself sends no PIM."""
     switch = VirtualSwitch()
     hello = hello_frame(version)
     switch.receive(EthernetFrame(hello.destination, MAC, hello.ethertype, hello.payload))

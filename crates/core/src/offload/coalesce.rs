@@ -124,7 +124,7 @@ fn holds(slot: &FlowSlot<'_>, segment: &Segment<'_>) -> bool {
     slot.as_ref().is_some_and(|flow| flow.first.same_flow(segment))
 }
 
-/// When it was opened; a free slot is older than any other.
+/// The time at which it was opened; a free slot is older than any other.
 fn age(slot: &FlowSlot<'_>) -> u64 {
     slot.as_ref().map_or(0, |flow| flow.opened)
 }

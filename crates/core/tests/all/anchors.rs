@@ -37,7 +37,7 @@ impl Members {
         seal_tree(&self.root.tree(5).unwrap(), FRAME)
     }
 
-    /// As the member takes it.
+    /// The member takes a datagram.
     pub(crate) fn take(&self, datagram: &[u8]) -> Result<Vec<u8>, Reason> {
         receive_tree(&self.member, datagram)
     }

@@ -55,7 +55,7 @@ pub fn join(one: &ForwardingTables, two: &ForwardingTables, index: u32, aead: Ae
     join_found(one, two, index, aead, None)
 }
 
-/// As `join`; `found`: where the handshake of the second has found the first, which has proved nothing yet.
+/// Joins as `join` does; `found`: where the handshake of the second has found the first, which has proved nothing yet.
 pub fn join_found(
     one: &ForwardingTables,
     two: &ForwardingTables,

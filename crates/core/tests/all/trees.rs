@@ -13,7 +13,7 @@ use treecast_core::root_tree::MAX_CONTEXT_LEN;
 use treecast_core::session::Session;
 
 const FRAME: &[u8] = &[7; 60];
-/// As many offers of one root wait at most.
+/// The most offers of one root that wait.
 const OFFERS: u32 = 4096;
 
 #[test]

@@ -6,7 +6,7 @@ use super::caps::empty_bounding_set;
 use rustix::process::{set_dumpable_behavior, setrlimit, DumpableBehavior, Gid, Resource, Rlimit, Uid};
 use rustix::thread::{set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-/// From now on this process leaves no core file, other processes of its account read neither its memory nor its
+/// This process leaves no core file from now on, other processes of its account read neither its memory nor its
 /// descriptors, and no program that the calling thread, or one that it starts, executes gains privileges.
 pub fn keep_secrets() -> io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;

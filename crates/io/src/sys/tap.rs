@@ -159,7 +159,7 @@ impl Tap {
 /// The queues to read, and the one to write where it is none of them.
 type Queues = (Vec<OwnedFd>, Option<OwnedFd>);
 
-/// Without IFF_TUN_EXCL a new interface could become a queue of another program's.
+/// IFF_TUN_EXCL keeps a new interface from becoming a queue of another program's.
 fn make_queues(name: &str, count: usize) -> io::Result<Queues> {
     if count >= 2 {
         match open_queues(name, count, IFF_TUN_EXCL) {
