@@ -1,7 +1,7 @@
 //! The forwarding tables, and the decision about a host's frame by them. `io` carries it out.
 //!
 //! Everything here may be called by workers and by Python's thread at once; nothing on a packet's way waits for a lock that
-//! the control plane holds. The control plane's side is in [`crate::control`], datagrams are in [`crate::arrival`].
+//! the control plane holds. The control plane's side is in the files `*_control`, datagrams are in [`crate::arrival`].
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicU64;
