@@ -9,7 +9,7 @@ pub const ANCHOR_INTERVAL: u64 = 2048;
 /// The anchor of a key that came into use is not repeated any more when so many datagrams have followed: they show the same.
 pub const ANCHOR_DATAGRAMS: u64 = 64;
 
-const ANCHOR_LEN: usize = 4 + 4 + 4 + 4 + 8 + 2 + 8 + 8;
+const ANCHOR_LEN: usize = 4 + 4 + 4 + 4 + 8 + 2 + 8 + 8 + 8;
 
 /// The news, on a session, that a root has used a key's counters up to this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +27,26 @@ pub struct Anchor {
     pub first_counter: u64,
     /// The counter of the request that it answers; 0 where it answers none.
     pub answers: u64,
+    /// The last counter of the key that the receiver gets by the tree: what is higher it gets as copies; 0 where its root does not
+    /// say.
+    pub last_counter: u64,
+}
+
+/// The counters of a key that a node gets by the tree, as far as its root says so to it: 0 for an end of which it does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CounterRange {
+    /// The first one.
+    pub first: u64,
+    /// The last one.
+    pub last: u64,
 }
 
 impl Anchor {
+    /// No more than how far the key is.
+    pub fn at(tree: TreeName, key_id: u32, counter: u64) -> Self {
+        Self { tree, key_id, counter, in_use_ms: 0, first_counter: 0, answers: 0, last_counter: 0 }
+    }
+
     /// The body of a session datagram of kind 6.
     pub fn emit(&self) -> [u8; ANCHOR_LEN] {
         let mut out = [0; ANCHOR_LEN];
@@ -40,8 +57,14 @@ impl Anchor {
         out[16..24].copy_from_slice(&self.counter.to_be_bytes());
         out[24..26].copy_from_slice(&self.in_use_ms.to_be_bytes());
         out[26..34].copy_from_slice(&self.first_counter.to_be_bytes());
-        out[34..].copy_from_slice(&self.answers.to_be_bytes());
+        out[34..42].copy_from_slice(&self.answers.to_be_bytes());
+        out[42..].copy_from_slice(&self.last_counter.to_be_bytes());
         out
+    }
+
+    /// The same for a node that gets these by the tree.
+    pub fn with(self, range: CounterRange) -> Self {
+        Self { first_counter: range.first, last_counter: range.last, ..self }
     }
 
     /// Its inverse; what stands behind is left alone.
@@ -50,7 +73,7 @@ impl Anchor {
         let counter = u64_at(body, 16).ok_or(Reason::InnerMalformed)?;
         let tree = TreeName { root: word(0)?, stream: word(4)?, epoch: word(8)? };
         let in_use_ms = u16_at(body, 24).unwrap_or(0);
-        let [first_counter, answers] = [26, 34].map(|offset| u64_at(body, offset).unwrap_or(0));
-        Ok(Self { tree, key_id: word(12)?, counter, in_use_ms, first_counter, answers })
+        let [first_counter, answers, last_counter] = [26, 34, 42].map(|offset| u64_at(body, offset).unwrap_or(0));
+        Ok(Self { tree, key_id: word(12)?, counter, in_use_ms, first_counter, answers, last_counter })
     }
 }

@@ -144,7 +144,7 @@ impl ForwardingTables {
                 let routes_set = session.path.routes_set();
                 let tree = self.downstream_trees.raise_anchor(session.peer, &anchor, routes_set, now_ns);
                 let next_hops = tree.map(|tree| tree.next_hops.load_full()).filter(|hops| !hops.is_empty());
-                let onwards = Anchor { first_counter: 0, answers: 0, ..anchor }; // that is a word to this node
+                let onwards = Anchor { first_counter: 0, answers: 0, last_counter: 0, ..anchor }; // that is a word to this node
                 Ok(next_hops.map_or(Received::Done, |hops| Received::Anchor(onwards, hops)))
             }
             KIND_ANCHOR_REQUEST => {

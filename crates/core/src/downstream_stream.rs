@@ -168,6 +168,24 @@ impl DownstreamStream {
         }
     }
 
+    /// Takes the root's word that the tree serves this node up to a counter of a key, and that it gets copies then.
+    pub(crate) fn serve_to(&self, anchor: &Anchor) {
+        if let Some(key) = self.keys.load().as_ref().and_then(|keys| keys.get(anchor.key_id)) {
+            key.counters.set_last(anchor.last_counter);
+        }
+        if let Some(known) = self.relayed.load().as_ref().and_then(|keys| keys.get(anchor.key_id)) {
+            known.set_last(anchor.last_counter);
+        }
+    }
+
+    /// Has the root reported that the tree of a key serves this node?
+    pub(crate) fn is_served_by(&self, key_id: u32) -> bool {
+        let (keys, relayed) = (self.keys.load(), self.relayed.load());
+        let of_key = keys.as_ref().and_then(|keys| keys.get(key_id)).map(Keyed::counters);
+        let counters = of_key.or_else(|| relayed.as_ref().and_then(|keys| keys.get(key_id)));
+        counters.is_some_and(KeyCounters::is_served)
+    }
+
     /// Has the root reported that since its route changed last?
     pub(crate) fn is_served_since(&self, routes_set: u32) -> bool {
         self.served_since.load(Ordering::Relaxed) == routes_set

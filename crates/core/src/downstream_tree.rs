@@ -118,6 +118,11 @@ impl DownstreamTree {
         }
     }
 
+    /// Does what its root sends come by it, as far as this node knows? Else it may come as copies.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.upstream.datagrams.load(Ordering::Relaxed) > 0 || self.stream.is_served_by(self.key_id)
+    }
+
     /// Is its parent another node than its root?
     pub(crate) fn is_below_a_relay(&self) -> bool {
         self.parent != 0 && self.parent != self.name.root

@@ -103,6 +103,9 @@ impl DownstreamTrees {
         if of_root && anchor.first_counter != 0 {
             tree.stream.serve(anchor, routes_set);
         }
+        if of_root && anchor.last_counter != 0 {
+            tree.stream.serve_to(anchor);
+        }
         Some(tree)
     }
 

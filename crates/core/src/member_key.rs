@@ -30,6 +30,10 @@ pub const UNUSED_KEY_NS: u64 = 10_000_000_000;
 pub(crate) struct KeyCounters {
     key_id: u32,
     first_counter: AtomicU64,
+    /// What has a higher counter comes as a copy.
+    last_counter: AtomicU64,
+    /// The root has said that the tree serves this node.
+    is_served: AtomicBool,
     had_copies: AtomicBool,
     anchor: AtomicU64,
     /// The time at which it was taken; 0 at a relay.
@@ -55,6 +59,8 @@ impl KeyCounters {
         Self {
             key_id,
             first_counter: AtomicU64::new(first_counter),
+            last_counter: AtomicU64::new(u64::MAX),
+            is_served: AtomicBool::new(false),
             had_copies: AtomicBool::new(false),
             anchor: AtomicU64::new(anchor),
             taken_ns,
@@ -108,11 +114,29 @@ impl KeyCounters {
         if counter > 1 {
             self.had_copies.store(true, Ordering::Relaxed);
         }
+        if counter > self.last_counter.load(Ordering::Relaxed) {
+            self.last_counter.store(u64::MAX, Ordering::Relaxed);
+        }
+        self.is_served.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes the root's word that higher counters come as copies. One from before the tree served this node last changes nothing.
+    pub(crate) fn set_last(&self, counter: u64) {
+        if counter >= self.first_counter.load(Ordering::Relaxed) {
+            self.last_counter.store(counter, Ordering::Relaxed);
+            self.is_served.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Has the root said that the tree serves this node?
+    pub(crate) fn is_served(&self) -> bool {
+        self.is_served.load(Ordering::Relaxed)
     }
 
     /// May a datagram have this counter?
     pub(crate) fn admit(&self, counter: u64) -> Result<(), Reason> {
-        if counter < self.first_counter.load(Ordering::Relaxed) {
+        let (first, last) = (self.first_counter.load(Ordering::Relaxed), self.last_counter.load(Ordering::Relaxed));
+        if counter < first || counter > last {
             return Err(Reason::TreeReplay);
         }
         if counter.saturating_sub(self.anchor.load(Ordering::Relaxed)) > AHEAD_OF_ANCHOR {
@@ -135,8 +159,8 @@ impl KeyCounters {
     pub(crate) fn seen(&self, low: u64, high: u64) -> u64 {
         let marked = lock(&self.marked);
         let is_fresh = |counter: u64| marked.window.as_ref().is_none_or(|window| window.is_fresh(counter));
-        let first_counter = self.first_counter.load(Ordering::Relaxed);
-        (low + 1..=high).filter(|counter| *counter < first_counter || !is_fresh(*counter)).count() as u64
+        let by_tree = self.first_counter.load(Ordering::Relaxed)..=self.last_counter.load(Ordering::Relaxed);
+        (low + 1..=high).filter(|counter| !by_tree.contains(counter) || !is_fresh(*counter)).count() as u64
     }
 
     /// Marks the counter of an authentic datagram.

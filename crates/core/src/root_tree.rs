@@ -1,21 +1,20 @@
 //! Trees rooted here: they seal for their members and offer them their keys (docs/protocol.md sections 5 and 6).
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use zeroize::Zeroizing;
 
-use crate::anchor::{Anchor, ANCHOR_DATAGRAMS, ANCHOR_INTERVAL};
+use crate::anchor::{Anchor, CounterRange, ANCHOR_DATAGRAMS, ANCHOR_INTERVAL};
 use crate::broadcast_signature::{Signer, SigningKey, SIGNATURE_LEN};
 use crate::datagram::{tree_associated, DatagramLimit, Inner, StreamName, TreeHeader, TreeName};
 use crate::datagram::{INNER_LEN, LARGEST_UNDERLAY_MTU, MAX_DATAGRAM_LEN, TREE_HEADER_LEN, TREE_OVERHEAD};
-use crate::first_counters::FirstCounters;
 pub use crate::hops::Hops;
 use crate::key_steps::StepSecret;
 use crate::reason::Reason;
 pub use crate::sender_key::{Generation, SenderKey};
+use crate::served_counters::ServedCounters;
 use crate::session::lock;
 use crate::tree_mark::TreeMark;
 use crate::tree_state::{self, TreePlace};
@@ -43,13 +42,13 @@ pub struct Members {
     /// The smallest MTU of the underlays of those that the tree serves.
     pub underlay_mtu: usize,
     generation: Arc<Generation>,
-    /// Nodes that the tree did not serve before get an anchor first.
-    pub newly_served: FirstCounters,
+    /// Nodes that the tree did not serve before, or serves no more, get an anchor first.
+    pub served: ServedCounters,
 }
 
 impl Members {
     fn new(hops: Hops, underlay_mtu: usize, generation: Arc<Generation>) -> Self {
-        Self { hops, underlay_mtu, generation, newly_served: FirstCounters::nobody() }
+        Self { hops, underlay_mtu, generation, served: ServedCounters::nobody() }
     }
 
     /// All that get a copy.
@@ -135,24 +134,22 @@ impl RootTree {
     /// Other members, or others of them who hold the key. One writer at a time.
     pub(crate) fn set_members(&self, hops: Hops, underlay_mtu: usize) {
         let before = self.members.load();
-        let served: HashSet<&u32> = before.hops.next_hops.iter().chain(&before.hops.beyond).collect();
         let sealed = before.generation.key.sealed.load(Ordering::Relaxed);
-        let is_served = |node| served.contains(&node);
-        let newly_served = FirstCounters::new(&hops.next_hops, &hops.beyond, is_served, &before.newly_served, sealed);
+        let served = ServedCounters::new(&before.hops, &hops, &before.served, sealed);
         let members = Members::new(hops, underlay_mtu, before.generation.clone());
-        self.members.store(Arc::new(Members { newly_served, ..members }));
+        self.members.store(Arc::new(Members { served, ..members }));
     }
 
     /// The anchor that is due before these members get more, and who gets it, each with its first counter: now and then all next
     /// hops, and who is served anew.
-    pub fn anchor<'m>(&self, members: &'m Members) -> (Anchor, impl Iterator<Item = (u32, u64)> + 'm) {
+    pub fn anchor<'m>(&self, members: &'m Members) -> (Anchor, impl Iterator<Item = (u32, CounterRange)> + 'm) {
         let Generation { tree, key, .. } = &*members.generation;
         let (counter, last) = (key.sealed.load(Ordering::Relaxed), key.anchored.load(Ordering::Relaxed));
         let due = counter >= last + ANCHOR_INTERVAL
             && key.anchored.compare_exchange(last, counter, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         let all = if due { &*members.hops.next_hops } else { &[] };
-        let anchor = Anchor { tree: *tree, key_id: key.key_id, counter, in_use_ms: 0, first_counter: 0, answers: 0 };
-        (anchor, all.iter().map(|node| (*node, 0)).chain(members.newly_served.due(counter)))
+        let again = all.iter().map(|node| (*node, CounterRange::default()));
+        (Anchor::at(*tree, key.key_id, counter), again.chain(members.served.due(counter)))
     }
 
     /// How far the key is that came into use just now, and whom it serves: they learn from it that the one before is over, also
@@ -166,7 +163,11 @@ impl RootTree {
     /// How far the key in use is, for a node of its tree that has requested it.
     pub(crate) fn answer(&self, node: u32, asked: &TreeMark, now_ns: u64) -> Option<Anchor> {
         let members = self.members.load();
-        members.hops.is_served(node).then(|| Anchor { answers: asked.counter, ..members.generation.anchor(now_ns) })
+        let anchor = members.generation.anchor(now_ns);
+        let is_on_tree = members.hops.next_hops.contains(&node) || members.hops.beyond.contains(&node);
+        let first_counter = if is_on_tree { members.served.first(node, anchor.counter) } else { 0 };
+        let is_member = members.hops.all().any(|member| member == node);
+        is_member.then_some(Anchor { answers: asked.counter, first_counter, ..anchor })
     }
 
     /// The same once more, of a key that took another one's place; None where what followed shows it.

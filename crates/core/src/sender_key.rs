@@ -66,13 +66,6 @@ impl Generation {
             since_ns => now_ns.saturating_sub(since_ns),
         };
         let in_use_ms = u16::try_from(in_use_ns / 1_000_000).unwrap_or(u16::MAX);
-        Anchor {
-            tree: self.tree,
-            key_id: *key_id,
-            counter: sealed.load(Ordering::Relaxed),
-            in_use_ms,
-            first_counter: 0,
-            answers: 0,
-        }
+        Anchor { in_use_ms, ..Anchor::at(self.tree, *key_id, sealed.load(Ordering::Relaxed)) }
     }
 }

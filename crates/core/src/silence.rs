@@ -54,6 +54,8 @@ pub(crate) struct Watched {
     pub(crate) grafts: u32,
     grafted_ns: u64,
     next_graft_ns: u64,
+    /// The time until which it waits for the root to report that the stream's other tree is in use, to graft by that, too.
+    pub(crate) other_until_ns: u64,
     /// The time at which something came last from the parent, and how much of the time in which this node ran nothing has.
     pub(crate) received_ns: u64,
     silent_ns: u64,
@@ -95,6 +97,7 @@ impl Silence {
             grafts: 0,
             grafted_ns: 0,
             next_graft_ns: 0,
+            other_until_ns: 0,
             received_ns: 0,
             silent_ns: 0,
             is_silent: false,
@@ -193,6 +196,11 @@ impl Watched {
         } else {
             self.silent_ns += ran_ns;
         }
+    }
+
+    /// Does it wait for the stream's other tree to be in use?
+    pub(crate) fn seeks_other_tree(&self, now_ns: u64) -> bool {
+        now_ns < self.other_until_ns
     }
 
     /// Is a graft due?

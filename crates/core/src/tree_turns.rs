@@ -85,6 +85,9 @@ impl ForwardingTables {
         if self.silence.asleep_ns.load(Ordering::Relaxed) == now_ns {
             watched.withheld = Withheld::default(); // what came meanwhile may be lost here
         }
+        if watched.seeks_other_tree(now_ns) {
+            self.graft_others(watched, turn, now_ns);
+        }
         let withheld_since = watched.withheld_since(now_ns);
         if watched.is_graft_due(now_ns) {
             let newest = tree.upstream.newest.load(Ordering::Relaxed);
@@ -92,9 +95,11 @@ impl ForwardingTables {
         } else if let Some(since) = withheld_since {
             let is_there = now_ns.saturating_sub(watched.received_ns) <= LATER_NS;
             let has_sent = tree.upstream.parent_ns.load(Ordering::Relaxed) != 0;
-            if !has_sent && watched.is_report_due(now_ns) {
+            let is_in_use = has_sent || tree.is_in_use();
+            if !is_in_use && watched.is_report_due(now_ns) {
+                self.anchor_requests.add(TreeMark { tree: tree.name, counter: 0 });
                 self.report_parent(tree, Failure::SendsNothing, now_ns);
-            } else if has_sent && watched.count_graft(is_there, now_ns) {
+            } else if is_in_use && watched.count_graft(is_there, now_ns) {
                 let failure = if is_there { Failure::Withholds } else { Failure::Silent };
                 self.graft(watched, since, failure, turn, now_ns);
             }
@@ -109,20 +114,33 @@ impl ForwardingTables {
     }
 
     /// Grafts, by the trees of its stream that have this parent, the one in use and the one that is to be, for what follows a counter.
-    fn graft(&self, watched: &Watched, newest: u64, failure: Failure, turn: &mut Turn, now_ns: u64) {
-        let lost = &watched.tree;
-        let epochs = lock(&lost.stream.epochs).clone();
-        let names = epochs.into_iter().map(|epoch| lost.stream.name.in_epoch(epoch));
-        let trees = names.filter_map(|name| self.downstream_trees.get(&name));
-        for tree in trees.filter(|tree| tree.parent == lost.parent && tree.backup != 0) {
-            let newest = if tree.name == lost.name { newest } else { tree.upstream.newest.load(Ordering::Relaxed) };
-            let counter = newest.saturating_sub(OVERTAKEN);
-            tree.upstream.grafted_ns.store(now_ns, Ordering::Relaxed);
-            turn.grafts.push((tree.backup, TreeMark { tree: tree.name, counter }));
+    fn graft(&self, watched: &mut Watched, newest: u64, failure: Failure, turn: &mut Turn, now_ns: u64) {
+        let lost = watched.tree.clone();
+        if lost.backup != 0 {
+            graft_at_backup(&lost, newest, turn, now_ns);
         }
+        self.graft_others(watched, turn, now_ns);
         if watched.grafts == 1 {
             self.counters.add(Counter::Grafts, 1);
-            self.report_parent(lost, failure, now_ns);
+            self.report_parent(&lost, failure, now_ns);
+        }
+    }
+
+    /// Grafts by the other tree of the stream that has this parent, where it is in use. Else the root is asked whether it is: it may send
+    /// copies instead.
+    fn graft_others(&self, watched: &mut Watched, turn: &mut Turn, now_ns: u64) {
+        let lost = watched.tree.clone();
+        let epochs = lock(&lost.stream.epochs).clone();
+        let names = epochs.into_iter().map(|epoch| lost.stream.name.in_epoch(epoch)).filter(|name| *name != lost.name);
+        let trees = names.filter_map(|name| self.downstream_trees.get(&name));
+        for tree in trees.filter(|tree| tree.parent == lost.parent && tree.backup != 0) {
+            if tree.is_in_use() {
+                watched.other_until_ns = 0;
+                graft_at_backup(&tree, tree.upstream.newest.load(Ordering::Relaxed), turn, now_ns);
+            } else if now_ns >= watched.other_until_ns {
+                watched.other_until_ns = now_ns + SECOND_NS;
+                self.anchor_requests.add(TreeMark { tree: tree.name, counter: 0 });
+            }
         }
     }
 
@@ -147,4 +165,10 @@ impl ForwardingTables {
         }
         Ok(())
     }
+}
+
+fn graft_at_backup(tree: &DownstreamTree, newest: u64, turn: &mut Turn, now_ns: u64) {
+    let counter = newest.saturating_sub(OVERTAKEN);
+    tree.upstream.grafted_ns.store(now_ns, Ordering::Relaxed);
+    turn.grafts.push((tree.backup, TreeMark { tree: tree.name, counter }));
 }

@@ -41,7 +41,8 @@ pub fn session_bodies() -> Vec<Input> {
     let tree = root.tree(BROADCAST_STREAM).expect("it was created");
     let broadcast = seal_tree(&tree, Inner { kind: KIND_FRAME, checksum: None }, &frame()).expect("it fits");
     let own = tree_name(MEMBER, GROUP_STREAM);
-    let anchor = Anchor { tree: own, key_id: KEY_ID, counter: 9, in_use_ms: 500, first_counter: 4, answers: 3 }.emit();
+    let anchor =
+        Anchor { in_use_ms: 500, first_counter: 4, answers: 3, last_counter: 8, ..Anchor::at(own, KEY_ID, 9) }.emit();
     let mark = TreeMark { tree: tree_name(OTHER_ROOT, GROUP_STREAM), counter: 1 }.emit();
     let probe = Probe { value: 9, fingerprint: 1 };
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use treecast_core::anchor::CounterRange;
 use treecast_core::arrival::{Opened, Received, Recent};
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{DatagramType, Inner, TreeHeader};
@@ -80,7 +81,11 @@ impl<'s> ReceivedMessage<'s> {
                     Ok(None)
                 }
                 Received::Anchor(anchor, next_hops) => {
-                    self.underlay.send_anchor(self.tables, &anchor, next_hops.iter().map(|node| (*node, 0)));
+                    self.underlay.send_anchor(
+                        self.tables,
+                        &anchor,
+                        next_hops.iter().map(|node| (*node, CounterRange::default())),
+                    );
                     Ok(None)
                 }
                 Received::Broadcast(header, tree, neighbour) => {

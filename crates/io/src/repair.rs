@@ -22,6 +22,7 @@ pub fn turn_trees(tables: &ForwardingTables, underlay: &Underlay, now_ns: u64) {
             Err(reason) => tables.drops.count(reason),
         }
     }
+    underlay.request_anchors(tables);
 }
 
 /// Sends a child the datagrams of a tree that it may have missed, behind what waits in the outbox.

@@ -73,8 +73,8 @@ impl Sealing<'_> {
     }
 
     fn for_tree(&mut self, tree: &Arc<RootTree>, members: &Arc<Members>, segmenter: &Segmenter<'_>) {
+        self.send_anchor(tree, members);
         if !members.hops.next_hops.is_empty() {
-            self.send_anchor(tree, members);
             let most = self.underlay.mtu.limit(members.underlay_mtu);
             if tree.is_wrapped() {
                 self.all_wrapped(&Tree(tree, members), segmenter, most);
@@ -93,8 +93,8 @@ impl Sealing<'_> {
 
     /// Members learn how far the key's counter is, where they must, before it goes on.
     fn send_anchor(&self, tree: &RootTree, members: &Members) {
-        let (anchor, firsts) = tree.anchor(members);
-        self.underlay.send_anchor(self.tables, &anchor, firsts);
+        let (anchor, served) = tree.anchor(members);
+        self.underlay.send_anchor(self.tables, &anchor, served);
     }
 
     /// Each frame straight into the tx buffer, then sealed there, in datagrams that the others' underlays carry, too.

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use treecast_core::anchor::CounterRange;
 use treecast_core::datagram::{KIND_SENDER_KEY, KIND_TREE_STATE};
 use treecast_core::root_tree::{Hops, Members};
 use treecast_core::table::Refused;
@@ -47,7 +48,7 @@ impl Forwarder {
         self.tables.set_tree_members(stream, hops)?;
         if let Some((tree, open)) = self.tables.tree(stream).zip(self.open_now()) {
             if let Some((anchor, members)) = tree.anchor_anew(monotonic_ns()) {
-                open.underlay.send_anchor(&self.tables, &anchor, members.newly_served.known(anchor.counter));
+                open.underlay.send_anchor(&self.tables, &anchor, members.served.known(anchor.counter));
             }
         }
         Ok(())
@@ -58,7 +59,7 @@ impl Forwarder {
         self.tables.remove_node_route(node);
         let Some(open) = self.open_now() else { return };
         for (anchor, members) in self.tables.trees().iter().filter_map(|tree| tree.anchor_anew(monotonic_ns())) {
-            let firsts = members.newly_served.known(anchor.counter).filter(|(newly, _)| *newly == node);
+            let firsts = members.served.known(anchor.counter).filter(|(newly, _)| *newly == node);
             open.underlay.send_anchor(&self.tables, &anchor, firsts);
         }
     }
@@ -77,8 +78,8 @@ impl Forwarder {
 }
 
 /// The next hops; none of them is new.
-fn all(members: &Members) -> impl Iterator<Item = (u32, u64)> + '_ {
-    members.hops.next_hops.iter().map(|node| (*node, 0))
+fn all(members: &Members) -> impl Iterator<Item = (u32, CounterRange)> + '_ {
+    members.hops.next_hops.iter().map(|node| (*node, CounterRange::default()))
 }
 
 fn fresh_secrets() -> io::Result<TreeSecrets> {

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use treecast_core::anchor::Anchor;
+use treecast_core::anchor::{Anchor, CounterRange};
 use treecast_core::counters::Counter;
 use treecast_core::datagram::SESSION_OVERHEAD;
 use treecast_core::datagram::{DatagramLimit, Inner, KIND_ANCHOR, KIND_FORWARD, KIND_PROBE, MAX_DATAGRAM_LEN};
@@ -197,16 +197,16 @@ impl Underlay {
         }
     }
 
-    /// Sends an anchor to nodes, each with its first counter; those without a session get nothing of its tree either.
+    /// Sends an anchor to nodes, each with the counters that it gets by the tree; those without a session get nothing of that either.
     pub fn send_anchor(
         &self,
         tables: &ForwardingTables,
         anchor: &Anchor,
-        firsts: impl IntoIterator<Item = (u32, u64)>,
+        served: impl IntoIterator<Item = (u32, CounterRange)>,
     ) {
-        for (peer, first_counter) in firsts {
+        for (peer, range) in served {
             if let Ok(session) = tables.session_to(peer) {
-                self.send_on(tables, &session, KIND_ANCHOR, &Anchor { first_counter, ..*anchor }.emit());
+                self.send_on(tables, &session, KIND_ANCHOR, &anchor.with(range).emit());
             }
         }
     }

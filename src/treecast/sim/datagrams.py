@@ -122,6 +122,13 @@ class ServedFrom:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceRequest:
+    """A node of a tree asks the root whether the tree serves it. The real one is a request for an anchor."""
+
+    stream: StreamId
+
+
+@dataclass(frozen=True, slots=True)
 class TreeDatagram:
     root: NodeIndex
     stream: StreamId
@@ -146,7 +153,7 @@ KEY_BYTES = 52
 """A sender key; its context is beside it."""
 STATE_BYTES = 50
 """A tree key and the rest; its children are beside it."""
-ANCHOR_BYTES = 42
+ANCHOR_BYTES = 50
 MARK_BYTES = 4 + 4 + 4 + 8
 """A graft, or a backup's tick."""
 CHILD_BYTES = 4
@@ -163,6 +170,7 @@ _OF_BODIES: dict[type, Callable[[Any], KindAndBytes]] = {
     Key: lambda key: ("key", SESSION_BYTES + KEY_BYTES + len(key.context)),
     TreeState: lambda state: ("tree", SESSION_BYTES + STATE_BYTES + CHILD_BYTES * len(state.below)),
     ServedFrom: lambda _: ("tree", SESSION_BYTES + ANCHOR_BYTES),
+    ServiceRequest: lambda _: ("tree", SESSION_BYTES + MARK_BYTES),
     Graft: lambda _: ("graft", SESSION_BYTES + MARK_BYTES),
     Tick: lambda _: ("tick", SESSION_BYTES),
     Mark: lambda _: ("tick", SESSION_BYTES + MARK_BYTES),

@@ -25,6 +25,7 @@ from treecast.sim.datagrams import (
     Probe,
     Rekey,
     ServedFrom,
+    ServiceRequest,
     SessionDatagram,
     Tick,
     TreeDatagram,
@@ -139,8 +140,6 @@ class ModelForwarder(TreeReception):
         datagram = TreeDatagram(self.me, stream, tree.epoch, tree.key_id, tree.sealed, frame)
         self._send_to_children(next_hops, replace(datagram, signed_by=self.signing_key) if is_signed else datagram)
 
-    # datagrams
-
     def _receive(self, source: Endpoint, datagram: object) -> None:
         match datagram:
             case bytes():
@@ -194,8 +193,8 @@ class ModelForwarder(TreeReception):
                 self._receive_offer(session.peer, key)
             case TreeState() as state:
                 self._receive_state(session.peer, state)
-            case ServedFrom() as served:
-                self._receive_served(session.peer, served)
+            case ServedFrom() | ServiceRequest() as word:
+                self._receive_word(session.peer, word)
             case Graft() as graft:
                 self.receive_graft(session.peer, graft, is_direct=source is not None)
             case Tick():

@@ -13,7 +13,7 @@ from treecast.base import events as e
 from treecast.base.ids import NO_NODE, NodeIndex, StreamId, TreeEpoch
 from treecast.base.parent_failures import ParentFailure
 from treecast.base.time import Duration, Instant, after
-from treecast.sim.datagrams import Graft, Mark, ReplayWindow, Tick, TreeDatagram, TreeState
+from treecast.sim.datagrams import Graft, Mark, ReplayWindow, ServiceRequest, Tick, TreeDatagram, TreeState
 from treecast.sim.sending import Sending
 from treecast.sim.tables import DownstreamStream
 from treecast.sim.withheld import LATER, LOOKS, LOOKS_OF_LEAF, Withheld
@@ -60,6 +60,8 @@ class Watch:
     reported_at: Instant = _LONG_AGO
     marked: int = 0
     marked_at: Instant = _LONG_AGO
+    other_until: Instant = _LONG_AGO
+    """Until when it waits for the root to say that the stream's other tree is in use, to graft by that, too."""
     withheld: Withheld = field(default_factory=Withheld)
 
     @property
@@ -257,11 +259,15 @@ class Repair(Sending):
         watch.withheld.mark(watch.of_backup, now)
         looks = LOOKS if self.next_hops(name, state) else LOOKS_OF_LEAF
         withheld_since = watch.withheld.look(now, looks, lambda counter: self._has(name, state, counter))
+        if now < watch.other_until:
+            self._graft_others(name, state.parent, watch)
+        is_in_use = watch.parent_at != _LONG_AGO or self._is_tree_in_use(name, state)
         if watch.is_graft_due(self._alive_at(state, watch), now):
             self._graft(name, state.parent, watch, watch.newest, ParentFailure.SILENT)
-        elif withheld_since is not None and watch.parent_at == _LONG_AGO:
+        elif withheld_since is not None and not is_in_use:
             if now - watch.reported_at >= 1.0:
                 watch.reported_at = now
+                self._seal(name[0], ServiceRequest(name[1]))
                 self.raise_event(e.ParentFailed(*name, state.parent, ParentFailure.SENDS_NOTHING))
         elif withheld_since is not None and watch.grafts < GRAFTS:
             is_there = now - self._alive_at(state, watch) <= LATER
@@ -283,15 +289,35 @@ class Repair(Sending):
         return watch.parent_at if session is None else max(watch.parent_at, session.received_at)
 
     def _graft(self, lost: TreeName, parent: NodeIndex, watch: Watch, newest: int, failure: ParentFailure) -> None:
-        for name, state in self._trees_of(lost):
-            if state.parent == parent and state.backup != NO_NODE:
-                seen = self.watched.get(name)
-                came = newest if name == lost else 0 if seen is None else seen.newest
-                self.grafted_at[name] = self.underlay.now
-                self._seal(state.backup, Graft(*name, max(came - OVERTAKEN, 0)))
+        state = self._state(lost)
+        if state is not None and state.backup != NO_NODE:
+            self._graft_at_backup(lost, state, newest)
+        self._graft_others(lost, parent, watch)
         if watch.grafts == 1:
             self.repairs["grafts"] += 1
             self.raise_event(e.ParentFailed(*lost, parent, failure))
+
+    def _graft_others(self, lost: TreeName, parent: NodeIndex, watch: Watch) -> None:
+        """By the stream's other tree, where it is in use; else the root is asked whether it is."""
+        for name, state in self._trees_of(lost):
+            if name == lost or state.parent != parent or state.backup == NO_NODE:
+                continue
+            if self._is_tree_in_use(name, state):
+                watch.other_until = _LONG_AGO
+                seen = self.watched.get(name)
+                self._graft_at_backup(name, state, 0 if seen is None else seen.newest)
+            elif self.underlay.now >= watch.other_until:
+                watch.other_until = after(self.underlay.now, 1.0)
+                self._seal(lost[0], ServiceRequest(lost[1]))
+
+    def _graft_at_backup(self, name: TreeName, state: TreeState, newest: int) -> None:
+        self.grafted_at[name] = self.underlay.now
+        self._seal(state.backup, Graft(*name, max(newest - OVERTAKEN, 0)))
+
+    def _is_tree_in_use(self, name: TreeName, state: TreeState) -> bool:
+        """Whether what the root sends comes by it, as far as this node knows."""
+        seen = self.watched.get(name)
+        return (seen is not None and seen.datagrams > 0) or state.key_id in self.streams[name[:2]].firsts
 
     def _trees_of(self, name: TreeName) -> Iterator[tuple[TreeName, TreeState]]:
         root, stream, _ = name

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from treecast.base.addresses import Endpoint
 from treecast.base.flows import KeyFlow
 from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex
-from treecast.sim.datagrams import ReplayWindow, ServedFrom, TreeDatagram
+from treecast.sim.datagrams import ReplayWindow, ServedFrom, ServiceRequest, TreeDatagram
 from treecast.sim.repair import Repair
 from treecast.sim.signatures import SignatureChecks
 from treecast.sim.tables import DownstreamStream
@@ -74,6 +74,14 @@ class TreeReception(Repair):
             return not has_route
         path = self.sessions.path(parent)
         return not (has_route or path.is_settling(self.underlay.now)) or stream.served_since == path.routes_set
+
+    def _receive_word(self, node: NodeIndex, word: ServedFrom | ServiceRequest) -> None:
+        if isinstance(word, ServedFrom):
+            self._receive_served(node, word)
+            return
+        tree = self.trees.get(word.stream)
+        if tree is not None and node in (*tree.next_hops, *tree.beyond) and node not in self.node_routes:
+            self._seal(node, ServedFrom(word.stream, tree.key_id, tree.firsts.get(node, 1)))
 
     def _receive_served(self, root: NodeIndex, served: ServedFrom) -> None:
         stream = self.streams.get((root, served.stream))

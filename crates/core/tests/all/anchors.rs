@@ -3,13 +3,13 @@
 use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
-use treecast_core::anchor::{Anchor, ANCHOR_DATAGRAMS, ANCHOR_INTERVAL};
+use treecast_core::anchor::{Anchor, CounterRange, ANCHOR_DATAGRAMS, ANCHOR_INTERVAL};
 use treecast_core::arrival::{Received, Recent};
 use treecast_core::datagram::{TreeName, KIND_ANCHOR};
-use treecast_core::first_counters::LAST_WORD;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::{Hops, RootTree, SenderKey};
+use treecast_core::served_counters::LAST_WORD;
 use treecast_core::tree_state::TreePlace;
 use zeroize::Zeroizing;
 
@@ -45,16 +45,22 @@ impl Members {
     /// The root's anchor, on its session.
     fn anchor(&self, counter: u64) {
         let session = self.root.session_to(2).unwrap();
-        let anchor = Anchor { tree: NAME, key_id: KEY_ID, counter, in_use_ms: 0, first_counter: 0, answers: 0 };
+        let anchor = Anchor::at(NAME, KEY_ID, counter);
         assert_eq!(receive(&self.member, &seal(&session, KIND_ANCHOR, &anchor.emit()), endpoint(1)), Ok(None));
     }
 }
 
-/// The counter of the anchor that is due at a root before its next datagram, and who gets it, each with its first counter.
-pub(crate) fn due(root: &RootTree) -> Option<(u64, Vec<(u32, u64)>)> {
+/// The counter of the anchor that is due at a root before its next datagram, and who gets it, each with the counters that it gets by
+/// the tree.
+pub(crate) fn due(root: &RootTree) -> Option<(u64, Vec<(u32, CounterRange)>)> {
     let members = root.members.load_full();
-    let (anchor, firsts) = root.anchor(&members);
-    Some((anchor.counter, firsts.collect::<Vec<_>>())).filter(|(_, firsts)| !firsts.is_empty())
+    let (anchor, served) = root.anchor(&members);
+    Some((anchor.counter, served.collect::<Vec<_>>())).filter(|(_, served)| !served.is_empty())
+}
+
+/// All counters from this one on.
+pub(crate) fn from(first: u64) -> CounterRange {
+    CounterRange { first, last: 0 }
 }
 
 /// A datagram of who holds the tree's keys, with any counter.
@@ -83,7 +89,7 @@ fn a_stream_goes_on_behind_its_anchors_and_waits_for_one_that_is_lost() {
     let mut anchors = 0;
     for _ in 0..3 * AHEAD {
         if let Some((counter, firsts)) = due(&root) {
-            assert_eq!((counter % ANCHOR_INTERVAL, firsts), (0, vec![(2, u64::from(counter == 0))]));
+            assert_eq!((counter % ANCHOR_INTERVAL, firsts), (0, vec![(2, from(u64::from(counter == 0)))]));
             members.anchor(counter);
             anchors += 1;
         }
@@ -105,7 +111,7 @@ fn a_stream_goes_on_behind_its_anchors_and_waits_for_one_that_is_lost() {
 fn a_new_next_hop_and_no_other_gets_an_anchor_at_once() {
     let members = Members::new(leaf());
     let (tables, root) = (&members.root, members.root.tree(5).unwrap());
-    assert_eq!(due(&root), Some((0, vec![(2, 1)])));
+    assert_eq!(due(&root), Some((0, vec![(2, from(1))])));
     members.genuine();
     assert_eq!(due(&root), None);
     for _ in 1..LAST_WORD {
@@ -115,7 +121,11 @@ fn a_new_next_hop_and_no_other_gets_an_anchor_at_once() {
     tables.set_tree_members(5, Hops::new(&[2, 3], &[])).unwrap();
     tables.set_tree_members(5, Hops::new(&[2, 3, 4], &[])).unwrap();
     let first = LAST_WORD + 1;
-    assert_eq!(due(&root), Some((LAST_WORD, vec![(3, first), (4, first)])), "also who came before the anchor went");
+    assert_eq!(
+        due(&root),
+        Some((LAST_WORD, vec![(3, from(first)), (4, from(first))])),
+        "also who came before the anchor went"
+    );
     assert_eq!(due(&root), None);
 }
 
@@ -124,7 +134,7 @@ fn an_anchor_is_taken_from_a_parent_only_and_sent_on_by_a_relay() {
     let members = Members::new(leaf());
     let other = tables(3);
     let (session, _) = join(&other, &members.member, 30, Aead::Aes256Gcm);
-    let anchor = Anchor { tree: NAME, key_id: KEY_ID, counter: 1 << 29, in_use_ms: 7, first_counter: 9, answers: 0 };
+    let anchor = Anchor { in_use_ms: 7, first_counter: 9, ..Anchor::at(NAME, KEY_ID, 1 << 29) };
     receive(&members.member, &seal(&session, KIND_ANCHOR, &anchor.emit()), endpoint(3)).unwrap();
     assert_eq!(members.take(&forge(1 << 29)), Err(Reason::TreeAhead));
     let short = seal(&session, KIND_ANCHOR, &anchor.emit()[..23]);
@@ -208,8 +218,7 @@ fn an_anchor_of_another_parent_ends_no_key_before_three_seconds_after_the_next_o
     let name = TreeName { epoch: EPOCH + KEY_ID + 1, ..NAME };
     take_place(&members.root, &members.member, name, &TreePlace { backup: 3, ..leaf() });
     let (session, _) = join(&tables(3), &members.member, 30, Aead::Aes256Gcm);
-    let anchor =
-        Anchor { tree: name, key_id: KEY_ID + 1, counter: 0, in_use_ms: u16::MAX, first_counter: 0, answers: 0 };
+    let anchor = Anchor { in_use_ms: u16::MAX, ..Anchor::at(name, KEY_ID + 1, 0) };
     let sealed = seal(&session, KIND_ANCHOR, &anchor.emit());
     receive_at(&members.member, &sealed, endpoint(3), NOW_NS + 1_000_000_000).unwrap();
     let take = |datagram: &[u8], after_ns| receive_tree_at(&members.member, datagram, NOW_NS + after_ns);
@@ -229,7 +238,7 @@ fn an_anchor_is_repeated_of_a_next_key_only_and_until_datagrams_say_the_same() {
     for counter in 0..ANCHOR_DATAGRAMS {
         let (anchor, of) = tree.anchor_again(NOW_NS + 70_000_000_000).unwrap();
         assert_eq!((anchor.counter, anchor.in_use_ms), (counter, u16::MAX));
-        assert_eq!(of.newly_served.known(anchor.counter).collect::<Vec<_>>(), [(3, counter + 1)]);
+        assert_eq!(of.served.known(anchor.counter).collect::<Vec<_>>(), [(3, from(counter + 1))]);
         members.genuine();
     }
     assert_eq!(tree.anchor_again(NOW_NS).map(|(anchor, _)| anchor), None);

@@ -33,6 +33,7 @@ mod receipts;
 mod recursive_encapsulation;
 mod refusals;
 mod repair;
+mod repair_of_next_tree;
 mod repair_steps;
 mod replay;
 mod reverse_path;

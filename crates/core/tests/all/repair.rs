@@ -31,7 +31,7 @@ pub const MS: u64 = 1_000_000;
 pub const FRAME: &[u8] = &[7; 60];
 
 pub struct Network {
-    root: ForwardingTables,
+    pub root: ForwardingTables,
     relay: ForwardingTables,
     pub child: ForwardingTables,
     pub backup: ForwardingTables,
@@ -78,7 +78,7 @@ impl Network {
     }
 
     /// Datagrams come to the child's backup, and the first of them by the relay to the child, one a millisecond.
-    fn stream(&mut self, count: usize, to_child: usize) -> Vec<Vec<u8>> {
+    pub fn stream(&mut self, count: usize, to_child: usize) -> Vec<Vec<u8>> {
         let datagrams: Vec<Vec<u8>> = (0..count).map(|_| seal_tree(&self.tree(), FRAME)).collect();
         for (number, datagram) in datagrams.iter().enumerate() {
             self.pass(&self.backup, 1, datagram).unwrap();
@@ -104,7 +104,7 @@ impl Network {
     }
 
     /// The child's turns during this time: all that it grafts and all whom it sends a word.
-    fn turns(&mut self, for_ns: u64) -> Turn {
+    pub fn turns(&mut self, for_ns: u64) -> Turn {
         let mut all = Turn::default();
         let end_ns = self.now_ns + for_ns;
         while self.now_ns < end_ns {
