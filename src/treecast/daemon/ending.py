@@ -28,6 +28,11 @@ class Ending:
         """Waits until the node is to end."""
         await self._wanted.wait()
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ends because it cannot go on."""
+        return self._failure is not None
+
     def check(self) -> None:
         """OperatorError when the node failed."""
         if self._failure is not None:

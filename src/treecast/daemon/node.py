@@ -108,6 +108,10 @@ class RunningNode:
         if self._peers:
             self._upkeep.supervision.start("resolving the names of peers", self._names.follow)
 
+    def stop_relaying(self) -> None:
+        """Advertise that this node relays no more."""
+        self._carry_out(self.engine.stop_relaying(clock.monotonic()))
+
     async def stop(self) -> None:
         """Send GOODBYE and let go of the data plane."""
         await self._upkeep.supervision.stop()

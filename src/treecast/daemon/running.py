@@ -49,6 +49,7 @@ from treecast.daemon.packet_ports import PacketPorts
 from treecast.daemon.refused_nodes import RefusedNodes
 from treecast.daemon.renewal import Renewal
 from treecast.daemon.service import ServiceReports
+from treecast.daemon.stopping_relay import stop_relaying
 from treecast.daemon.super_packets import SuperPackets
 from treecast.daemon.trace_answers import TraceAnswers
 from treecast.daemon.underlay_watch import UnderlayWatch
@@ -110,6 +111,8 @@ async def run_opened(opened: Opened) -> None:
         await upkeep.ending.wait()
         systemd.notify("STOPPING=1")
         log.info("stopping")
+        if not upkeep.ending.has_failed:
+            await stop_relaying(node, plane, log)
         await node.stop()
         parts.memory.save()
     finally:

@@ -238,6 +238,11 @@ class Engine:
         self._ports.close_packet_port(now, port)
         return self._settle(now)
 
+    def stop_relaying(self, now: Instant) -> list[Command]:
+        """Advertise that this node relays no more; what goes on from here does until its roots have planned anew."""
+        self._own.stop_relaying(now)
+        return self._settle(now)
+
     def goodbye(self) -> list[Command]:
         """The last commands: GOODBYE to the peers, and to the LANs."""
         message = emit_control(Goodbye())
@@ -296,7 +301,10 @@ class Engine:
         of_groups = rooms.discovery.commands, self._membership_sync.commands, rooms.port_groups.commands
         of_trees = rooms.downstream_trees.commands, rooms.tree_states.commands, rooms.root_trees.commands
         in_order = (*of_nodes, *of_groups, *of_trees, rooms.tree_traces.commands, self._outgoing)
-        return [command for commands in in_order for command in _taken(commands)]
+        taken = [command for commands in in_order for command in commands]
+        for commands in in_order:
+            commands.clear()
+        return taken
 
     def _advance_links(self, now: Instant) -> None:
         self._following.links(now, self.rooms.links.advance(now))
@@ -340,9 +348,3 @@ class Engine:
             self._outgoing.append(SetFingerprint(fingerprint))
         for peer, message in self.rooms.broadcast.outgoing(now):
             self._outgoing.append(SendControl(peer, emit_control(message)))
-
-
-def _taken(commands: list[Command]) -> list[Command]:
-    taken = list(commands)
-    commands.clear()
-    return taken

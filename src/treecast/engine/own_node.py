@@ -57,6 +57,12 @@ class OwnNode:
         self._advertise(now)
         self._rooms.broadcast.set_quota(now, quota_of(certificate.rights))
 
+    def stop_relaying(self, now: Instant) -> None:
+        """Advertise that this node relays no more, and take no other place with children."""
+        self._relaying = replace(self._relaying, relays=False)
+        self._rooms.nodes.put_relaying(self._rooms.me, self._relaying)
+        self._advertise(now)
+
     def look_for_twin(self) -> None:
         """Handshakes meet another instance of this node sooner than advertisements do."""
         met = self._rooms.links.met_twin()

@@ -87,6 +87,10 @@ class TreeView:
         """The result of a trace, once; None: it goes on."""
         return self._rooms.tree_traces.take(trace)
 
+    def relayed_children(self) -> int:
+        """The nodes that this one sends streams of other roots to."""
+        return self._rooms.tree_states.children
+
     def rooted_streams(self, group: IPAddress) -> Iterator[RootedStream]:
         """Streams of this node that carry a group, and have a frame sent: a walk over all its trees."""
         for flow, tree in list(self._rooms.root_trees.trees.items()):

@@ -99,6 +99,29 @@ def test_a_relay_that_is_killed_costs_nobody_a_datagram(overlay: Overlay) -> Non
     assert max(gaps_ms.values()) < 1000 * LONGEST_GAP_S
 
 
+@pytest.mark.timeout(300)
+def test_a_relay_that_leaves_costs_nobody_a_datagram(overlay: Overlay) -> None:
+    source, *members = overlay.nodes
+    receivers = {node.name: Receiver(node.machine, GROUP, PORT, interface=INTERFACE) for node in members}
+    wait_members(source, GROUP, set(receivers))
+    stream = Sender(source.machine, GROUP, PORT, interface=INTERFACE, rate_pps=RATE_PPS, size_bytes=1000)
+    wait_until(lambda: any(node.status().children for node in members), LIMIT_S, "the tree is in use")
+    wait_received(receivers["n1"], receivers["n1"].snapshot().received + UNTIL_PLACED)
+    leaving = max(members, key=lambda node: node.status().children)
+    orphans = leaving.status().children
+    leaving.stop()
+    others = [node for node in members if node is not leaving]
+    wait_received(receivers[others[0].name], receivers[others[0].name].snapshot().received + UNTIL_PLACED)
+    count = stream.stop().sent
+    for node in others:
+        wait_until(partial(has_come, receivers[node.name], count - 1), LIMIT_S, "the last datagram has come")
+    got = {node.name: receivers[node.name].stop() for node in others}
+    copies = {name: (one.received, one.lost, one.duplicated) for name, one in got.items()}
+    print(f"{leaving.name} had {orphans} children; {copies}; grafts {[repairs(node) for node in others]}")
+    assert orphans > 0
+    assert copies == dict.fromkeys(copies, (count, 0, 0))
+
+
 @contextmanager
 def withholding(relay: TreecastNode, chosen: str) -> Iterator[None]:
     """The relay loses these of the tree datagrams that it sends, in the block; all else that it sends arrives."""
