@@ -30,7 +30,7 @@ pub const UNUSED_KEY_NS: u64 = 10_000_000_000;
 pub(crate) struct KeyCounters {
     key_id: u32,
     first_counter: AtomicU64,
-    /// What has a higher counter comes as a copy.
+    /// Datagrams with higher counters come as copies.
     last_counter: AtomicU64,
     /// The root has said that the tree serves this node.
     is_served: AtomicBool,
