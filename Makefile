@@ -108,6 +108,7 @@ check: install
 	cargo fmt --all --check
 	cargo fmt --manifest-path $(LOAD) --check
 	cargo fmt --manifest-path $(FUZZ)/Cargo.toml --check
+	cargo metadata --manifest-path $(FUZZ)/Cargo.toml --locked --format-version 1 >/dev/null
 	cargo clippy --workspace --all-targets --release --locked --quiet -- -D warnings
 	cargo clippy --manifest-path $(LOAD) --all-targets --release --locked --quiet -- -D warnings
 
