@@ -1,10 +1,10 @@
-//! Handshakes of somebody who knows the network's key: the MAC is right, whatever the rest is.
+//! Handshakes with somebody who knows the network's key: the MAC is right, whatever the rest is.
 
 use std::sync::LazyLock;
 
 use treecast_core::broadcast_signature::SigningKey;
 use treecast_core::datagram::INIT;
-use treecast_core::handshake::{Handshake, MAX_REFUSAL_PAYLOAD_LEN};
+use treecast_core::handshake::{Handshake, FINAL_NONCE_LEN, MAX_REFUSAL_PAYLOAD_LEN};
 use treecast_core::kem::{encapsulate, KeyPair, CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
 use treecast_core::mac::{MacKey, COOKIE_MAC_LEN, MAC_LEN};
 use treecast_core::network::Network;
@@ -13,16 +13,23 @@ use zeroize::Zeroizing;
 
 const KEY: [u8; 32] = [7; 32];
 
-static MAC: LazyLock<MacKey> = LazyLock::new(|| MacKey::new(&KEY));
+/// The MAC of their handshakes.
+pub static MAC: LazyLock<MacKey> = LazyLock::new(|| MacKey::new(&KEY));
 /// The network of them.
 pub static NETWORK: LazyLock<Network> = LazyLock::new(|| Network::new([9; 16], Zeroizing::new(KEY)));
+
+/// Payloads of RESPONSE and FINAL, and the random bytes of FINAL.
+const PAYLOAD: &[u8] = b"payload";
+const NONCE: [u8; FINAL_NONCE_LEN] = [5; FINAL_NONCE_LEN];
+/// The one FINAL that ends it.
+static FINAL: LazyLock<Vec<u8>> = LazyLock::new(|| after_final().expect("keys of any bytes").last);
 
 /// A node's signing key.
 pub fn signing_key() -> SigningKey {
     SigningKey::new(&[5; 32]).expect("any seed is one")
 }
 
-/// A datagram at each step of both sides: of what is no answer, nothing is believed.
+/// A datagram at each step of both sides: nothing is believed but what the other side has written.
 pub fn handshake(bytes: &[u8]) {
     let mut datagram = bytes.to_vec();
     let behind = if datagram.first() == Some(&INIT) { MAC_LEN + COOKIE_MAC_LEN } else { MAC_LEN };
@@ -30,35 +37,69 @@ pub fn handshake(bytes: &[u8]) {
         let value = MAC.mac(&datagram[..end]);
         datagram[end..end + MAC_LEN].copy_from_slice(&value);
     }
-    let _ = Handshake::respond(&[3; 32], &NETWORK, 2, &datagram, [4; 32]);
+    if let Ok(mut two) = Handshake::respond(&[3; 32], &NETWORK, 2, &datagram, [4; 32]) {
+        assert!(two.write_response(PAYLOAD).is_ok(), "an INIT that was read is answered");
+    }
     if let Ok(payload) = refusal(&datagram) {
         assert!(payload.len() <= MAX_REFUSAL_PAYLOAD_LEN);
     }
-    let Ok(mut one) = Handshake::initiate(&[1; 32], &NETWORK, 1, [2; 32]) else { return };
-    if let Ok(init) = one.init_datagram().map(<[u8]>::to_vec) {
-        // Nobody has seen what this one answers.
-        if let Ok(mut two) = Handshake::respond(&[3; 32], &NETWORK, 2, &init, [6; 32]) {
-            if two.write_response(b"payload").is_ok() {
-                assert!(two.read_final(&datagram).is_err());
-            }
-        }
+    if let Ok(payload) = finish(&datagram) {
+        assert_eq!((payload.as_slice(), &datagram), (PAYLOAD, &*FINAL));
     }
+    let Ok(mut one) = initiator() else { return };
     let _ = one.with_cookie(&datagram);
-    let _ = one.read_response(&datagram);
+    if let Ok(payload) = one.read_response(&datagram) {
+        assert_eq!(payload, PAYLOAD);
+        assert!(one.write_final(PAYLOAD, NONCE).is_ok() && one.take_keys().is_ok());
+    }
 }
 
-/// The initiator and the responder of one handshake, always with the same keys, after FINAL.
-pub fn after_final() -> Result<(Handshake, Handshake), Failure> {
-    let mut one = Handshake::initiate(&[1; 32], &NETWORK, 1, [2; 32])?;
-    let mut two = Handshake::respond(&[3; 32], &NETWORK, 2, one.init_datagram()?, [6; 32])?;
-    one.read_response(&two.write_response(b"payload")?)?;
-    two.read_final(&one.write_final(b"payload", [5; 8])?)?;
-    Ok((one, two))
+/// The initiator of the handshake, always with the same keys.
+pub fn initiator() -> Result<Handshake, Failure> {
+    Handshake::initiate(&[1; 32], &NETWORK, 1, [2; 32])
+}
+
+/// Its responder, which has answered the INIT; and its RESPONSE.
+fn responder(init: &[u8]) -> Result<(Handshake, Vec<u8>), Failure> {
+    let mut two = Handshake::respond(&[3; 32], &NETWORK, 2, init, [6; 32])?;
+    let response = two.write_response(PAYLOAD)?;
+    Ok((two, response))
+}
+
+/// The initiator and the responder of the handshake after FINAL, and what they have sent.
+#[allow(missing_docs)]
+pub struct Exchange {
+    pub one: Handshake,
+    pub two: Handshake,
+    pub init: Vec<u8>,
+    pub response: Vec<u8>,
+    pub last: Vec<u8>,
+}
+
+/// The whole handshake.
+pub fn after_final() -> Result<Exchange, Failure> {
+    let mut one = initiator()?;
+    let init = one.init_datagram()?.to_vec();
+    let (mut two, response) = responder(&init)?;
+    one.read_response(&response)?;
+    let last = one.write_final(PAYLOAD, NONCE)?;
+    two.read_final(&last)?;
+    Ok(Exchange { one, two, init, response, last })
+}
+
+/// The payload of a RESPONSE, as the initiator reads it.
+pub fn answer(datagram: &[u8]) -> Result<Vec<u8>, Failure> {
+    initiator()?.read_response(datagram)
+}
+
+/// The payload of a FINAL, as the responder reads it.
+pub fn finish(datagram: &[u8]) -> Result<Vec<u8>, Failure> {
+    responder(initiator()?.init_datagram()?)?.0.read_final(datagram)
 }
 
 /// The payload of a refusal, as the initiator reads it.
 pub fn refusal(datagram: &[u8]) -> Result<Vec<u8>, Failure> {
-    after_final()?.0.read_refusal(datagram)
+    after_final()?.one.read_refusal(datagram)
 }
 
 /// An encapsulation key, or a ciphertext, of the other side of an exchange.

@@ -4,14 +4,17 @@
 //! them (`tests/corpus.rs`); `make soak` lets libFuzzer go on from them (`guided/`), and what that finds is added.
 
 mod behind_a_seal;
+mod commands;
 mod frames;
-mod handshakes;
+pub mod handshakes;
+pub mod input;
 pub mod nodes;
+pub mod valid_commands;
+mod valid_handshakes;
 pub mod valid_inputs;
 
-pub use handshakes::refusal;
-
-use treecast_io::commands::read_all;
+pub use commands::carry_out;
+use input::Input;
 
 /// Feeds one input.
 pub type Parser = fn(&[u8]);
@@ -26,7 +29,7 @@ pub const PARSERS: &[(&str, Parser)] = &[
     ("sender_key", behind_a_seal::sender_key),
     ("handshake", handshakes::handshake),
     ("link_secret", handshakes::link_secret),
-    ("commands", commands),
+    ("commands", commands::commands),
 ];
 
 /// The parser of this name.
@@ -34,9 +37,14 @@ pub fn parser(name: &str) -> Option<Parser> {
     PARSERS.iter().find(|(known, _)| *known == name).map(|(_, parser)| *parser)
 }
 
-fn commands(bytes: &[u8]) {
-    if let Ok(commands) = read_all(bytes) {
-        let texts: Vec<String> = commands.flatten().map(|command| format!("{command:?}")).collect();
-        assert!(texts.len() <= bytes.len(), "each takes a byte at least");
-    }
+/// Valid inputs that are always the same, by the names of their parsers.
+pub fn valid() -> Vec<(&'static str, Vec<Input>)> {
+    vec![
+        ("commands", valid_commands::commands()),
+        ("datagram", valid_inputs::datagrams()),
+        ("handshake", valid_handshakes::handshakes()),
+        ("sender_key", valid_inputs::sender_keys()),
+        ("session_body", valid_inputs::session_bodies()),
+        ("tree_body", valid_inputs::tree_bodies()),
+    ]
 }

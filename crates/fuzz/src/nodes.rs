@@ -30,10 +30,14 @@ pub const NODE: u32 = 2;
 pub const OTHER_ROOT: u32 = 3;
 /// A stream of a group.
 pub const GROUP_STREAM: u32 = 5;
+/// A stream of the member whose tree it only offers.
+pub const OFFERED_STREAM: u32 = 6;
 /// The epoch of all trees.
 pub const EPOCH: u32 = 7;
 /// The id of all sender keys.
 pub const KEY_ID: u32 = 3;
+/// The index of the node's next session, whose handshake is over.
+pub const NEXT_SESSION: u32 = 41;
 const START_NS: u64 = 1_000_000_000;
 
 /// The nodes, and the member's end of its session with the node.
@@ -42,7 +46,7 @@ pub struct Nodes {
     session: Arc<Session>,
     opened: AtomicU64,
     /// The node that takes it.
-    pub node: ForwardingTables,
+    pub node: Arc<ForwardingTables>,
 }
 
 /// Where a node is.
@@ -75,12 +79,17 @@ pub fn tables(node: u32) -> ForwardingTables {
 
 /// The trees of a root, by their streams, with known keys and the node as their member.
 pub fn with_trees(root: ForwardingTables, streams: &[u32]) -> ForwardingTables {
+    add_trees(&root, streams, NODE);
+    root
+}
+
+/// Makes the trees of a root, by their streams, with known keys and one member.
+pub fn add_trees(root: &ForwardingTables, streams: &[u32], member: u32) {
     for stream in streams {
         let secrets = TreeSecrets { tree_key: [39; 16], sender_key: Zeroizing::new([38; 32]) };
         root.create_tree(*stream, EPOCH, KEY_ID, secrets).expect("an empty table");
-        root.set_tree_members(*stream, Hops::new(&[NODE], &[])).expect("a tree that is there");
+        root.set_tree_members(*stream, Hops::new(&[member], &[])).expect("a tree that is there");
     }
-    root
 }
 
 fn join(root: &ForwardingTables, node: &ForwardingTables) -> Arc<Session> {
@@ -102,9 +111,13 @@ fn join(root: &ForwardingTables, node: &ForwardingTables) -> Arc<Session> {
 impl Nodes {
     /// The node has a place on each of their trees, and the keys.
     pub fn joined() -> Self {
-        let member = with_trees(tables(MEMBER), &[BROADCAST_STREAM, GROUP_STREAM]);
+        Self::around(Arc::new(tables(NODE)))
+    }
+
+    /// The same with tables of the node that are there, and empty.
+    pub fn around(node: Arc<ForwardingTables>) -> Self {
+        let member = with_trees(tables(MEMBER), &[BROADCAST_STREAM, GROUP_STREAM, OFFERED_STREAM]);
         let other = with_trees(tables(OTHER_ROOT), &[GROUP_STREAM]);
-        let node = tables(NODE);
         let session = join(&member, &node);
         let of_other = join(&other, &node);
         for root in [MEMBER, OTHER_ROOT] {
@@ -120,9 +133,20 @@ impl Nodes {
         nodes
     }
 
+    /// The member offers a tree with its key, which the node has not judged yet.
+    pub fn offer_another_tree(&self) {
+        self.offer_tree(&self.member, &self.session, OFFERED_STREAM, &[]);
+    }
+
     fn take_tree(&self, root: &ForwardingTables, session: &Session, stream: u32, backup_children: &[u32]) {
-        let place = place(root.node_index, &[], backup_children);
+        self.offer_tree(root, session, stream, backup_children);
         let name = StreamName { root: root.node_index, stream };
+        assert_eq!(self.node.accept_key(name, KEY_ID, None), Ok(true));
+        assert_eq!(self.node.accept_tree(name.in_epoch(EPOCH)), Ok(true));
+    }
+
+    fn offer_tree(&self, root: &ForwardingTables, session: &Session, stream: u32, backup_children: &[u32]) {
+        let place = place(root.node_index, &[], backup_children);
         let offer = root.offer(stream, KEY_ID, b"\xc0", START_NS).expect("a key that is there");
         let state = root.tree_state(stream, EPOCH, &place).expect("a tree that is there");
         for (kind, body) in [(KIND_SENDER_KEY, &offer), (KIND_TREE_STATE, &state)] {
@@ -130,8 +154,6 @@ impl Nodes {
             let from = endpoint(root.node_index);
             self.node.receive_session(&mut datagram, from, START_NS, &mut Recent::default()).expect("it is valid");
         }
-        assert_eq!(self.node.accept_key(name, KEY_ID, None), Ok(true));
-        assert_eq!(self.node.accept_tree(name.in_epoch(EPOCH)), Ok(true));
     }
 
     /// The member's datagram of this kind as the node receives it; None where the body is too long for one.

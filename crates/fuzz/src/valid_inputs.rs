@@ -1,42 +1,36 @@
-//! Valid inputs, by name: bodies behind a seal, a refusal, an exchange. `examples/write_corpus.rs` writes them into the corpus.
+//! Valid inputs, by name: datagrams, bodies behind a seal, an exchange. `examples/write_corpus.rs` writes them into the corpus.
 
+use treecast_core::aead::Aead;
 use treecast_core::anchor::Anchor;
 use treecast_core::datagram::{Inner, PartialChecksum, BROADCAST_STREAM};
 use treecast_core::datagram::{
-    KIND_ANCHOR, KIND_BROADCAST, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME, KIND_HANDSHAKE, KIND_PATH_CHALLENGE,
-    KIND_PATH_RESPONSE, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY, KIND_TREE_STATE,
+    KIND_ANCHOR, KIND_BROADCAST, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME, KIND_HANDSHAKE,
+    KIND_PATH_CHALLENGE, KIND_PATH_RESPONSE, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY, KIND_TREE_STATE,
 };
 use treecast_core::fingerprints::Probe;
 use treecast_core::forward::ForwardHeader;
 use treecast_core::fragment::cut;
-use treecast_core::handshake::Handshake;
+use treecast_core::handshake::SessionKeys;
 use treecast_core::kem::{encapsulate, KeyPair};
+use treecast_core::root_tree::Hops;
+use treecast_core::session::SessionParameters;
+use treecast_core::tree_control::TreeSecrets;
 use treecast_core::tree_mark::{TreeMark, KIND_ANCHOR_REQUEST, KIND_GRAFT, KIND_TICK};
 use treecast_core::tree_state::TreePlace;
+use zeroize::Zeroizing;
 
-use crate::handshakes::{after_final, NETWORK};
-use crate::nodes::{place, seal_tree, tables, tree_name, with_trees};
+use crate::input::{frame, Input};
+use crate::nodes::{endpoint, place, seal, seal_tree, tables, tree_name, with_trees};
 use crate::nodes::{EPOCH, GROUP_STREAM, KEY_ID, MEMBER, NODE, OTHER_ROOT};
-
-/// A name, and the bytes.
-pub type Input = (String, Vec<u8>);
+use crate::valid_handshakes::{handshakes, init};
 
 const NOW_NS: u64 = 1_000_000_000;
-
-/// An Ethernet frame with an IPv4 packet to a group.
-fn frame() -> Vec<u8> {
-    let mut frame = vec![1, 0, 0x5e, 1, 1, 1, 2, 0, 0, 0, 0, 1, 8, 0];
-    frame.extend([0x45, 0, 0, 36, 0, 0, 0x40, 0, 4, 17, 0, 0, 10, 77, 0, 1, 239, 1, 1, 1]);
-    frame.extend([0x13, 0x8c, 0x13, 0x8c, 0, 16, 0, 0, 7, 7, 7, 7, 7, 7, 7, 7]);
-    frame
-}
 
 /// One body of each kind of the session, with each optional part.
 pub fn session_bodies() -> Vec<Input> {
     let mut inputs = Vec::new();
     let mut add = |name: &str, kind: u8, body: &[u8]| inputs.push((name.to_string(), [&[kind], body].concat()));
-    let init = Handshake::initiate(&[1; 32], &NETWORK, 1, [2; 32]).expect("keys of any bytes");
-    let init = init.init_datagram().expect("it begins so");
+    let init = init();
     let root = with_trees(tables(MEMBER), &[BROADCAST_STREAM, GROUP_STREAM]);
     let tree = root.tree(BROADCAST_STREAM).expect("it was created");
     let broadcast = seal_tree(&tree, Inner { kind: KIND_FRAME, checksum: None }, &frame()).expect("it fits");
@@ -50,6 +44,7 @@ pub fn session_bodies() -> Vec<Input> {
     for (number, (fragment, part)) in cut(&frame(), 9, 40).expect("it is long enough").enumerate() {
         add(&format!("fragment_{number}"), KIND_FRAGMENT, &[&fragment.emit(), part].concat());
     }
+    add("control", KIND_CONTROL, b"\x93\x01\x02\x03");
     add("sender_key", KIND_SENDER_KEY, &root.offer(GROUP_STREAM, KEY_ID, b"\xc0", NOW_NS).expect("it was created"));
     add("probe", KIND_PROBE, &probe.emit());
     add("probe_reply", KIND_PROBE_REPLY, &probe.emit_reply(7));
@@ -57,9 +52,9 @@ pub fn session_bodies() -> Vec<Input> {
     add("anchor_of_no_request", KIND_ANCHOR, &anchor[..34]);
     add("anchor_without_first_counter", KIND_ANCHOR, &anchor[..26]);
     add("anchor_without_time", KIND_ANCHOR, &anchor[..24]);
-    add("handshake", KIND_HANDSHAKE, init);
+    add("handshake", KIND_HANDSHAKE, &init);
     let header = ForwardHeader::first(NODE, MEMBER).emit();
-    add("forward", KIND_FORWARD, &[&header, init].concat());
+    add("forward", KIND_FORWARD, &[&header, init.as_slice()].concat());
     for (name, place) in [
         ("tree_state", place(MEMBER, &[4, 5], &[6])),
         ("tree_state_leaf", place(MEMBER, &[], &[])),
@@ -96,10 +91,38 @@ pub fn tree_bodies() -> Vec<Input> {
     inputs
 }
 
-/// The responder's refusal in the handshake of [`after_final`].
-pub fn refusals() -> Vec<Input> {
-    let (_, mut two) = after_final().expect("keys of any bytes");
-    vec![("refusal".into(), two.write_refusal(b"\x93\x01\xa0\xc0").expect("it is short"))]
+/// Bodies of offers of keys; `inner` is a header alone, which lies behind a seal as they do.
+pub fn sender_keys() -> Vec<Input> {
+    let root = with_trees(tables(MEMBER), &[BROADCAST_STREAM, GROUP_STREAM]);
+    let offer = |stream| root.offer(stream, KEY_ID, b"\xc0", NOW_NS).expect("it was created").to_vec();
+    let inner = Inner { kind: KIND_SENDER_KEY, checksum: None }.emit().to_vec();
+    vec![
+        ("inner".into(), inner),
+        ("offer".into(), offer(GROUP_STREAM)),
+        ("offer_of_broadcast".into(), offer(BROADCAST_STREAM)),
+    ]
+}
+
+/// Handshakes, and sealed datagrams of somebody who knows all names and no key.
+pub fn datagrams() -> Vec<Input> {
+    let stranger = tables(MEMBER);
+    let (aead, endpoint) = (Aead::Aes256Gcm, endpoint(NODE));
+    let (index, remote_index) = (10 * MEMBER, 10 * MEMBER + 1);
+    let parameters = SessionParameters { index, remote_index, peer: NODE, endpoint, aead, confirmed: true };
+    let keys = SessionKeys { seal: Zeroizing::new([1; 32]), open: Zeroizing::new([2; 32]) };
+    stranger.install_session(parameters, &keys, 0).expect("an empty table");
+    let secrets = TreeSecrets { tree_key: [1; 16], sender_key: Zeroizing::new([2; 32]) };
+    stranger.create_tree(GROUP_STREAM, EPOCH, KEY_ID, secrets).expect("an empty table");
+    stranger.set_tree_members(GROUP_STREAM, Hops::new(&[NODE], &[])).expect("a tree that is there");
+    let session = stranger.session(index).expect("it was installed");
+    let tree = stranger.tree(GROUP_STREAM).expect("it was created");
+    let mut inputs = handshakes();
+    inputs.push(("session".into(), seal(&session, KIND_FRAME, &frame()).expect("it fits")));
+    inputs.push((
+        "tree".into(),
+        seal_tree(&tree, Inner { kind: KIND_FRAME, checksum: None }, &frame()).expect("it fits"),
+    ));
+    inputs
 }
 
 /// An encapsulation key and a ciphertext, other ones each time.

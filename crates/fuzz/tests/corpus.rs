@@ -3,10 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use treecast_core::arrival::Recent;
+use treecast_core::handshake::Handshake;
+use treecast_core::mac::HANDSHAKE_LEN;
 use treecast_core::reason::Reason;
-use treecast_fuzz::nodes::Nodes;
-use treecast_fuzz::valid_inputs::{refusals, session_bodies, tree_bodies};
-use treecast_fuzz::{refusal, PARSERS};
+use treecast_fuzz::handshakes::{answer, finish, initiator, refusal, MAC, NETWORK};
+use treecast_fuzz::nodes::{endpoint, Nodes, MEMBER};
+use treecast_fuzz::valid_commands::{commands, single_commands};
+use treecast_fuzz::{carry_out, valid, PARSERS};
+use treecast_io::commands::{read_all, COMMANDS};
 
 /// An input that is kept is short: what matters is in its headers.
 const MAX_INPUT_LEN: usize = 4096;
@@ -46,13 +51,38 @@ fn every_corpus_has_a_parser() {
 
 #[test]
 fn valid_inputs_are_kept_as_the_protocol_has_them_today() {
-    for (parser, inputs) in
-        [("session_body", session_bodies()), ("tree_body", tree_bodies()), ("handshake", refusals())]
-    {
+    for (parser, inputs) in valid() {
         for (name, bytes) in inputs {
             let kept = fs::read(corpus().join(parser).join(&name)).unwrap_or_default();
             assert!(kept == bytes, "{parser}/{name}: write it anew by examples/write_corpus.rs");
         }
+    }
+}
+
+#[test]
+fn of_the_inputs_that_are_written_none_of_an_older_layout_is_kept() {
+    for (parser, written) in valid() {
+        for (path, _) in inputs(parser) {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let is_hash = name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+            assert!(is_hash || written.iter().any(|(known, _)| known == name), "{path:?}: nobody writes it any more");
+        }
+    }
+}
+
+#[test]
+fn every_command_has_an_input_that_is_kept_and_is_carried_out() {
+    for (name, _) in COMMANDS {
+        let bytes = fs::read(corpus().join("commands").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let [command] = &read_all(&bytes).unwrap().collect::<Vec<_>>()[..] else { panic!("{name}: one command") };
+        let text = format!("{:?}", command.as_ref().unwrap_or_else(|| panic!("{name}: it is not read")));
+        assert_eq!(text.split(' ').next(), Some(*name));
+    }
+    for (name, bytes) in single_commands() {
+        assert_eq!(carry_out(&bytes), Ok(vec![]), "{name}");
+    }
+    for (name, bytes) in commands() {
+        assert!(read_all(&bytes).unwrap().all(|command| command.is_some()), "{name}");
     }
 }
 
@@ -83,7 +113,44 @@ fn the_parser_of_each_kind_takes_an_input_that_is_kept() {
     }
 }
 
+/// A handshake datagram of this name.
+fn kept_handshake(name: &str) -> Vec<u8> {
+    fs::read(corpus().join("handshake").join(name)).unwrap()
+}
+
 #[test]
-fn the_initiator_reads_the_refusal_that_is_kept() {
-    assert!(refusal(&fs::read(corpus().join("handshake/refusal")).unwrap()).is_ok());
+fn kept_handshakes_are_as_long_as_they_must_be_and_have_the_mac_of_the_network() {
+    for name in ["init", "response", "final", "refusal", "cookie", "init_with_cookie"] {
+        let datagram = kept_handshake(name);
+        assert!(MAC.check(&datagram).is_ok(), "{name}: {:?}", MAC.check(&datagram));
+        assert_eq!(fs::read(corpus().join("datagram").join(name)).unwrap(), datagram, "{name}");
+    }
+    for name in ["init", "init_with_cookie", "response", "final"] {
+        assert_eq!(kept_handshake(name).len(), HANDSHAKE_LEN, "{name}");
+    }
+}
+
+#[test]
+fn each_side_of_a_handshake_reads_what_is_kept_of_the_other() {
+    for name in ["init", "init_with_cookie"] {
+        assert!(Handshake::respond(&[3; 32], &NETWORK, 2, &kept_handshake(name), [6; 32]).is_ok(), "{name}");
+    }
+    assert_eq!(initiator().unwrap().with_cookie(&kept_handshake("cookie")), Ok(kept_handshake("init_with_cookie")));
+    assert_eq!(answer(&kept_handshake("response")), Ok(b"payload".to_vec()));
+    assert_eq!(finish(&kept_handshake("final")), Ok(b"payload".to_vec()));
+    assert!(refusal(&kept_handshake("refusal")).is_ok());
+}
+
+#[test]
+fn kept_datagrams_of_strangers_get_as_far_as_to_the_keys_that_they_lack() {
+    let (nodes, now_ns, mut recent) = (Nodes::joined(), 1_000_000_000, Recent::default());
+    let kept = |name: &str| fs::read(corpus().join("datagram").join(name)).unwrap();
+    let of_session = nodes.node.receive_session(&mut kept("session"), endpoint(MEMBER), now_ns, &mut recent);
+    assert_eq!(of_session.unwrap_err(), Reason::SessionAuth);
+    let tree = kept("tree");
+    let of_tree = nodes.node.receive_tree(&tree, endpoint(MEMBER).address, now_ns, &mut recent);
+    assert_eq!(of_tree.unwrap_err(), Reason::TreeTag);
+    let handshake = |name| nodes.node.receive_handshake(&kept(name), 0, endpoint(66).address, now_ns);
+    assert_eq!([handshake("init"), handshake("init_with_cookie")], [Ok(None), Ok(None)]);
+    assert_eq!(handshake("response"), Err(Reason::HandshakeUnknown));
 }

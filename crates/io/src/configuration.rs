@@ -46,6 +46,14 @@ pub struct OpenError {
     pub error: io::Error,
 }
 
+impl OpenError {
+    /// The error of a system call, as one of this thing.
+    pub(crate) fn at(what: &str) -> impl FnOnce(io::Error) -> Self {
+        let what = what.to_owned();
+        move |error| Self { what, error }
+    }
+}
+
 impl Configuration {
     /// The number of workers as configured, or one per core that this process may use.
     pub fn worker_count(&self) -> usize {

@@ -61,27 +61,43 @@ struct Running {
 impl Forwarder {
     /// Opens the TAP and binds the sockets.
     pub fn open(configuration: &Configuration) -> Result<Self, OpenError> {
-        let Configuration { node_index, network, interface, mac, mtu, take, underlay_mtu, listen, .. } = configuration;
+        let Configuration { interface, mac, mtu, take, listen, .. } = configuration;
         let workers = configuration.worker_count();
-        let at = |what: &str| {
-            let what = what.to_owned();
-            move |error| OpenError { what, error }
-        };
+        Self::over(configuration, workers, || {
+            let tap = Tap::open(interface, *mac, *mtu, workers, *take).map_err(OpenError::at(interface))?;
+            let bind =
+                |address: &SocketAddr| SocketGroup::bind(address, workers).map_err(OpenError::at(&address.to_string()));
+            let sockets = listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+            let listening = sockets.iter().map(SocketGroup::local).collect();
+            Ok((tap, sockets, listening))
+        })
+    }
+
+    /// A forwarder without a TAP, sockets and workers: it carries out all commands, and counts what it can send nowhere.
+    pub fn detached(configuration: &Configuration) -> Result<Self, OpenError> {
+        Self::over(configuration, 0, || Ok((Tap::none(), Vec::new(), configuration.listen.clone())))
+    }
+
+    fn over(
+        configuration: &Configuration,
+        workers: usize,
+        open: impl FnOnce() -> Result<(Tap, Vec<SocketGroup>, Vec<SocketAddr>), OpenError>,
+    ) -> Result<Self, OpenError> {
+        let Configuration { node_index, network, underlay_mtu, .. } = configuration;
         let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
-        let underlay_mtu = UnderlayMtu::new(*underlay_mtu).ok_or_else(invalid).map_err(at("underlay_mtu"))?;
-        let events = Arc::new(EventFd::new().map_err(at("eventfd"))?);
-        let stop = EventFd::new().map_err(at("eventfd"))?;
-        let tap = Tap::open(interface, *mac, *mtu, workers, *take).map_err(at(interface))?;
-        let bind = |address: &SocketAddr| SocketGroup::bind(address, workers).map_err(at(&address.to_string()));
-        let sockets = listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let underlay_mtu =
+            UnderlayMtu::new(*underlay_mtu).ok_or_else(invalid).map_err(OpenError::at("underlay_mtu"))?;
+        let events = Arc::new(EventFd::new().map_err(OpenError::at("eventfd"))?);
+        let stop = EventFd::new().map_err(OpenError::at("eventfd"))?;
+        let (tap, sockets, listening) = open()?;
         let local = LocalPorts { tap, packets: PacketPorts::default() };
         let (wake, signing_key) = (events.clone(), configuration.signing_key.clone());
         let tables =
             Arc::new(ForwardingTables::new(*node_index, network, signing_key, Box::new(move || wake.signal())));
         Ok(Self {
             tables,
-            interface: interface.clone(),
-            listening: sockets.iter().map(SocketGroup::local).collect(),
+            interface: configuration.interface.clone(),
+            listening,
             workers,
             probe_interval_ns: configuration.probe_interval_ns.max(1_000_000),
             events,

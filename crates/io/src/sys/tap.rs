@@ -86,6 +86,12 @@ impl Tap {
         Ok(tap)
     }
 
+    /// No interface: there is nothing to read, and each write fails (EBADF).
+    pub fn none() -> Self {
+        let (name, offloads) = (String::new(), TapOffloads::default());
+        Self { queues: Vec::new(), writer: None, name, offloads, dropped: None, dropped_before: 0 }
+    }
+
     /// Whether the interface is to stay when it is closed. At first: one that was made goes, one that was taken does as before.
     pub fn set_stay(&self, on: bool) -> io::Result<()> {
         let Some(queue) = self.queues.first() else { return Ok(()) };
