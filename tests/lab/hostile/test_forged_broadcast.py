@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import secrets
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from lab import Machine, wait_until
 from lab.node import INTERFACE, PORT, TreecastNode
 from tests.hostile_speaker import layouts as wire
 from tests.hostile_speaker.session import Session
 from tests.hostile_speaker.speaker import Speaker
+from tests.lab.hostile.flooding import flooding
 from tests.lab.hostile.hostility import GROUP, LIMIT_S, Hostility, counted, wait_key
 from tests.lab.hostile.siege import ipv4_udp
 
@@ -157,7 +156,7 @@ def test_a_member_signs_its_own_broadcast(hostility: Hostility) -> None:
 
 
 def test_a_flood_of_forged_broadcast_costs_nobody_his_broadcast(hostility: Hostility) -> None:
-    n0, n1, n2 = hostility.net.nodes
+    (n0, n1, n2), mallory = hostility.net.nodes, hostility.machines["mallory"]
     with (
         hostility.speaker(hostility.admit("flooder", "eve")) as speaker,
         hostility.linked(speaker, n0) as (session,),
@@ -173,7 +172,7 @@ def test_a_flood_of_forged_broadcast_costs_nobody_his_broadcast(hostility: Hosti
         before = [counted(n1, name) for name in names]
         mine, others = ([frame(mac, f"genuine {n}") for n in range(GENUINE)] for mac in (N0_MAC, N2_MAC))
         with tap(n1.machine) as ear:
-            with hostility.undisturbed(1.0), flooding(hostility, n1, n0, forged) as flood:
+            with hostility.undisturbed(1.0), flooding(mallory, as_from(n0, n1, forged), FLOOD_PPS) as flood:
                 for number in range(3):
                     ping_between_fresh_hosts(n0.machine, n1.machine, number)
                 for one, other in zip(mine, others, strict=True):
@@ -182,7 +181,7 @@ def test_a_flood_of_forged_broadcast_costs_nobody_his_broadcast(hostility: Hosti
                     flood.wait_more(FLOOD_PPS // GENUINE)
             came = heard(ear, 2 * GENUINE * 99 // 100)
         signatures, passed_over, unwrapped = (counted(n1, name) - was for name, was in zip(names, before, strict=True))
-        print(f"{flood.sent} forged, {flood.sent / flood.elapsed_s:.0f}/s, {unwrapped} refused")
+        print(f"{flood.sent} forged, {flood.sent_pps:.0f}/s, {unwrapped} refused")
         print(f"{len(came)} of {2 * GENUINE} came")
         assert {*came} <= {*mine, *others}
         assert (signatures, passed_over) == (0, 0), "none was looked at"
@@ -197,46 +196,10 @@ def ping_between_fresh_hosts(one: Machine, other: Machine, number: int) -> None:
     one.run(["ping", "-c1", f"-W{LIMIT_S:.0f}", "-I", *addresses])
 
 
-@dataclass(slots=True)
-class Flood:
-    """Datagrams under another's address, without end. ``over``: it ends."""
-
-    send: Callable[[int], object]
-    sent: int = 0
-    elapsed_s: float = 0.0
-    over: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        began = time.monotonic()
-        while not self.over.wait(0.001):
-            self.elapsed_s = time.monotonic() - began
-            while self.sent < self.elapsed_s * FLOOD_PPS:
-                self.send(self.sent)
-                self.sent += 1
-
-    def wait_more(self, count: int) -> None:
-        wanted = self.sent + count
-        wait_until(lambda: self.sent >= wanted, LIMIT_S, "the flood goes on", poll_s=0.002)
-
-
-@contextmanager
-def flooding(
-    hostility: Hostility, victim: TreecastNode, source: TreecastNode, datagrams: list[bytes]
-) -> Iterator[Flood]:
-    """FLOOD_PPS of these datagrams come to the victim under the source's address, until the block ends."""
+def as_from(source: TreecastNode, victim: TreecastNode, datagrams: list[bytes]) -> list[tuple[bytes, str]]:
+    """Packets to the victim under the source's address."""
     target = victim.machine.underlay_ipv4
-    packets = [ipv4_udp(source.machine.underlay_ipv4, PORT, target, PORT, one) for one in datagrams]
-    with hostility.machines["mallory"].enter():
-        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    with raw:
-        flood = Flood(lambda number: raw.sendto(packets[number % len(packets)], (target, 0)))
-        thread = threading.Thread(target=flood.run)
-        thread.start()
-        try:
-            yield flood
-        finally:
-            flood.over.set()
-            thread.join()
+    return [(ipv4_udp(source.machine.underlay_ipv4, PORT, target, PORT, one), target) for one in datagrams]
 
 
 def wait_broadcast(mouth: socket.socket, receiver: TreecastNode) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import random
 import socket
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,11 +18,14 @@ from lab.node import PORT, TreecastNode
 from tests.hostile_speaker import layouts as wire
 from tests.hostile_speaker.handshakes import Handshake
 from tests.hostile_speaker.member import Member
+from tests.lab.hostile.flooding import Flood, flooding
 from tests.lab.hostile.siege import LIMIT_S, OUTSIDER_PORT, Siege, counting, ipv4_udp
 from tests.lab.overlay.asking import drops, grown, peers_up
 from treecast import _native
+from treecast.adapters import clock
 from treecast.adapters.noise import native_network
-from treecast.adapters.storage import load_network
+from treecast.adapters.storage import add_node, load_network
+from treecast.identity.node import NodeRequest
 
 COUNT = 50
 RATE_PER_S = 5000
@@ -60,65 +61,58 @@ def test_a_stranger_whom_a_node_seeks_can_neither_read_what_it_sends_nor_answer(
 
 
 def test_a_first_contact_succeeds_beside_5000_forged_inits_a_second(siege: Siege, tmp_path: Path) -> None:
-    first_contact(siege, tmp_path, LIMIT_S)
+    first_contact(siege, tmp_path / "newcomer", LIMIT_S)
 
 
 @pytest.mark.soak
-def test_a_first_contact_succeeds_within_5_s_beside_5000_forged_inits_a_second(siege: Siege, tmp_path: Path) -> None:
-    first_contact(siege, tmp_path, 5.0)
+@pytest.mark.parametrize("has_key", [True, False], ids=["of who has the network key", "of who has not"])
+def test_a_first_contact_succeeds_within_5_s_beside_5000_forged_inits_a_second(
+    siege: Siege, tmp_path: Path, has_key: bool
+) -> None:
+    flood = first_contact(siege, tmp_path / ("beside-a-key" if has_key else "beside-none"), 5.0, has_key=has_key)
+    assert flood.sent_pps > 0.99 * RATE_PER_S
 
 
-def first_contact(siege: Siege, tmp_path: Path, limit_s: float) -> None:
-    """Somebody with the network key forges INITs, under the newcomer's own address, under that of a linked node, and
-    under 200 that nobody has. Links stay up all the while, and nothing that they send is refused.
+def first_contact(siege: Siege, directory: Path, limit_s: float, *, has_key: bool = True) -> Flood:
+    """A node of this directory links with n1. Somebody forges INITs, under the newcomer's own address, under that of a
+    linked node, and under 200 that nobody has. Links stay up all the while, and nothing that they send is refused.
     """
     victim, linked = siege.net[1], siege.net[0]
-    newcomer = TreecastNode.add(siege.outsider, siege.net.network, tmp_path)
-    forged = [f"198.18.0.{50 + number}" for number in range(200)]
-    sources = [(source, 1024 + number) for number, source in enumerate(forged)]
+    add_node(siege.net.network, directory, NodeRequest(directory.name, None, None, 30), clock.unix_s())
+    newcomer = TreecastNode(siege.outsider, directory)
+    sources = [(f"198.18.0.{50 + number}", 1024 + number) for number in range(200)]
     sources += 20 * [(newcomer.machine.underlay_ipv4, PORT), (linked.machine.underlay_ipv4, PORT)]
+    verdict = "handshake_under_load" if has_key else "handshake_mac"
 
-    def answered() -> int:
-        return grown(before, drops(victim)).get("handshake_under_load", 0)
+    def judged() -> int:
+        return grown(before, drops(victim)).get(verdict, 0)
 
     before, lost = drops(victim), [receiver.snapshot().lost for receiver in siege.receivers]
-    with flood(siege, victim, sources):
-        wait_until(lambda: answered() > 5000, LIMIT_S, "load")
+    with flooding(siege.outsider, forged_inits(siege, victim, sources, has_key=has_key), RATE_PER_S) as flood:
+        wait_until(lambda: judged() > 5000, LIMIT_S, "load")
         newcomer.start(victim.endpoint)
         newcomer.wait_ready()
+        began = time.monotonic()
         wait_until(lambda: victim.name in peers_up(newcomer), limit_s, "the first contact")
-        wait_until(lambda: answered() > 30_000, LIMIT_S, "a long flood")
+        took_s = time.monotonic() - began
+        wait_until(lambda: judged() > 30_000, LIMIT_S, "a long flood")
         assert {linked.name, siege.net[2].name, newcomer.name} <= set(peers_up(victim))
+    print(f"\nlinked {took_s:.2f} s after it was ready, beside {flood.sent_pps:.0f} INITs/s")
     assert "socket_full" not in grown(before, drops(victim))
     assert [receiver.snapshot().lost for receiver in siege.receivers] == lost
     newcomer.stop()
     wait_until(lambda: newcomer.name not in peers_up(victim), LIMIT_S, "it is gone")
+    return flood
 
 
-@contextmanager
-def flood(siege: Siege, victim: TreecastNode, sources: Sequence[tuple[str, int]]) -> Iterator[None]:
-    """5,000 INITs a second whose MACs are right, from these addresses and ports in turn."""
+def forged_inits(
+    siege: Siege, victim: TreecastNode, sources: Sequence[tuple[str, int]], *, has_key: bool
+) -> list[tuple[bytes, str]]:
+    """One INIT from each of these addresses and ports, with a right MAC or with one under a key that was guessed."""
     network = native_network(load_network(siege.net.network))
+    if not has_key:
+        network = native_network(replace(load_network(siege.net.network), key=random.Random(13).randbytes(32)))
     key = _native.StaticKey(random.Random(12).randbytes(32))
     init = _native.Handshake.initiate(key, network, 1).init_datagram()
     target = victim.machine.underlay_ipv4
-    packets = [ipv4_udp(source, port, target, PORT, init) for source, port in sources]
-    with siege.outsider.enter():
-        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    over = threading.Event()
-
-    def send() -> None:
-        sent, began = 0, time.monotonic()
-        while not over.wait(0.002):
-            while not over.is_set() and sent < (time.monotonic() - began) * RATE_PER_S:
-                raw.sendto(packets[sent % len(packets)], (target, 0))
-                sent += 1
-
-    with raw:
-        sender = threading.Thread(target=send)
-        sender.start()
-        try:
-            yield
-        finally:
-            over.set()
-            sender.join()
+    return [(ipv4_udp(source, port, target, PORT, init), target) for source, port in sources]
