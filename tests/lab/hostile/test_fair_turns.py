@@ -28,7 +28,7 @@ AT_A_TIME = 200
 JOINS = 11
 ROUNDS = 3
 """The best counts: a machine that does other work, too, is late in any of them."""
-MOST_LATER_MS = 50.0
+MOST_MS = 50.0
 
 
 @contextmanager
@@ -80,12 +80,13 @@ def test_joins_succeed_while_a_member_floods_the_source_with_messages(hostility:
 
 @pytest.mark.soak
 def test_joins_are_hardly_later_while_a_member_floods_the_source_with_messages(hostility: Hostility) -> None:
-    quiet, loud = joins_beside_a_flood(hostility, ROUNDS)
-    assert loud - quiet < MOST_LATER_MS
+    median_ms, per_second = joins_beside_a_flood(hostility, ROUNDS)
+    assert per_second > 0.95 * PER_SECOND
+    assert median_ms < MOST_MS
 
 
 def joins_beside_a_flood(hostility: Hostility, rounds: int) -> tuple[float, float]:
-    """The medians of the milliseconds that joins take, without a flood and beside one, which ends no link."""
+    """The median of the milliseconds that joins take beside a flood, which ends no link, and its messages a second."""
     n0 = hostility.net[0]
     stream = Sender(n0.machine, JOINED, PORT, interface=INTERFACE, rate_pps=RATE_PPS)
     quiet = statistics.median(joins_ms(hostility))
@@ -94,7 +95,7 @@ def joins_beside_a_flood(hostility: Hostility, rounds: int) -> tuple[float, floa
         return sum(counted(n0, reason) for reason in ("punt_control_rate", "punt_control_full", "punt_peer_full"))
 
     with (
-        hostility.speaker(hostility.admit("loud", "eve")) as speaker,
+        hostility.speaker(hostility.admit(f"loud-{rounds}", "eve")) as speaker,
         hostility.undisturbed(),
         hostility.linked(speaker, n0) as (session,),
         flooding(speaker, session) as rate,
@@ -105,4 +106,4 @@ def joins_beside_a_flood(hostility: Hostility, rounds: int) -> tuple[float, floa
     stream.stop()
     median = statistics.median(loud)
     print(f"\njoins: {quiet:.1f} ms, beside {rate[0]:.0f} messages/s {median:.1f} ms (most {max(loud):.1f} ms)")
-    return quiet, median
+    return median, rate[0]
