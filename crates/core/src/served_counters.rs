@@ -12,7 +12,7 @@ pub const LAST_WORD: u64 = 64;
 const NOT_YET: u64 = 0;
 const NEVER: u64 = u64::MAX;
 
-/// At which end of the counters of a tree copies come instead.
+/// The end of the counters of a tree at which copies come instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Change {
     /// The tree serves a next hop from a counter on.
@@ -68,7 +68,7 @@ impl ServedCounters {
         Self { nodes, begun: sealed, next }
     }
 
-    /// Since which counter a node's change of this kind is, while that is sent.
+    /// The counter since which a node's change of this kind is, while that is sent.
     fn since(&self, node: u32, is_it: impl Fn(Change) -> bool) -> Option<u64> {
         let is_sent = self.next.load(Ordering::Relaxed) != NEVER;
         let changed = self.nodes.iter().filter(|_| is_sent).find(|one| one.node == node && is_it(one.change))?;

@@ -61,7 +61,7 @@ class Watch:
     marked: int = 0
     marked_at: Instant = _LONG_AGO
     other_until: Instant = _LONG_AGO
-    """Until when it waits for the root to say that the stream's other tree is in use, to graft by that, too."""
+    """The time until which it waits for the root to report that the stream's other tree is in use."""
     withheld: Withheld = field(default_factory=Withheld)
 
     @property
@@ -298,7 +298,7 @@ class Repair(Sending):
             self.raise_event(e.ParentFailed(*lost, parent, failure))
 
     def _graft_others(self, lost: TreeName, parent: NodeIndex, watch: Watch) -> None:
-        """By the stream's other tree, where it is in use; else the root is asked whether it is."""
+        """Graft by the stream's other tree, where it is in use; else ask the root whether it is."""
         for name, state in self._trees_of(lost):
             if name == lost or state.parent != parent or state.backup == NO_NODE:
                 continue
