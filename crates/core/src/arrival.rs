@@ -11,7 +11,7 @@ use arc_swap::Guard;
 use crate::anchor::Anchor;
 use crate::cookie::COOKIE_DATAGRAM_LEN;
 use crate::counters::Counter;
-use crate::datagram::{exact_u64, Inner, SessionHeader, TreeHeader};
+use crate::datagram::{u64_at, Inner, SessionHeader, TreeHeader};
 use crate::datagram::{COOKIE, INIT, INNER_LEN, KIND_TREE_STATE, MAX_CONTROL_LEN};
 use crate::datagram::{
     KIND_ANCHOR, KIND_BROADCAST, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME, KIND_HANDSHAKE,
@@ -179,10 +179,12 @@ impl ForwardingTables {
                 Ok(Received::Answer(session.clone(), from, KIND_PROBE_REPLY, probe.value))
             }
             KIND_PATH_CHALLENGE => {
-                exact_u64(body).map(|value| Received::Answer(session.clone(), from, KIND_PATH_RESPONSE, value))
+                let value = u64_at(body, 0).ok_or(Reason::InnerMalformed)?; // more may stand behind it
+                Ok(Received::Answer(session.clone(), from, KIND_PATH_RESPONSE, value))
             }
             KIND_PATH_RESPONSE => {
-                let endpoint = session.path.answered(exact_u64(body)?).ok_or(Reason::PathResponseUnexpected)?;
+                let value = u64_at(body, 0).ok_or(Reason::InnerMalformed)?;
+                let endpoint = session.path.answered(value).ok_or(Reason::PathResponseUnexpected)?;
                 self.report(Event::PathAnswered { peer: session.peer, session: session.index, endpoint }, now_ns);
                 Ok(Received::Done)
             }

@@ -85,6 +85,8 @@ pub const KIND_PATH_RESPONSE: u8 = 11;
 /// A tree datagram of broadcast, from neighbour to neighbour (section 5).
 pub const KIND_BROADCAST: u8 = 12;
 
+/// Higher kinds are of later versions; those from 13 on are in [`crate::tree_mark`].
+const LAST_KIND: u8 = 15;
 const FLAG_PARTIAL_CHECKSUM: u8 = 0x01;
 /// The plaintext of a tree datagram ends with its root's signature.
 const FLAG_SIGNED: u8 = 0x01;
@@ -107,11 +109,6 @@ pub fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
 /// The big-endian u64 at `offset`.
 pub fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
     array_at(bytes, offset).map(u64::from_be_bytes)
-}
-
-/// A body that is one u64 and no more.
-pub(crate) fn exact_u64(body: &[u8]) -> Result<u64, Reason> {
-    u64_at(body, 0).filter(|_| body.len() == 8).ok_or(Reason::InnerMalformed)
 }
 
 /// How long a datagram the paths to all nodes carry.
@@ -303,10 +300,12 @@ pub struct Inner {
 }
 
 impl Inner {
-    /// Reads the inner header; a partial checksum must lie within the body (a fragment's: [`crate::fragment`] checks it).
+    /// Reads the inner header; a partial checksum must lie within the body (a fragment's: [`crate::fragment`] checks it). Flags of a
+    /// kind that is not known here are left alone.
     pub fn parse(plaintext: &[u8]) -> Result<Self, Reason> {
         let [kind, flags, start, offset] = array_at(plaintext, 0).ok_or(Reason::InnerMalformed)?;
         let checksum = match flags {
+            _ if kind > LAST_KIND => None,
             0 => None,
             FLAG_PARTIAL_CHECKSUM if matches!(kind, KIND_FRAME | KIND_FRAGMENT) => {
                 Some(PartialChecksum { start, offset })

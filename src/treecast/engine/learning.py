@@ -14,14 +14,8 @@ from treecast.engine.rooms import Rooms, given_by, may_relay
 from treecast.topology.multicast_table import group_sort_key
 from treecast.wire.advertised_groups import GroupsContent, parse_chunk_key
 from treecast.wire.advertised_links import LinksContent
-from treecast.wire.advertisement import (
-    GroupPrefixContent,
-    HostContent,
-    Kind,
-    NodeContent,
-    parse_group_prefix_key,
-    parse_host_key,
-)
+from treecast.wire.advertised_prefixes import GroupPrefixContent, parse_group_prefix_key
+from treecast.wire.advertisement import HostContent, Kind, NodeContent, parse_host_key
 from treecast.wire.revocation import RevocationContent, parse_revocation_key
 
 

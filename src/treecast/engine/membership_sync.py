@@ -12,7 +12,8 @@ from treecast.base.time import Instant
 from treecast.engine.changes import LocalHostChange, MemberChange, SegmentChange
 from treecast.engine.rooms import Rooms
 from treecast.multicast import PimSegment, SwitchOutput
-from treecast.wire.advertisement import GroupPrefixContent, Kind, group_prefix_key
+from treecast.wire.advertised_prefixes import GroupPrefixContent, group_prefix_key
+from treecast.wire.advertisement import Kind
 
 
 class MembershipSync:

@@ -5,8 +5,8 @@ Bytes <-> typed records; verifying and storing is ``broadcast``'s. Format: ``doc
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from enum import IntEnum
-from ipaddress import ip_network
 from typing import Annotated
 
 import msgspec
@@ -15,11 +15,11 @@ from msgspec import Meta
 from treecast.base import protocol_version
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.errors import MalformedError
-from treecast.base.flows import PrefixKey, is_routed_prefix
 from treecast.base.limits import MAX_CERTIFICATE_BYTES
 from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.wire.advertised_groups import (
     IPV4_BYTES,
+    IPV6_BYTES,
     GroupsContent,
     ListedGroup,
     PackedAddress,
@@ -28,6 +28,7 @@ from treecast.wire.advertised_groups import (
     unpacked,
 )
 from treecast.wire.advertised_links import MAX_LINK_CHUNKS, LinksContent, parse_links
+from treecast.wire.advertised_prefixes import GroupPrefixContent, parse_group_prefix_key
 from treecast.wire.advertised_uplink import (
     CHILDREN_NOT_ADVERTISED,
     UPLINK_NOT_ADVERTISED,
@@ -164,19 +165,6 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True):
         return tuple(Endpoint(unpacked(one.address), one.port) for one in self.endpoints)
 
 
-class GroupPrefixContent(msgspec.Struct, frozen=True, array_like=True):
-    """Says that a node wants all sources of all groups of the prefix. ``flags``: none is defined."""
-
-    flags: Annotated[int, Meta(ge=0, le=255)] = 0
-
-    def __str__(self) -> str:
-        return f"GROUP_PREFIX content {self.text()}"
-
-    def text(self) -> str:
-        """The line without its kind."""
-        return f"flags {self.flags}"
-
-
 class HostContent(msgspec.Struct, frozen=True, array_like=True):
     addresses: Annotated[tuple[PackedAddress, ...], Meta(max_length=MAX_HOST_ADDRESSES)]
     sequence: U32
@@ -235,9 +223,22 @@ def parse_signed(data: bytes) -> tuple[Signed, Body]:
 def parse_node(content: bytes) -> NodeContent:
     """The content of NODE; MalformedError("advertisement_malformed")."""
     try:
-        return _node_decoder.decode(content)
+        parsed = _node_decoder.decode(content)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedError("advertisement_malformed") from error
+    _require_addresses(listed.address for listed in parsed.endpoints)
+    return parsed
+
+
+def _parse_host(content: bytes) -> HostContent:
+    parsed = _host_decoder.decode(content)
+    _require_addresses(parsed.addresses)
+    return parsed
+
+
+def _require_addresses(packed: Iterable[bytes]) -> None:
+    if any(len(one) not in (IPV4_BYTES, IPV6_BYTES) for one in packed):
+        raise MalformedError("advertisement_malformed")
 
 
 def parse_content(kind: int, content: bytes) -> Content | None:
@@ -247,11 +248,11 @@ def parse_content(kind: int, content: bytes) -> Content | None:
     try:
         match kind:
             case Kind.NODE:
-                return _node_decoder.decode(content)
+                return parse_node(content)
             case Kind.GROUPS:
                 return parse_groups(content)
             case Kind.HOST:
-                return _host_decoder.decode(content)
+                return _parse_host(content)
             case Kind.LINKS:
                 return parse_links(content)
             case Kind.GROUP_PREFIX:
@@ -265,8 +266,12 @@ def parse_content(kind: int, content: bytes) -> Content | None:
 
 
 def is_key_of(kind: int, key: bytes) -> bool:
-    """Whether advertisements of this kind may have this key, as far as Broadcast reads it."""
+    """Whether advertisements of this kind may have this key; of an unknown kind all may."""
     match kind:
+        case Kind.HOST:
+            return _is_read(parse_host_key, key)
+        case Kind.GROUP_PREFIX:
+            return _is_read(parse_group_prefix_key, key)
         case Kind.NODE:
             return not key
         case Kind.LINKS:
@@ -279,21 +284,12 @@ def is_key_of(kind: int, key: bytes) -> bool:
             return True
 
 
-def group_prefix_key(key: PrefixKey) -> bytes:
-    vlan, prefix = key
-    return vlan.to_bytes(2, "big") + bytes((prefix.prefixlen,)) + prefix.network_address.packed
-
-
-def parse_group_prefix_key(key: bytes) -> PrefixKey:
-    """MalformedError("advertisement_malformed") unless it names a prefix of groups that routes may lead to."""
-    first = unpacked(key[3:])
+def _is_read(parse: Callable[[bytes], object], key: bytes) -> bool:
     try:
-        prefix = ip_network((first, key[2]))
-    except ValueError as error:
-        raise MalformedError("advertisement_malformed") from error
-    if not is_routed_prefix(prefix):
-        raise MalformedError("advertisement_malformed")
-    return int.from_bytes(key[:2], "big"), prefix
+        parse(key)
+    except MalformedError:
+        return False
+    return True
 
 
 def host_key(vlan: int, mac: MacAddress) -> bytes:
@@ -326,7 +322,7 @@ def _shown_key(kind: Kind, key: bytes) -> str:
                 return f"of n{parse_revocation_key(key)}"
             case Kind.NODE if not key:
                 return ""
-    except (MalformedError, IndexError):
+    except MalformedError:
         pass
     return f"malformed key {hexadecimal(key)}"
 

@@ -14,20 +14,18 @@ from treecast.base.errors import MalformedError
 from treecast.base.flows import Flow
 from treecast.wire.advertised_groups import GroupsContent, ListedGroup
 from treecast.wire.advertised_links import LinksContent
+from treecast.wire.advertised_prefixes import GroupPrefixContent, group_prefix_key, parse_group_prefix_key
 from treecast.wire.advertisement import (
     Body,
     Content,
-    GroupPrefixContent,
     HostContent,
     Kind,
     ListedEndpoint,
     NodeContent,
     Signed,
     emit,
-    group_prefix_key,
     host_key,
     parse_content,
-    parse_group_prefix_key,
     parse_host_key,
     parse_signed,
 )

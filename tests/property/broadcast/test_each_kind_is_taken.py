@@ -46,18 +46,17 @@ from treecast.broadcast.pace import full_pace
 from treecast.broadcast.store import Origin, Record, Store
 from treecast.links.exchange import in_halves
 from treecast.wire.advertised_links import NOT_MEASURED, LinksContent
+from treecast.wire.advertised_prefixes import GroupPrefixContent, group_prefix_key
 from treecast.wire.advertisement import (
     MAX_ENDPOINTS,
     OF_THE_CA,
     Body,
     Content,
-    GroupPrefixContent,
     HostContent,
     Kind,
     NodeContent,
     Signed,
     emit,
-    group_prefix_key,
     host_key,
     is_key_of,
     parse_content,

@@ -24,18 +24,16 @@ from treecast.identity.certificate import Certificate, Claims, Extension, issue
 from treecast.identity.keys import NodeKeys
 from treecast.wire.advertised_groups import MAX_SOURCES, GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertised_links import LinksContent
+from treecast.wire.advertised_prefixes import GroupPrefixContent, group_prefix_key, parse_group_prefix_key
 from treecast.wire.advertisement import (
     SIGNING_CONTEXT,
     Body,
     Content,
-    GroupPrefixContent,
     Kind,
     NodeContent,
     Signed,
     emit,
-    group_prefix_key,
     parse_content,
-    parse_group_prefix_key,
     parse_signed,
 )
 from treecast.wire.control import (

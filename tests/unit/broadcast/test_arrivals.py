@@ -21,7 +21,8 @@ from treecast.broadcast.arrivals import (
     Arrival,
     Arrivals,
 )
-from treecast.wire.advertisement import Body, GroupPrefixContent, Kind, Signed, emit, group_prefix_key
+from treecast.wire.advertised_prefixes import GroupPrefixContent, group_prefix_key
+from treecast.wire.advertisement import Body, Kind, Signed, emit
 from treecast.wire.control import Flood
 
 BULK = 108

@@ -21,7 +21,8 @@ from treecast.base.token_bucket import TokenBucket
 from treecast.broadcast import arrivals, own_advertisements, quotas, store
 from treecast.broadcast.store import NODE_LIFETIME
 from treecast.wire.advertised_groups import GroupsContent, ListedGroup, chunk_key
-from treecast.wire.advertisement import Kind, NodeContent, emit, parse_signed
+from treecast.wire.advertised_prefixes import GroupPrefixContent
+from treecast.wire.advertisement import HostContent, Kind, ListedEndpoint, NodeContent, emit, parse_signed
 from treecast.wire.control import Acknowledge, Flood
 
 ORIGIN = 5
@@ -71,11 +72,48 @@ def test_a_node_that_goes_on_is_not_forgotten_when_its_first_advertisement_is_ol
     assert known_gone(node) == [ORIGIN]
 
 
-def test_a_key_that_is_none_of_its_kind_is_refused_and_counted() -> None:
-    node = linked()
+MAC, GROUP_MAC = b"\x02\0\0\0\0\7", b"\x03\0\0\0\0\7"
+HOST, IPV4 = emit(HostContent((b"\x0a\1\1\1",), 1)), bytes((239, 1, 1, 1))
+PREFIX = emit(GroupPrefixContent())
+
+
+@pytest.mark.parametrize(
+    ("what", "kind", "key", "content"),
+    [
+        ("a long key of LINKS", Kind.LINKS, b"\0\0", b""),
+        ("five bytes of a MAC", Kind.HOST, b"\0\0" + MAC[:5], HOST),
+        ("the same, withdrawn", Kind.HOST, b"\0\0" + MAC[:5], b""),
+        ("seven bytes of a MAC", Kind.HOST, b"\0\0" + MAC + b"\0", HOST),
+        ("no key", Kind.HOST, b"", HOST),
+        ("a group's MAC", Kind.HOST, b"\0\0" + GROUP_MAC, HOST),
+        ("an address of five bytes", Kind.HOST, b"\0\0" + MAC, emit(HostContent((bytes(5),), 1))),
+        ("no prefix", Kind.GROUP_PREFIX, b"", PREFIX),
+        ("a prefix of no length", Kind.GROUP_PREFIX, b"\0\0", PREFIX),
+        ("a prefix longer than its address", Kind.GROUP_PREFIX, b"\0\0\x21" + IPV4, PREFIX),
+        ("bits beyond the prefix", Kind.GROUP_PREFIX, b"\0\0\x08" + IPV4, PREFIX),
+        ("a prefix of no groups", Kind.GROUP_PREFIX, b"\0\0\x08\x0a\0\0\0", PREFIX),
+    ],
+)
+def test_what_is_malformed_is_counted_and_neither_held_nor_acknowledged_nor_passed_on(
+    what: str, kind: Kind, key: bytes, content: bytes
+) -> None:
+    node = Node(1)
+    node.link_for_long(2, 3)
     known(node, node_advertisement(ORIGIN, 1))
-    assert known(node, advertisement(ORIGIN, 2, Kind.LINKS, b"\0\0", b"")) == 0
+    node.said()
+    before = node.broadcast.footprint()
+    assert known(node, advertisement(ORIGIN, 2, kind, key, content)) == 0, what
     assert node.drops.snapshot() == {"advertisement_malformed": 1}
+    assert node.said() == []
+    assert node.broadcast.footprint() == before
+
+
+def test_a_place_of_a_node_that_is_no_address_is_malformed() -> None:
+    node = linked()
+    content = NodeContent(certificate_of(ORIGIN).encode(), (ListedEndpoint(bytes(5), 7700),))
+    assert known(node, advertisement(ORIGIN, 1, Kind.NODE, b"", emit(content))) == 0
+    assert node.drops.snapshot() == {"advertisement_malformed": 1}
+    assert not node.broadcast.knows(NodeIndex(ORIGIN))
 
 
 @pytest.fixture

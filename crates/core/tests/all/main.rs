@@ -23,6 +23,7 @@ mod headers;
 mod kem;
 mod key_flows;
 mod key_steps;
+mod later_version;
 mod never_crosses;
 mod own_source;
 mod packet_ports;
