@@ -31,6 +31,7 @@ from treecast.identity.certificate import Certificate, CertificateError
 from treecast.identity.ids import KEY_BYTES
 from treecast.identity.keys import NodeKeys, parse_node_keys
 from treecast.identity.network import Network
+from treecast.identity.newest import is_newer
 from treecast.identity.node import NodeIdentity, NodeRequest, keys_match
 from treecast.identity.request import (
     MAX_ADMISSION_BYTES,
@@ -166,5 +167,5 @@ def _require_newer(directory: Path, certificate: Certificate) -> None:
         return
     if found == certificate:
         raise OperatorError(f"the node in {directory} has accepted this already: start it with treecast up {directory}")
-    if (found.not_before_s, found.serial) > (certificate.not_before_s, certificate.serial):
+    if is_newer(found, certificate):
         raise OperatorError(f"the node in {directory} has a newer certificate already: nothing is to be done")

@@ -110,7 +110,10 @@ class Renewal:
         elif (other.name, other.ipv4, other.ipv6) != (own.name, own.ipv4, own.ipv6):
             why = "it has another name or other addresses: start the node again to use it"
         elif not is_renewal(other, own):
-            why = "it is older than the one in use: put the newer one back"
+            why = (
+                f"it is older than the one in use, by its serial ({other.serial}, in use {own.serial}): put the newer "
+                "one back, or renew the node once more, with the newest nodes.json"
+            )
         elif Role.BRIDGE in own.rights.roles and Role.BRIDGE not in other.rights.roles and carries_lans(directory):
             why = (
                 "it has not the role bridge, and the node carries LANs: run treecast bridge remove, or "

@@ -1,4 +1,4 @@
-"""The newest certificates: of two of one node with different keys the one that was issued later counts.
+"""The newest certificates: of two of one node with different keys the one that was issued later counts, by serial.
 
 ``node add --replace`` in another directory makes new keys for a node that is there: the certificate before is replaced
 from then on, though its time has not ended. Both are the CA's, so neither needs a proof of who shows it.
@@ -72,10 +72,17 @@ def has_same_keys(one: Certificate, other: Certificate) -> bool:
 
 def is_renewal(certificate: Certificate, before: Certificate) -> bool:
     """Whether the certificate was issued later, for the same keys."""
-    newer = (certificate.not_before_s, certificate.serial) > (before.not_before_s, before.serial)
+    newer = is_newer(certificate, before)
     return newer and has_same_keys(certificate, before)
 
 
-def _age(certificate: Certificate) -> tuple[int, bytes, bytes]:
-    """Greater for the newer; of two of one second the keys decide."""
-    return certificate.not_before_s, certificate.static_key, certificate.signing_key
+def is_newer(certificate: Certificate, other: Certificate) -> bool:
+    """Whether the CA issued the certificate later than another one of the same node, whatever its clock said."""
+    return _age(certificate) > _age(other)
+
+
+def _age(certificate: Certificate) -> tuple[int, int, bytes, bytes]:
+    """Greater for the newer: serials of a CA only rise. Of two with one serial, where its directory was used in two
+    places, times and then keys decide.
+    """
+    return certificate.serial, certificate.not_before_s, certificate.static_key, certificate.signing_key

@@ -42,9 +42,10 @@ def two() -> tuple[World, SimNode, SimNode]:
     return world, first, second
 
 
-def mesh(world: World) -> tuple[SimNode, SimNode, SimNode]:
-    first = world.add()
-    nodes = (first, world.add(peer=first), world.add(peer=first))
+def mesh(world: World, not_before_s: int = 0) -> tuple[SimNode, SimNode, SimNode]:
+    first = world.add(not_before_s=not_before_s)
+    second, third = (world.add(peer=first, not_before_s=not_before_s) for _ in range(2))
+    nodes = (first, second, third)
     world.run_until(lambda: all(len(node.peers()) == 2 for node in nodes), 20)
     world.run(40)
     return nodes

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from tests.sim.engine.meshes import is_twice, mesh, must_end, twice
 from treecast.engine.following import REPLACED_LINGERS
-from treecast.sim.world import SimNode, World
+from treecast.identity.keys import NodeKeys
+from treecast.sim.world import UNIX_START_S, SimNode, World
 
 
 def has(node: SimNode, other: SimNode) -> bool:
@@ -45,6 +47,20 @@ def test_a_node_that_was_added_again_elsewhere_ends_and_all_nodes_believe_the_ne
         assert new.engine.must_end(world.underlay.now) is None
         assert all(has(node, new) for node in others)
     assert not any(twice(node) for node in (*others, new))
+
+
+def test_a_node_that_was_added_again_by_a_clock_that_was_set_back_counts_all_the_same() -> None:
+    world = World(8)
+    hub, witness, old = mesh(world, not_before_s=int(UNIX_START_S))
+    keys = NodeKeys.from_seeds(bytes(range(32)), bytes(range(1, 33)))
+    certificate = world.certify(old.index, keys, not_before_s=int(UNIX_START_S) - 86_400)
+    identity = replace(old.identity, certificate=certificate, keys=keys)
+    new = SimNode(world, identity, int((UNIX_START_S + world.underlay.now) * 1000), machine=1)
+    new.add_static_peer(hub)
+    assert new.identity.certificate.not_before_s < old.identity.certificate.not_before_s
+    world.run_until(lambda: has(hub, new) and has(witness, new), 60)
+    world.run_until(partial(must_end, old), 60)
+    assert new.engine.must_end(world.underlay.now) is None
 
 
 def test_a_node_that_is_added_again_after_the_old_one_was_stopped_is_no_problem() -> None:

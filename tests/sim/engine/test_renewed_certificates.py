@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from treecast.base.problems import Problem
-from treecast.sim.world import SimNode, World
+from treecast.sim.world import UNIX_START_S, SimNode, World
 
 LIFE_S = 400.0
 LONG_S = 1e9
@@ -42,6 +42,18 @@ def test_links_and_streams_go_on_past_the_end_of_the_certificate_before() -> Non
     known = newcomer.engine.view.certificate(second.index)
     assert known is not None and known.not_before_s == 1
     assert not any("certificate_expired" in node.engine.view.drops() for node in (first, second, newcomer))
+
+
+def test_a_renewal_by_a_clock_that_was_set_back_counts_at_all_nodes() -> None:
+    world = World(3)
+    first = world.add(lifetime=LONG_S)
+    second = world.add(peer=first, lifetime=LIFE_S, not_before_s=int(UNIX_START_S))
+    world.run_until(lambda: first.is_linked(second) and second.is_linked(first), 20.0)
+    renew(world, second, LONG_S)
+    world.run(LIFE_S + 60.0)
+    assert first.is_linked(second) and second.is_linked(first), "past the end of the one before"
+    known = first.engine.view.certificate(second.index)
+    assert known is not None and known.not_before_s == 1
 
 
 def test_a_node_whose_certificate_has_ended_is_a_member_again_with_the_next_one() -> None:

@@ -97,8 +97,16 @@ def test_an_older_certificate_than_the_one_in_use_is_not_taken(running: Running)
     (running.directory / "node.cert").write_bytes(older)
     (problem,) = running.problems()
     assert problem.kind == "certificate_waits"
-    assert "it is older than the one in use: put the newer one back" in problem.text
+    assert "it is older than the one in use, by its serial (1, in use 2): put the newer one back" in problem.text
     assert len(running.taken) == 1
+
+
+def test_a_certificate_that_was_issued_later_is_taken_though_the_clock_of_the_ca_was_set_back(running: Running) -> None:
+    before = running.certificate
+    running.renew(later_s=-7 * 86_400.0)
+    assert running.certificate.not_before_s < before.not_before_s
+    assert running.problems() == []
+    assert running.taken == [running.certificate]
 
 
 def test_a_node_that_carries_lans_keeps_the_role_that_it_needs_for_that(running: Running) -> None:
