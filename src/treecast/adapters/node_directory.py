@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from treecast.adapters.files import explained, opened
@@ -78,6 +80,13 @@ def any_directory(given: Path | None) -> Path:
     if networks and len(_found(_NODE)) != 1:
         raise _several("networks", networks, "DIR")
     return _only(_NODE if _found(_NODE) else replace(_NETWORK, argument="DIR"))
+
+
+def command_for_new_keys(network: Path, name: str) -> str:
+    """The command that gives a node new keys, as it works where it is printed: in a directory that is not there yet."""
+    names = (Path(f"{name}-{number}") for number in count(2))
+    place = Path(name) if not os.path.lexists(name) else next(one for one in names if not os.path.lexists(one))
+    return shlex.join(["treecast", "node", "add", name, "--replace", "--network", str(network), "--dir", str(place)])
 
 
 def _found(kind: _Kind) -> list[Path]:

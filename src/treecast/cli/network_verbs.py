@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -60,6 +62,19 @@ ReceiveOption = Annotated[
         metavar="PREFIX,...", help="Groups that it may join, all or none.", show_default="all, or those that it has"
     ),
 ]
+
+
+@contextmanager
+def _advice_on_new_keys(network: Path, name: str) -> Iterator[None]:
+    """Adds the command that gives a node new keys where those that it has get no certificate any more."""
+    from treecast.adapters.node_directory import command_for_new_keys
+    from treecast.base.errors import OperatorError
+    from treecast.identity.node import KeysRevokedError
+
+    try:
+        yield
+    except KeysRevokedError as error:
+        raise OperatorError(f"{error} ({command_for_new_keys(network, name)})") from error
 
 
 @network_verbs.command("create")
@@ -126,7 +141,8 @@ def node_add(
     request = NodeRequest(name, *addresses, days, replace, values.roles(role), limits)
     network = network_directory(network)
     place = directory if directory is not None else Path(name)
-    certificate = storage.add_node(network, place, request, time.time()).certificate
+    with _advice_on_new_keys(network, name):
+        certificate = storage.add_node(network, place, request, time.time()).certificate
     typer.echo(
         f"node {certificate.name}: index {certificate.node_index}, id {certificate.node_id}, "
         f"{certificate.ipv4}, {certificate.ipv6}"
@@ -177,7 +193,8 @@ def node_renew(
     roles = values.roles(role)
     limits = values.limits(hosts, groups, send, receive)
     where = network_directory(network)
-    certificate = storage.renew_node(where, place, name, days, roles, time.time(), limits)
+    with _advice_on_new_keys(where, name):
+        certificate = storage.renew_node(where, place, name, days, roles, time.time(), limits)
     names = ", ".join(role_names(certificate.rights.roles)) or "none"
     typer.echo(f"node {name}: valid until {iso_date(certificate.not_after_s)}, roles: {names}")
     if (place / NODE_KEY_FILE).exists():

@@ -34,12 +34,13 @@ def node_revoke(
     ] = False,
 ) -> None:
     """Take back all certificates that a node has, for good: one file, to apply at any running node."""
-    from treecast.adapters.node_directory import network_directory
+    from treecast.adapters.node_directory import command_for_new_keys, network_directory
     from treecast.adapters.revocation import revoke_node, void_older
 
     place = out if out is not None else Path(f"{name}.revocation")
+    home = network_directory(network)
     if older:
-        node, damage = void_older(network_directory(network), place, name)
+        node, damage = void_older(home, place, name)
         print_note(damage)
         typer.echo(
             f"node {name} (index {node.index}): its certificates up to serial {node.serial - 1} are revoked, that with "
@@ -50,12 +51,12 @@ def node_revoke(
             "DIR is the directory of any node that runs: it tells all others"
         )
         return
-    node, damage = revoke_node(network_directory(network), place, name)
+    node, damage = revoke_node(home, place, name)
     print_note(damage)
     typer.echo(f"node {name} (index {node.index}): its certificates up to serial {node.serial} are revoked")
     typer.echo(
         f"Next: treecast revocation apply {place} DIR, where DIR is the directory of any node that runs: it tells all "
-        f"others. {name} comes back with new keys only (treecast node add {name} --replace)"
+        f"others. {name} comes back with new keys only ({command_for_new_keys(home, name)})"
     )
 
 

@@ -67,8 +67,8 @@ class Revoking:
                 f"node {name} was revoked by the network's CA with the certificate that it has, so no other node talks "
                 f"to it: where the CA has made a later one for it (treecast node renew {name}), put that node.cert "
                 "into its directory, and it goes on; if there is none, stop it, or give it new keys where the CA key "
-                f"is, with treecast node add {name} --replace, or treecast node request here and treecast node sign "
-                "--replace there",
+                f"is, with treecast node add {name} --replace --dir {name}-new, or treecast node request here and "
+                "treecast node sign --replace there",
             )
 
     def _look_at_own(self, now: Instant) -> None:

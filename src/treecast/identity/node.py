@@ -21,6 +21,10 @@ CLOCK_TOLERANCE_S = 3_600
 """A certificate is valid from this long before its issue: other machines' clocks may be behind the CA's."""
 
 
+class KeysRevokedError(OperatorError):
+    """The keys of a node get no certificate any more: new ones do."""
+
+
 @dataclass(frozen=True, slots=True)
 class NodeIdentity:
     """A node's certificate and keys. They belong together; whether the certificate is valid is not checked here."""
@@ -100,7 +104,7 @@ class Authority:
                 "the file that came of it, or sign again with --replace"
             )
         if known is not None and known.revoked and {static_key, signing_key} & {known.static_key, known.signing_key}:
-            raise OperatorError(
+            raise KeysRevokedError(
                 f"node {request.name} was revoked, and these are the keys of then: make new ones, in another directory"
             )
         give = keep if request.replace else assign
@@ -126,10 +130,7 @@ class Authority:
         if node is None:
             raise OperatorError(self._no_node(name))
         if node.revoked:
-            raise OperatorError(
-                f"node {name} was revoked, its keys get no certificate any more: give it new ones, with treecast node "
-                f"add {name} --replace"
-            )
+            raise KeysRevokedError(f"node {name} was revoked, its keys get no certificate any more: give it new ones")
         rights = limits.applied(node.rights if roles is None else replace(node.rights, roles=roles))
         assigned = Assignment(node.index, node.ipv4, node.ipv6)
         return self._issue(assigned, node.static_key, node.signing_key, rights, name, validity_days, now_unix_s)

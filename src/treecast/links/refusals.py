@@ -206,7 +206,7 @@ class Refusals:
                 return (
                     "the CA has revoked this node's certificate: if there is a later one (treecast node renew "
                     f"{own.name}), put that node.cert into its directory; if there is none, give it new keys where the "
-                    f"CA key is, with treecast node add {own.name} --replace"
+                    f"CA key is, with treecast node add {own.name} --replace --dir {own.name}-new"
                 )
             case "certificate_extension_unknown":
                 return f"this node's certificate has an extension that it does not know: {_SAME_RELEASE}"

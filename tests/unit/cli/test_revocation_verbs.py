@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,13 +93,33 @@ def test_a_node_whose_older_certificates_are_revoked_often_has_one_record() -> N
 
 def test_keys_that_were_revoked_get_no_certificate_any_more_and_new_ones_do() -> None:
     ok("node", "revoke", "bob", "--network", "lab")
-    assert "treecast node add bob --replace" in sentence("node", "renew", "bob", "--network", "lab")
     again = ("node", "add", "bob", "--network", "lab", "--replace")
-    assert "these are the keys of then" in sentence(*again)
-    ok(*again, "--dir", "new")
-    ok("node", "renew", "bob", "--network", "lab", "--dir", "new")
+    refused = sentence(*again)
+    assert "these are the keys of then" in refused
+    assert advised(refused) == advised(sentence("node", "renew", "bob", "--network", "lab"))
+    ok(*advised(refused))
+    ok("node", "renew", "bob", "--network", "lab", "--dir", "bob-2")
     assert json.loads(ok("network", "show", "lab", "--json"))["revoked"] == []
     assert "up to serial 4" in ok("node", "revoke", "bob", "--network", "lab", "--out", "again")
+
+
+def advised(said: str) -> list[str]:
+    """The verb and its options in the last brackets."""
+    program, *arguments = shlex.split(said[said.rindex("(") + 1 : said.rindex(")")])
+    assert program == "treecast"
+    return arguments
+
+
+@pytest.mark.parametrize("directories", [("bob",), ("bob", "bob-2"), ()])
+def test_the_advice_on_new_keys_works_as_it_is_printed(directories: tuple[str, ...]) -> None:
+    Path("lab").rename("my lab")
+    Path("bob").rename("away")
+    for directory in directories:
+        Path(directory).mkdir()
+        Path(directory, "file").write_text("something else, or the keys that were revoked")
+    printed = ok("node", "revoke", "bob", "--network", "my lab")
+    assert "index 2" in ok(*advised(printed))
+    assert "revoked" not in ok("node", "list", "my lab")
 
 
 def test_a_file_that_is_none_or_of_another_network_is_refused_in_one_sentence() -> None:
