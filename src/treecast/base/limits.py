@@ -25,6 +25,8 @@ MAX_NAMED_OVER_QUOTA = 64
 """Nodes that advertise more than they may, for people."""
 MAX_KNOWN_RUNS = 16_384
 """Nodes of which it is known which run they are."""
+MAX_RESTARTED_NODES = 256
+"""Nodes that have begun another epoch within the last minute."""
 MAX_REQUESTED_ORIGINS = 16
 """Origins requested of a neighbour, twice each; what is beyond fingerprints find."""
 

@@ -26,6 +26,7 @@ from treecast.broadcast.footprint import BroadcastFootprint, footprint_of, table
 from treecast.broadcast.intake import Intake, Links
 from treecast.broadcast.learned import Learned
 from treecast.broadcast.link_state import LinkState, ListedBy, own_links
+from treecast.broadcast.new_epochs import NewEpochs
 from treecast.broadcast.news import News
 from treecast.broadcast.own_advertisements import OwnAdvertisements
 from treecast.broadcast.quotas import DEFAULT_QUOTA, OverQuota, Usage
@@ -72,6 +73,7 @@ class Broadcast:
         self.over_quota = OverQuota(me)
         self.twins = Twins(instance, epoch_ms)
         self.other_twins = OtherTwins()
+        self.new_epochs = NewEpochs()
         self._store = Store()
         self._own = OwnAdvertisements(
             me=me,
@@ -106,6 +108,7 @@ class Broadcast:
             ca_records=self.ca_records,
             over_quota=self.over_quota,
             other_twins=self.other_twins,
+            new_epochs=self.new_epochs,
             drops=drops,
             intern=intern,
         )
@@ -263,6 +266,7 @@ class Broadcast:
 
     def _ended(self, index: NodeIndex, records: list[Record]) -> list[Learned]:
         self.other_twins.forget(index)
+        self.new_epochs.forget(index)
         self.over_quota.forget(index)
         return self._intake.unlearn(index, records)
 

@@ -19,6 +19,7 @@ from treecast.broadcast.consulted_neighbours import ConsultedNeighbours
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.learned import Learned
 from treecast.broadcast.link_state import LinkState, ListedBy, links_in
+from treecast.broadcast.new_epochs import NewEpochs
 from treecast.broadcast.news import News
 from treecast.broadcast.own_advertisements import OwnAdvertisements
 from treecast.broadcast.pace import full_pace
@@ -56,6 +57,7 @@ class Intake:
         ca_records: CaRecords,
         over_quota: OverQuota,
         other_twins: OtherTwins,
+        new_epochs: NewEpochs,
         drops: Drops,
         intern: Callable[[Record], Record],
     ) -> None:
@@ -68,7 +70,7 @@ class Intake:
         self._news = news
         self._ca_records = ca_records
         self._over_quota = over_quota
-        self._other_twins = other_twins
+        self._other_twins, self._new_epochs = other_twins, new_epochs
         self._drops = drops
         self._intern = intern
         self._arrivals = Arrivals()
@@ -185,9 +187,11 @@ class Intake:
         if body.kind == Kind.NODE:
             accepted = self._acceptance.node(now, signed, body)
             content, certificate = accepted.content, accepted.certificate
-            self._other_twins.receive(now, index, accepted.content)
+            is_alternating = self._other_twins.receive(now, index, accepted.content)
             held = self._store.get(index)
             is_replacing = held is not None and held.signing_key != certificate.signing_key
+            if held is not None and held.epoch != body.epoch and not is_alternating:
+                self._new_epochs.begun(now, index, accepted.content.endpoint_values())
             origin, gone = self._begun(now, body, certificate)
             begins = not origin.records
             origin.floor = max(origin.floor, accepted.content.floor)

@@ -129,19 +129,22 @@ class OtherTwins:
         self._twice: set[NodeIndex] = set()
         """The nodes that alternated: no others are walked over."""
 
-    def receive(self, now: Instant, node: NodeIndex, content: NodeContent) -> None:
-        """A verified NODE advertisement that is news."""
+    def receive(self, now: Instant, node: NodeIndex, content: NodeContent) -> bool:
+        """A verified NODE advertisement that is news; whether it is of the instance before the last one."""
         seen = self._seen.get(node)
         if seen is None:
             if len(self._seen) < MAX_KNOWN_RUNS:
                 self._seen[node] = _Seen(content.instance, content.endpoint_values())
-            return
+            return False
+        is_alternating = False
         if content.instance != seen.instance:
-            if content.instance == seen.instance_before:
+            is_alternating = content.instance == seen.instance_before
+            if is_alternating:
                 seen.twice_at, seen.twice = now, (content.endpoint_values(), seen.endpoints)
                 self._twice.add(node)
             seen.instance_before, seen.endpoints_before = seen.instance, seen.endpoints
         seen.instance, seen.endpoints = content.instance, content.endpoint_values()
+        return is_alternating
 
     def forget(self, node: NodeIndex) -> None:
         self._seen.pop(node, None)

@@ -88,7 +88,8 @@ class RefusedNodes:
             del self._refused[key]
         for node, reason in sorted(self._refused):
             refused = self._refused[node, reason]
-            if refused.is_named and reason not in (*FULL, QUEUE_FULL_AS_OF):
+            is_named_already = reason == SESSION_BEGUN and self._view.begins_epochs(node)
+            if refused.is_named and not is_named_already and reason not in (*FULL, QUEUE_FULL_AS_OF):
                 yield self._problem(node, reason, refused.counts.total)
 
     def most(self, reason: str) -> str:

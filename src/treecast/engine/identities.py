@@ -19,7 +19,7 @@ from treecast.links.refusals import one_index
 ADVICE = f"end it on one of them, and delete its directory there; {another_node('there')}"
 STOLEN = (
     "; if one of them is not yours, the keys are stolen: where the CA key is, run treecast node revoke {name}, then "
-    "treecast node add {name} --replace --dir NEW"
+    "treecast node add {name} --replace --dir {name}-new"
 )
 
 
@@ -36,6 +36,21 @@ def twice(
         text = f"node {name(node)} runs on two machines, at {_where(one)} and at {_where(other)}: {ADVICE}"
         text += STOLEN.format(name=name(node))
         yield Problem("identity_twice", name(node), text)
+
+
+def over_and_over(now: Instant, broadcast: Broadcast, nodes: NodeTable) -> Iterator[Problem]:
+    """Nodes that begin one epoch after the other, wherever they run; but those of which two runs alternate."""
+    alternating = {node for node, _, _ in broadcast.other_twins.twice(now)}
+    for node, count, places in broadcast.new_epochs.over_and_over(now):
+        if node in alternating:
+            continue
+        name, who = nodes.name(node), nodes.name_and_address(node)
+        text = (
+            f"{who} began {count} epochs in the last minute, as if it were started all the time, at {_where(places)}, "
+            "and each has all nodes learn it anew: if it fails there, its log says why; if it runs on several "
+            f"machines, {ADVICE}"
+        )
+        yield Problem("epochs_over_and_over", name, text + STOLEN.format(name=name))
 
 
 def one_name_twice(

@@ -9,7 +9,7 @@ from treecast.base.addresses import Endpoint
 from treecast.base.problems import Problem
 from treecast.base.tables import TableUse, nearly_full
 from treecast.base.time import Instant
-from treecast.engine.identities import one_name_twice, twice
+from treecast.engine.identities import one_name_twice, over_and_over, twice
 from treecast.engine.refusals import Refusals
 from treecast.engine.revoking import Revoking
 from treecast.engine.rooms import Rooms
@@ -32,6 +32,7 @@ class EngineProblems:
         yield from self._refusals.problems()
         own_name = self._rooms.certificate.name
         yield from twice(now, self._rooms.broadcast, own_name, endpoints, self._rooms.nodes.name)
+        yield from over_and_over(now, self._rooms.broadcast, self._rooms.nodes)
         yield from one_name_twice(self._rooms.nodes, self._rooms.me, endpoints, self._rooms.links.where)
         doubt = partial(self._rooms.links.clock_doubt, now)
         yield from self._rooms.nodes.ending.problems(self._rooms.clock.unix_s(now), doubt)

@@ -139,6 +139,10 @@ class View(TreeView):
         """The node's name with its address in the overlay, where the certificate is known."""
         return self._rooms.nodes.name_and_address(node)
 
+    def begins_epochs(self, node: NodeIndex) -> bool:
+        """Whether it is named for beginning one epoch after the other."""
+        return self._rooms.broadcast.new_epochs.is_named(node)
+
     def certificate(self, node: NodeIndex) -> Certificate | None:
         return self._rooms.nodes.certificate(node)
 
@@ -330,9 +334,8 @@ class View(TreeView):
         """Sizes of what is kept of other nodes."""
         rooms = self._rooms
         certificates = tuple(sorted(certificate.node_index for certificate in rooms.nodes.certificates()))
-        return Footprint(
-            rooms.links.footprint(), rooms.broadcast.footprint(), rooms.downstream_trees.trees(), certificates
-        )
+        trees = rooms.downstream_trees.trees()
+        return Footprint(rooms.links.footprint(), rooms.broadcast.footprint(), trees, certificates)
 
     def counters(self) -> dict[str, int]:
         """Counters of NodeDiscovery, and of planned trees."""

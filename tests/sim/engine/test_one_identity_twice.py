@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from ipaddress import IPv4Address
+from itertools import count, cycle
 
 import pytest
 from msgspec.structs import replace
@@ -11,9 +13,13 @@ from msgspec.structs import replace
 from tests.sim.engine.meshes import is_twice, mesh, must_end, twice
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import SendControl
+from treecast.base.counters import SESSION_BEGUN
 from treecast.base.ids import NodeIndex
+from treecast.base.last_minute import MINUTE
 from treecast.base.time import Instant
-from treecast.broadcast.twins import LAST_WORD_LIMIT, OtherTwins, Twins
+from treecast.broadcast.new_epochs import FEWEST
+from treecast.broadcast.twins import LAST_WORD_LIMIT, TWICE_LIFETIME, OtherTwins, Twins
+from treecast.daemon.refused_nodes import FEWEST_SECONDS, FEWEST_SESSIONS, RefusedNodes
 from treecast.sim.world import UNIX_START_S, SimNode, World
 from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, ListedEndpoint, NodeContent, Signed, emit
 from treecast.wire.control import Flood, emit_control
@@ -138,10 +144,10 @@ def test_runs_that_started_in_the_same_millisecond_agree_which_ends() -> None:
     assert [twin.is_older for twin in found if twin is not None] == [False, True]
 
 
-def stolen(node: SimNode, epoch: int, at: Endpoint) -> bytes:
+def stolen(node: SimNode, epoch: int, at: Endpoint, instance: bytes = b"thethief") -> bytes:
     """A NODE of whoever has the node's keys, and names no other run."""
     endpoint = ListedEndpoint(at.address.packed, at.port)
-    content = NodeContent(node.identity.certificate.encode(), (endpoint,), b"thethief", epoch)
+    content = NodeContent(node.identity.certificate.encode(), (endpoint,), instance, epoch)
     body = emit(Body(node.index, epoch, 1, Kind.NODE, b"", emit(content)))
     return emit(Signed(body, node.identity.keys.signing.sign(SIGNING_CONTEXT, body)))
 
@@ -166,6 +172,79 @@ def test_the_victim_of_a_thief_that_names_nobody_has_the_problem_as_all_others_h
     carrier.carry_out([SendControl(hub.index, emit_control(Flood((wire,))))])
     world.run(3.0)
     assert twice(node) == [], "it is known, and replayed"
+
+
+def over_and_over(node: SimNode) -> list[str]:
+    return [problem.text for problem in node.engine.problems(node.now) if problem.kind == "epochs_over_and_over"]
+
+
+def begin(world: World, victim: SimNode, carrier: SimNode, at: SimNode, instances: Iterator[bytes], rounds: int) -> int:
+    """A holder of the victim's keys begins an epoch every 0.2 s, at two places by turns. The most problems at once."""
+    places = [Endpoint(IPv4Address(f"198.51.100.{last}"), 7700) for last in (66, 67)]
+    epoch, most = int(UNIX_START_S + world.underlay.now + 3_600) * 1_000, 0
+    for number, instance in zip(range(rounds), instances, strict=False):
+        wire = stolen(victim, epoch + 200 * number, places[number % 2], instance)
+        carrier.carry_out([SendControl(at.index, emit_control(Flood((wire,))))])
+        world.run(0.2)
+        most = max(most, len(over_and_over(at)) + len(twice(at)))
+    return most
+
+
+class Begun:
+    """Sessions that nodes have begun."""
+
+    def __init__(self, *nodes: NodeIndex) -> None:
+        self._nodes = nodes
+
+    def take_refusals(self) -> list[tuple[NodeIndex, str, int]]:
+        return [(node, SESSION_BEGUN, FEWEST_SESSIONS) for node in self._nodes]
+
+
+def named_for_sessions(at: SimNode, *nodes: NodeIndex) -> list[NodeIndex]:
+    refused = RefusedNodes(at.engine.view, Begun(*nodes))
+    for second in range(FEWEST_SECONDS):
+        problems = list(refused.problems(Instant(at.now + second)))
+    return [node for node in nodes if at.engine.view.name(node) in {problem.subject for problem in problems}]
+
+
+@pytest.mark.parametrize("runs", [1, 0])
+def test_who_begins_one_epoch_after_the_other_from_two_places_is_one_problem_with_both(runs: int) -> None:
+    world = World(11)
+    hub, node, witness = mesh(world)
+    carrier = world.add(peer=hub)
+    world.run_until(lambda: carrier.is_linked(hub) and hub.is_linked(carrier), 20)
+    node.stop()
+    numbers = (number % runs if runs else number for number in count())
+    assert begin(world, node, carrier, hub, (b"run%05d" % number for number in numbers), 300) == 1
+    for other in (hub, witness):
+        (text,) = over_and_over(other)
+        assert twice(other) == []
+        assert text.startswith("n2 (10.77.0.2) began ") and "198.51.100.66:7700" in text and "198.51.100.67" in text
+        assert "treecast node revoke n2" in text
+    assert named_for_sessions(hub, node.index, witness.index) == [witness.index], "one line for each node"
+    world.run(2 * MINUTE)
+    assert over_and_over(hub) == over_and_over(witness) == []
+
+
+def test_two_runs_that_alternate_are_counted_as_no_new_epochs() -> None:
+    world = World(13)
+    hub, node, _ = mesh(world)
+    carrier = world.add(peer=hub)
+    world.run_until(lambda: carrier.is_linked(hub) and hub.is_linked(carrier), 20)
+    node.stop()
+    assert begin(world, node, carrier, hub, cycle((b"this run", b"the copy")), 25) == 1
+    assert is_twice(hub) and over_and_over(hub) == []
+    world.run(TWICE_LIFETIME)
+    assert not is_twice(hub) and over_and_over(hub) == [], "and is over as soon as ever"
+
+
+def test_a_node_that_is_started_some_times_is_no_problem_of_epochs() -> None:
+    world = World(12)
+    hub, node, witness = mesh(world)
+    for _ in range(FEWEST - 1):
+        node = world.restart(node, peer=hub)
+        world.run(4.0)
+        assert over_and_over(hub) == over_and_over(witness) == []
 
 
 def test_what_the_first_neighbours_remember_is_no_other_run_and_a_proof_is_not_overwritten() -> None:

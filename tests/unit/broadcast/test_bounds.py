@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from random import Random
 
 import pytest
 
+from treecast.base.addresses import Endpoint
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
-from treecast.base.limits import MAX_REQUESTED_ORIGINS
+from treecast.base.last_minute import MINUTE
+from treecast.base.limits import MAX_REQUESTED_ORIGINS, MAX_RESTARTED_NODES
 from treecast.base.time import Instant
 from treecast.base.timers import Timers
 from treecast.broadcast import store, twins
 from treecast.broadcast.flooding import REQUEST_AGAIN, Neighbour
+from treecast.broadcast.new_epochs import NewEpochs
 from treecast.broadcast.pace import full_pace
 from treecast.broadcast.store import FORGOTTEN_LIFETIME, Origin, Record, Store
 from treecast.broadcast.twins import OtherTwins
@@ -56,6 +60,21 @@ def test_so_many_nodes_are_watched_for_a_second_instance(monkeypatch: pytest.Mon
     assert alternate(1, 2, 3) == [1, 2]
     others.forget(NodeIndex(1))
     assert alternate(3) == [2, 3]
+
+
+def test_of_nodes_that_begin_epochs_so_many_are_counted_until_they_began_none_for_a_minute() -> None:
+    epochs, places = NewEpochs(), [Endpoint(IPv4Address(f"192.0.2.{last}"), 7700) for last in range(1, 7)]
+    for number in range(2 * MAX_RESTARTED_NODES):
+        epochs.begun(START, NodeIndex(number), ())
+    assert len(epochs._of) == MAX_RESTARTED_NODES
+    assert list(epochs.over_and_over(Instant(START + MINUTE))) == [] and len(epochs._of) == 0
+    for number in range(10):
+        epochs.begun(START, NodeIndex(7), (places[number % 6],))
+    assert not epochs.is_named(NodeIndex(7)), "at once: it was away, and its epochs come together"
+    for second in (1.0, 2.0):
+        epochs.begun(Instant(START + second), NodeIndex(7), (places[0],))
+    ((node, count, where),) = epochs.over_and_over(Instant(START + 2.0))
+    assert (node, count, len(where), where[-1]) == (7, 12, 4, places[0])
 
 
 def test_so_many_origins_are_requested_at_a_time() -> None:
