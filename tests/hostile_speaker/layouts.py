@@ -91,7 +91,12 @@ class LinkSecret:
 
 FRAME, CONTROL, SENDER_KEY, PROBE, PROBE_REPLY, FRAGMENT, ANCHOR, HANDSHAKE = range(8)
 TREE_STATE = 9
+PATH_CHALLENGE, PATH_RESPONSE = 10, 11
 BROADCAST, GRAFT, TICK, ANCHOR_REQUEST = 12, 13, 14, 15
+GROWING = frozenset((PROBE, PROBE_REPLY, ANCHOR, TREE_STATE, PATH_CHALLENGE, PATH_RESPONSE, GRAFT, ANCHOR_REQUEST))
+"""Kinds whose bodies may have more behind them (section 1, Growth)."""
+LATER = b"of a later version"
+"""Bytes that a speaker of a later version puts there, and into control messages behind their fields."""
 PROBE_LEN = 8 + 16
 SESSION_HEADER_LEN = 16
 TREE_HEADER_LEN = 28

@@ -46,7 +46,10 @@ class SessionKeys:
 
 @dataclass(slots=True)
 class Session:
-    """Keys that are sealed with, and what came. ``secret``: of the link, once there is one."""
+    """Keys that are sealed with, and what came. ``secret``: of the link, once there is one.
+
+    ``later``: what is sent is of a later version.
+    """
 
     own: socket.socket
     node: Address
@@ -59,13 +62,18 @@ class Session:
     states: list[wire.TreeState] = field(default_factory=list)
     frames: list[bytes] = field(default_factory=list)
     messages: list[list[object]] = field(default_factory=list)
+    responses: list[bytes] = field(default_factory=list)
+    """Answers to its path challenges."""
+    later: bool = False
 
     def send(self, kind: int, body: bytes) -> None:
+        body += wire.LATER if self.later and kind in wire.GROWING else b""
         self.own.sendto(self.sealing.seal(kind, body), self.node)
 
     def say(self, *message: object) -> None:
         """A control message: its tag and fields."""
-        self.send(wire.CONTROL, wire.encode(message))
+        more = (wire.LATER, None) if self.later else ()
+        self.send(wire.CONTROL, wire.encode((*message, *more)))
 
     def flood(self, *advertisements: bytes) -> None:
         for one in advertisements:

@@ -48,6 +48,8 @@ class Speaker:
         self.answers_probes = True
         self.receipt = b""
         """Put at the end of its answers to probes: how many datagrams it says have come."""
+        self.later = False
+        """Whether it speaks a later version, from its next session on: then it answers path challenges, too."""
         self.epoch = int(time.time() * 1000)
         self.tree_datagrams: list[bytes] = []
         self.answers: queue.Queue[bytes] = queue.Queue()
@@ -130,7 +132,8 @@ class Speaker:
     def _session(self, handshake: Handshake, node: Address, keys: SessionKeys) -> Session:
         certificate = handshake.certificate
         signing_key = Member.signing_key_of(certificate)
-        return Session(self.own, node, Member.index_of(certificate), keys, signing_key=signing_key)
+        index = Member.index_of(certificate)
+        return Session(self.own, node, index, keys, signing_key=signing_key, later=self.later)
 
     def _open(self, session: Session, keys: SessionKeys) -> None:
         self._opening[keys.index] = session, keys
@@ -228,8 +231,13 @@ class Speaker:
         keys.confirmed.set()
         kind, body = plaintext[0], plaintext[4:]
         if kind == wire.PROBE and self.answers_probes:
-            reply = keys.seal(wire.PROBE_REPLY, body + self.receipt)
+            more = self.receipt if not self.later else bytes(8) + wire.LATER
+            reply = keys.seal(wire.PROBE_REPLY, body + more)
             self.own.sendto(reply, session.node)  # in another session it would be no answer
+        elif kind == wire.PATH_CHALLENGE and self.later:
+            session.send(wire.PATH_RESPONSE, body[:8])
+        elif kind == wire.PATH_RESPONSE:
+            session.responses.append(body)
         elif kind == wire.FRAME:
             session.frames.append(body)
         elif kind == wire.BROADCAST:

@@ -29,16 +29,17 @@ class _Context(msgspec.Struct, frozen=True, array_like=True):
         return line(f"key context ({source}, {address(self.group)}{length})", in_vlan(self.vlan))
 
 
+_encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[_Context | None] = msgspec.msgpack.Decoder(_Context | None)
 
 
 def emit_context(flow: Flow | None) -> bytes:
     if flow is None:
-        return msgspec.msgpack.encode(None)
+        return _encoder.encode(None)
     source = flow.source.packed if flow.source else None
     if flow.prefix_length is None:
-        return msgspec.msgpack.encode((flow.vlan, flow.group.packed, source))
-    return msgspec.msgpack.encode(_Context(flow.vlan, flow.group.packed, source, flow.prefix_length))
+        return _encoder.encode((flow.vlan, flow.group.packed, source))
+    return _encoder.encode(_Context(flow.vlan, flow.group.packed, source, flow.prefix_length))
 
 
 def parse_context(data: bytes) -> Flow | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Callable
 
 from lab import wait_until
 from lab.node import PROGRAM, TreecastNode
 from tests.hostile_speaker import layouts as wire
-from tests.lab.hostile.hostility import GROUP, LIMIT_S, Hostility
+from tests.lab.hostile.hostility import GROUP, LIMIT_S, Hostility, problems
 from tests.lab.hostile.test_forged_broadcast import N0_MAC, frame, listen, of_its_own, tap
 from tests.lab.overlay.asking import members
 
@@ -101,6 +102,29 @@ def test_a_neighbour_that_sends_on_what_it_may_not_is_named(hostility: Hostility
 
         text = wait_named(n1, "broadcast_refused", "carrier tree_rpf", carry)
         assert text.startswith("carrier (10.77.0.") and "treecast node revoke carrier" in text
+
+
+def test_who_begins_one_epoch_after_the_other_from_two_machines_is_named_with_both(hostility: Hostility) -> None:
+    n0, n1, _ = hostility.net.nodes
+    member, epochs = hostility.admit("reborn", "eve"), itertools.count(int(time.time() * 1000) + 1000, 200)
+    with (
+        hostility.speaker(member) as one,
+        hostility.speaker(member, "mallory") as two,
+        hostility.undisturbed(2.0),
+        hostility.linked(one, n0) as (first,),
+        hostility.linked(two, n1) as (second,),
+    ):
+
+        def begin() -> None:
+            for speaker, session in ((one, first), (two, second)):
+                speaker.epoch = next(epochs)
+                session.flood(speaker.describe())
+
+        text = wait_named(n0, "epochs_over_and_over", "reborn", begin)
+        assert text.startswith("reborn (10.77.0.") and "treecast node revoke reborn" in text
+        for name in ("eve", "mallory"):
+            assert hostility.machines[name].underlay_ipv4 in text
+        assert {kind for kind, subject in problems(n0) if subject == "reborn"} == {"epochs_over_and_over"}
 
 
 def test_who_begins_sessions_over_and_over_or_leaves_and_comes_back_is_named(hostility: Hostility) -> None:

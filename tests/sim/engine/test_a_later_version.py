@@ -1,4 +1,8 @@
-"""A node of a later version among nodes of this one: more fields, kinds, tags, capabilities, wherever they may be."""
+"""A node of a later version among nodes of this one: more fields, kinds, tags, capabilities, wherever they may be.
+
+The model has no bytes of session datagrams. Those that may grow are appended to in ``crates/core/tests/all``
+(``later_version.rs``), and between real nodes in ``tests/lab/hostile/test_a_later_version.py``.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from treecast.broadcast.footprint import BroadcastFootprint
 from treecast.engine.engine import Engine
 from treecast.identity import certificate
 from treecast.sim.world import SimNode, World
-from treecast.wire import advertisement, control, handshake
+from treecast.wire import advertisement, control, handshake, key_context
 from treecast.wire.advertised_groups import GroupsContent
 from treecast.wire.advertised_links import LinksContent
 from treecast.wire.advertisement import HostContent, NodeContent
@@ -56,7 +60,11 @@ class LaterEncoder:
         if isinstance(record, NodeContent | HandshakePayload):
             versions = {"lowest_protocol": self.lowest, "highest_protocol": LATER}
             record = msgspec.structs.replace(record, **versions, capabilities=2**62)
+        if record is None:
+            return self._encoder.encode(record)  # the context of a key of broadcast
         fields = msgspec.msgpack.decode(self._encoder.encode(record))
+        if isinstance(record, tuple):
+            fields.append(None)  # what the context of a key of one group leaves out
         if isinstance(record, certificate.CertificateBody):
             fields[-1] = [[7, False, b"an extension", *MORE]]
         if isinstance(record, GroupsContent):
@@ -92,7 +100,7 @@ class LaterEngine:
 @pytest.fixture
 def encoder(monkeypatch: pytest.MonkeyPatch) -> LaterEncoder:
     made = LaterEncoder()
-    for module in (control, advertisement, handshake):
+    for module in (control, advertisement, handshake, key_context):
         monkeypatch.setattr(module, "_encoder", made)
     monkeypatch.setattr(certificate, "_encode", made.encode)
     return made
