@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -14,7 +15,18 @@ from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
 from treecast.identity.keys import SigningKey
 from treecast.wire.advertised_groups import MAX_GROUPS_BYTES, GroupsContent, ListedGroup, chunk_key
-from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, Signed, emit, parse_content, parse_signed
+from treecast.wire.advertisement import (
+    SIGNING_CONTEXT,
+    Body,
+    Kind,
+    ListedEndpoint,
+    NodeContent,
+    Signed,
+    emit,
+    parse_content,
+    parse_node,
+    parse_signed,
+)
 from treecast.wire.ca_record import parse_ca_record
 from treecast.wire.revocation import RevocationContent
 
@@ -66,6 +78,14 @@ def test_a_chunk_of_groups_is_the_test_vector() -> None:
 def test_what_is_no_chunk_of_groups_is_refused(what: str, listed: list[ListedGroup]) -> None:
     with pytest.raises(MalformedError, match="advertisement_malformed"):
         parse_content(Kind.GROUPS, emit(GroupsContent(tuple(listed))))
+
+
+@pytest.mark.parametrize("size", [5, 15])
+def test_an_endpoint_of_a_node_that_is_no_address_is_malformed(size: int) -> None:
+    content = emit(NodeContent(b"certificate", (ListedEndpoint(V4, 7700), ListedEndpoint(bytes(size), 7700))))
+    for parse in (parse_node, partial(parse_content, Kind.NODE)):
+        with pytest.raises(MalformedError, match="advertisement_malformed"):
+            parse(content)
 
 
 def test_sources_of_a_group_are_listed_in_order_so_that_what_is_wanted_has_one_form() -> None:
