@@ -295,7 +295,7 @@ def give_key(root: DataPlane, member: DataPlane, stream: int, key_id: int, flow:
     """Offers a key over the wire; the member takes it, for frames of this flow."""
     before = len(member.seen(e.KeyOffered))
     tree, key = StreamId(stream), KeyId(key_id)
-    root.do(c.OfferKey(tree, key, NodeIndex(member.node), b"\xc0"))
+    root.do(c.OfferKey(tree, key, NodeIndex(member.node), b"\xc0", KeyId(key_id - 1), 60_000))
     member.wait_for(e.KeyOffered, before + 1)
     member.do(AcceptKey(NodeIndex(root.node), tree, key, flow, b""))
 

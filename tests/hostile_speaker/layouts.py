@@ -176,6 +176,7 @@ def mark(root: int, stream: int, epoch: int, counter: int) -> bytes:
 class TreeKeys:
     """All that an offer (section 6) gives, and whose it is. ``context``: VLAN, group and source, or None.
 
+    ``before_ends_ms``: how long the key ``before`` is good.
     ``epoch``, ``tree_key``: of the tree whose state names this key.
     """
 
@@ -189,15 +190,18 @@ class TreeKeys:
     context: list[object] | None
     epoch: int = 0
     tree_key: bytes = bytes(16)
+    before: int = 0
+    before_ends_ms: int = 0
 
     @classmethod
     def parse(cls, root: int, body: bytes) -> TreeKeys:
-        stream, key_id, which, _, step, first = struct.unpack_from(">IIBBHQ", body)
-        return cls(root, stream, key_id, which, step, first, body[20:52], msgspec.msgpack.decode(body[52:]))
+        stream, key_id, which, _, step, first, secret, *before = struct.unpack_from(">IIBBHQ32sIH", body)
+        context = msgspec.msgpack.decode(body[58:])
+        return cls(root, stream, key_id, which, step, first, secret, context, 0, bytes(16), *before)
 
     def emit(self) -> bytes:
         fixed = (self.stream, self.key_id, self.aead, 0, self.step, self.first_counter)
-        return struct.pack(">IIBBHQ", *fixed) + self.secret + encode(self.context)
+        return struct.pack(">IIBBHQ32sIH", *fixed, self.secret, self.before, self.before_ends_ms) + encode(self.context)
 
     def on(self, state: TreeState) -> TreeKeys:
         """The key with all that speaking on that tree takes."""

@@ -15,7 +15,7 @@ use crate::datagram::{array_at, tree_associated, u16_at, u32_at, u64_at};
 use crate::datagram::{StreamName, TreeHeader, MIN_TREE_LEN, TREE_ASSOCIATED_LEN, TREE_TAG_LEN};
 use crate::key_flow::KeyFlow;
 use crate::key_steps::StepSecret;
-use crate::member_key::{KeyCounters, Keyed, MemberKey, NewestKeys};
+use crate::member_key::{Before, KeyCounters, Keyed, MemberKey, NewestKeys, KEY_OVERLAP_NS};
 use crate::reason::Reason;
 use crate::replay::TreeWindow;
 use crate::root_tree::{MAX_CONTEXT_LEN, OFFER_LEN};
@@ -32,6 +32,7 @@ pub struct KeyOffer {
     first_counter: u64,
     step: StepSecret,
     came_ns: u64,
+    before: Before,
 }
 
 impl KeyOffer {
@@ -44,10 +45,15 @@ impl KeyOffer {
         let number = u16_at(body, 10).ok_or(malformed)?;
         let first_counter = u64_at(body, 12).ok_or(malformed)?;
         let secret = Zeroizing::new(array_at(body, 20).ok_or(malformed)?);
+        let before_ends_ms = u16_at(body, 56).ok_or(malformed)?;
+        let before = Before {
+            key_id: u32_at(body, 52).ok_or(malformed)?,
+            ends_ns: came_ns + u64::from(before_ends_ms) * 1_000_000,
+        };
         let context = body.get(OFFER_LEN..).filter(|context| context.len() <= MAX_CONTEXT_LEN).ok_or(malformed)?;
         let aead = Aead::from_number(aead).ok_or(malformed)?;
         let step = StepSecret { number, aead, secret };
-        Ok(Self { stream, key_id, context: context.to_vec(), first_counter, step, came_ns })
+        Ok(Self { stream, key_id, context: context.to_vec(), first_counter, step, came_ns, before })
     }
 }
 
@@ -116,13 +122,14 @@ impl DownstreamStream {
     /// key so has another one.
     pub(crate) fn accept(&self, offer: KeyOffer) {
         let keys = self.keys.load();
-        let KeyOffer { key_id, first_counter, step, came_ns, .. } = offer;
+        let KeyOffer { key_id, first_counter, step, came_ns, before, .. } = offer;
         let known = keys.as_ref().and_then(|keys| keys.get(key_id));
         if let Some(key) = known.filter(|key| key.steps.continue_to(&step)) {
             key.counters.raise_anchor(first_counter.saturating_sub(1));
+            key.counters.end_before(before.ends_ns);
             key.steps.raise(step, came_ns);
         } else {
-            put(&self.keys, MemberKey::new(key_id, first_counter, step, came_ns));
+            put(&self.keys, MemberKey::new(key_id, first_counter, step, came_ns, before));
         }
     }
 
@@ -130,7 +137,7 @@ impl DownstreamStream {
     pub(crate) fn relay(&self, key_id: u32, counter: u64) {
         match self.relayed.load().as_ref().and_then(|keys| keys.get(key_id)) {
             Some(known) => known.raise_anchor(counter),
-            None => put(&self.relayed, KeyCounters::new(key_id, 0, counter, 0)),
+            None => put(&self.relayed, KeyCounters::new(key_id, 0, counter, None)),
         }
     }
 
@@ -139,14 +146,18 @@ impl DownstreamStream {
         self.keys.store(None);
     }
 
-    /// Takes news of a key in use, and from the root itself of its counter. Whether counters above that were made up.
+    /// Takes news of a key in use, and from the root itself of its counter and of the end of the key before. Whether counters above
+    /// that counter were made up.
     pub(crate) fn raise_anchor(&self, anchor: &Anchor, of_root: bool, now_ns: u64) -> bool {
         let used_ns = now_ns.saturating_sub(u64::from(anchor.in_use_ms) * 1_000_000);
         let mut is_set_back = false;
         let mut raise = |counters: &KeyCounters| {
-            // Another parent may make up a counter.
+            // Another parent may make up a counter, and a time.
             is_set_back |= of_root && counters.take_anchor(anchor);
-            counters.note_use(if of_root { used_ns } else { counters.known_since(used_ns, now_ns) });
+            if of_root {
+                counters.end_before(used_ns + KEY_OVERLAP_NS);
+            }
+            counters.note_use(if of_root { used_ns } else { now_ns });
         };
         if let Some(key) = self.keys.load().as_ref().and_then(|keys| keys.get(anchor.key_id)) {
             raise(&key.counters);

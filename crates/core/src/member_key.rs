@@ -18,12 +18,18 @@ const ASKED_AHEAD: u64 = AHEAD_OF_ANCHOR / 2;
 const ASKED_AGAIN_NS: u64 = 50_000_000;
 /// Replays, less the counters that were new meanwhile, by which what was marked is doubted: who holds the keys may have made it up.
 const DOUBTED_REPLAYS: u32 = 2;
-/// The key before goes on for so long after the first datagram under the next one.
-pub const PREVIOUS_KEY_NS: u64 = 3_000_000_000;
+/// The key before is over at subscribers so long after its root has used the next one, when that says so. No datagram ends it: who holds the
+/// next key could make one before the root uses it.
+pub const KEY_OVERLAP_NS: u64 = 1_500_000_000;
+/// At a relay, which has no word of the root of its end and opens nothing, it is over so long after the next one was used.
+pub const RELAYED_KEY_NS: u64 = 3_000_000_000;
 
-/// The key before goes on for no longer after the next one was taken: its root uses that after 2 s at the latest, and reports that, but
-/// the report may be lost.
-pub const UNUSED_KEY_NS: u64 = 10_000_000_000;
+/// The key before a key that was offered, and when that is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before {
+    pub(crate) key_id: u32,
+    pub(crate) ends_ns: u64,
+}
 
 /// The counters of a key, whichever tree its datagrams come by. A relay has them without the key.
 #[derive(Debug)]
@@ -36,10 +42,12 @@ pub(crate) struct KeyCounters {
     is_served: AtomicBool,
     had_copies: AtomicBool,
     anchor: AtomicU64,
-    /// The time at which it was taken; 0 at a relay.
-    taken_ns: u64,
-    /// 0: neither a datagram nor an anchor came under it yet.
-    first_used_ns: AtomicU64,
+    /// The id of the key before, as its root names it; None at a relay.
+    before: Option<u32>,
+    /// Has a datagram or an anchor come under it?
+    is_used: AtomicBool,
+    /// When the key before this one is over; [`u64::MAX`] where that is not known yet.
+    before_ends_ns: AtomicU64,
     marked: Mutex<Marked>,
     asked_ns: AtomicU64,
 }
@@ -54,8 +62,8 @@ struct Marked {
 }
 
 impl KeyCounters {
-    /// A counter below `first_counter` is a replay here.
-    pub(crate) fn new(key_id: u32, first_counter: u64, anchor: u64, taken_ns: u64) -> Self {
+    /// A counter below `first_counter` is a replay here. `before`: None at a relay.
+    pub(crate) fn new(key_id: u32, first_counter: u64, anchor: u64, before: Option<Before>) -> Self {
         Self {
             key_id,
             first_counter: AtomicU64::new(first_counter),
@@ -63,8 +71,9 @@ impl KeyCounters {
             is_served: AtomicBool::new(false),
             had_copies: AtomicBool::new(false),
             anchor: AtomicU64::new(anchor),
-            taken_ns,
-            first_used_ns: AtomicU64::new(0),
+            before: before.map(|before| before.key_id),
+            is_used: AtomicBool::new(false),
+            before_ends_ns: AtomicU64::new(before.map_or(u64::MAX, |before| before.ends_ns)),
             marked: Mutex::default(),
             asked_ns: AtomicU64::new(0),
         }
@@ -186,26 +195,27 @@ impl KeyCounters {
     /// Its root has used it since then.
     pub(crate) fn note_use(&self, since_ns: u64) {
         if !self.is_used() {
-            self.first_used_ns.store(since_ns.max(1), Ordering::Relaxed);
+            self.is_used.store(true, Ordering::Relaxed);
+            if self.before.is_none() {
+                self.end_before(since_ns + RELAYED_KEY_NS);
+            }
         }
     }
 
-    /// Limits the time since which another node than its root reports that it is used: not before it was taken here.
-    pub(crate) fn known_since(&self, used_ns: u64, now_ns: u64) -> u64 {
-        let known_ns = if self.taken_ns == 0 { now_ns } else { self.taken_ns };
-        used_ns.max(known_ns)
+    /// The key before is over by then, or sooner.
+    pub(crate) fn end_before(&self, at_ns: u64) {
+        self.before_ends_ns.fetch_min(at_ns, Ordering::Relaxed);
     }
 
-    /// Is the key before this one over?
-    fn has_ended_the_one_before(&self, now_ns: u64) -> bool {
-        let since = |start_ns: u64, lasting_ns| start_ns != 0 && now_ns.saturating_sub(start_ns) >= lasting_ns;
-        self.had_copies.load(Ordering::Relaxed)
-            || since(self.first_used_ns.load(Ordering::Relaxed), PREVIOUS_KEY_NS)
-            || since(self.taken_ns, UNUSED_KEY_NS)
+    /// Is an older key over? Who was away, or got no offer, may have one that is older than the one before.
+    fn is_over(&self, key_id: u32, now_ns: u64) -> bool {
+        self.before.is_some_and(|before| before != key_id)
+            || self.had_copies.load(Ordering::Relaxed)
+            || now_ns >= self.before_ends_ns.load(Ordering::Relaxed)
     }
 
     fn is_used(&self) -> bool {
-        self.first_used_ns.load(Ordering::Relaxed) != 0
+        self.is_used.load(Ordering::Relaxed)
     }
 }
 
@@ -218,8 +228,9 @@ pub(crate) struct MemberKey {
 }
 
 impl MemberKey {
-    pub(crate) fn new(key_id: u32, first_counter: u64, step: StepSecret, now_ns: u64) -> Self {
-        let counters = KeyCounters::new(key_id, first_counter, first_counter.saturating_sub(1), now_ns);
+    pub(crate) fn new(key_id: u32, first_counter: u64, step: StepSecret, now_ns: u64, before: Before) -> Self {
+        let anchor = first_counter.saturating_sub(1);
+        let counters = KeyCounters::new(key_id, first_counter, anchor, Some(before));
         Self { counters, steps: MemberSteps::new(step, now_ns) }
     }
 }
@@ -276,7 +287,7 @@ impl<K: Keyed> NewestKeys<K> {
             return Ok(&self.current);
         }
         let previous = self.previous.as_deref().filter(|key| key.counters().key_id == key_id);
-        previous.filter(|_| !current.has_ended_the_one_before(now_ns)).ok_or(Reason::TreeKeyUnknown)
+        previous.filter(|_| !current.is_over(key_id, now_ns)).ok_or(Reason::TreeKeyUnknown)
     }
 
     /// The key of this id, whether or not it lives.

@@ -32,7 +32,16 @@ pub const KEY_LIMIT: u64 = 1 << 30;
 /// The datagrams after which it is reported again.
 const REPORT_AGAIN: u64 = 1 << 20;
 /// The body of an offer without its context.
-pub(crate) const OFFER_LEN: usize = 4 + 4 + 1 + 1 + 2 + 8 + 32;
+pub(crate) const OFFER_LEN: usize = 4 + 4 + 1 + 1 + 2 + 8 + 32 + 4 + 2;
+
+/// The key before one that is offered, as the offer names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyBefore {
+    /// Its id; 0: there is none. Older ones are over.
+    pub key_id: u32,
+    /// How long the receiver may take what comes under it.
+    pub ends_ms: u16,
+}
 
 /// The members of a tree at one moment, and the key and epoch in use.
 #[derive(Debug)]
@@ -270,7 +279,7 @@ impl RootTree {
     }
 
     /// The body of an offer of the current or the waiting key, at the step that is due; None when the id is neither's or the context too long.
-    pub fn offer(&self, key_id: u32, context: &[u8], now_ns: u64) -> Option<Zeroizing<Vec<u8>>> {
+    pub fn offer(&self, key_id: u32, before: KeyBefore, context: &[u8], now_ns: u64) -> Option<Zeroizing<Vec<u8>>> {
         let generation = self.find(|generation| generation.key.key_id == key_id)?;
         let key = &generation.key;
         if context.len() > MAX_CONTEXT_LEN {
@@ -287,6 +296,8 @@ impl RootTree {
         body.extend_from_slice(&number.to_be_bytes());
         body.extend_from_slice(&first_counter.to_be_bytes());
         body.extend_from_slice(secret.as_slice());
+        body.extend_from_slice(&before.key_id.to_be_bytes());
+        body.extend_from_slice(&before.ends_ms.to_be_bytes());
         body.extend_from_slice(context);
         Some(body)
     }

@@ -13,7 +13,7 @@ use crate::events::Event;
 use crate::forwarding_tables::ForwardingTables;
 use crate::key_flow::KeyFlow;
 use crate::reason::Reason;
-use crate::root_tree::{Generation, Hops, RootTree, SenderKey};
+use crate::root_tree::{Generation, Hops, KeyBefore, RootTree, SenderKey};
 use crate::session::lock;
 use crate::table::Refused;
 use crate::tree_state::{TreePlace, TreeState};
@@ -117,9 +117,16 @@ impl ForwardingTables {
     }
 
     /// The body of an offer of a sender key (section 6).
-    pub fn offer(&self, stream: u32, key_id: u32, context: &[u8], now_ns: u64) -> Result<Zeroizing<Vec<u8>>, Refused> {
+    pub fn offer(
+        &self,
+        stream: u32,
+        key_id: u32,
+        before: KeyBefore,
+        context: &[u8],
+        now_ns: u64,
+    ) -> Result<Zeroizing<Vec<u8>>, Refused> {
         let tree = self.trees.get(&stream).ok_or(Refused::Unknown)?;
-        tree.offer(key_id, context, now_ns).ok_or(Refused::Unknown)
+        tree.offer(key_id, before, context, now_ns).ok_or(Refused::Unknown)
     }
 
     /// The body of a state of a tree (section 6) for a node at this place.

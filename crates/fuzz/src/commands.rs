@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use treecast_core::arrival::{Origin, Proof, Recent};
+use treecast_core::arrival::{IngressNode, Proof, Recent};
 use treecast_core::datagram::{BROADCAST_STREAM, KIND_FRAME};
 use treecast_core::egress::Leaving;
 use treecast_core::handshake::SessionKeys;
@@ -68,7 +68,7 @@ impl Commanded {
         tables.goes_out(TAP_PORT, &Leaving::of(&frame));
         for root in [MEMBER, OTHER_ROOT] {
             for proof in [Proof::Own, Proof::Shared(None)] {
-                let _ = tables.check_source(&frame, Origin { root, proof }, &mut Recent::default());
+                let _ = tables.check_source(&frame, IngressNode { node: root, proof }, &mut Recent::default());
             }
         }
         let _ = self.member.receive(KIND_FRAME, &bytes, NOW_NS);

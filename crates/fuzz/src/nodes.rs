@@ -14,7 +14,7 @@ use treecast_core::frame_source::CertifiedNode;
 use treecast_core::handshake::SessionKeys;
 use treecast_core::path::Endpoint;
 use treecast_core::reason::Reason;
-use treecast_core::root_tree::{Hops, RootTree, TREE_BODY_OFFSET};
+use treecast_core::root_tree::{Hops, KeyBefore, RootTree, TREE_BODY_OFFSET};
 use treecast_core::session::{Session, SessionParameters, SESSION_BODY_OFFSET};
 use treecast_core::tree_control::TreeSecrets;
 use treecast_core::tree_state::TreePlace;
@@ -147,7 +147,9 @@ impl Nodes {
 
     fn offer_tree(&self, root: &ForwardingTables, session: &Session, stream: u32, backup_children: &[u32]) {
         let place = place(root.node_index, &[], backup_children);
-        let offer = root.offer(stream, KEY_ID, b"\xc0", START_NS).expect("a key that is there");
+        let offer = root
+            .offer(stream, KEY_ID, KeyBefore { key_id: 1, ends_ms: 2_750 }, b"\xc0", START_NS)
+            .expect("a key that is there");
         let state = root.tree_state(stream, EPOCH, &place).expect("a tree that is there");
         for (kind, body) in [(KIND_SENDER_KEY, &offer), (KIND_TREE_STATE, &state)] {
             let mut datagram = seal(session, kind, body).expect("it fits");

@@ -12,7 +12,7 @@ use treecast_core::forward::ForwardHeader;
 use treecast_core::fragment::cut;
 use treecast_core::handshake::SessionKeys;
 use treecast_core::kem::{encapsulate, KeyPair};
-use treecast_core::root_tree::Hops;
+use treecast_core::root_tree::{Hops, KeyBefore};
 use treecast_core::session::SessionParameters;
 use treecast_core::tree_control::TreeSecrets;
 use treecast_core::tree_mark::{TreeMark, KIND_ANCHOR_REQUEST, KIND_GRAFT, KIND_TICK};
@@ -45,7 +45,13 @@ pub fn session_bodies() -> Vec<Input> {
         add(&format!("fragment_{number}"), KIND_FRAGMENT, &[&fragment.emit(), part].concat());
     }
     add("control", KIND_CONTROL, b"\x93\x01\x02\x03");
-    add("sender_key", KIND_SENDER_KEY, &root.offer(GROUP_STREAM, KEY_ID, b"\xc0", NOW_NS).expect("it was created"));
+    add(
+        "sender_key",
+        KIND_SENDER_KEY,
+        &root
+            .offer(GROUP_STREAM, KEY_ID, KeyBefore { key_id: 1, ends_ms: 2_750 }, b"\xc0", NOW_NS)
+            .expect("it was created"),
+    );
     add("probe", KIND_PROBE, &probe.emit());
     add("probe_reply", KIND_PROBE_REPLY, &probe.emit_reply(7));
     add("anchor", KIND_ANCHOR, &anchor);

@@ -12,7 +12,7 @@ use treecast_core::frame_source::CertifiedNode;
 use treecast_core::handshake::SessionKeys;
 use treecast_core::path::Endpoint;
 use treecast_core::port::Port;
-use treecast_core::root_tree::Hops;
+use treecast_core::root_tree::{Hops, KeyBefore};
 use treecast_core::routes::SetRoute;
 use treecast_core::session::SessionParameters;
 use treecast_core::table::Refused;
@@ -200,8 +200,8 @@ impl Forwarder {
             Command::MakeKey { stream, key_id, epoch } => self.make_key(stream, key_id, epoch)??,
             Command::UseKey { stream, key_id } => self.use_key(stream, key_id)?,
             Command::AnnounceKey { stream } => self.announce_key(stream),
-            Command::OfferKey { stream, key_id, peer, context } => {
-                self.offer_key(stream, key_id, peer, context)?;
+            Command::OfferKey { stream, key_id, peer, context, before, before_ends_ms } => {
+                self.offer_key(stream, key_id, peer, context, KeyBefore { key_id: before, ends_ms: before_ends_ms })?;
             }
             Command::OfferTree { stream, epoch, peer, parent, backup, children, backup_children } => {
                 let (children, backup_children) = (children.into(), backup_children.into());

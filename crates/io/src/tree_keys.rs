@@ -4,7 +4,7 @@ use std::io;
 
 use treecast_core::anchor::CounterRange;
 use treecast_core::datagram::{KIND_SENDER_KEY, KIND_TREE_STATE};
-use treecast_core::root_tree::{Hops, Members};
+use treecast_core::root_tree::{Hops, KeyBefore, Members};
 use treecast_core::table::Refused;
 use treecast_core::tree_control::TreeSecrets;
 use treecast_core::tree_state::TreePlace;
@@ -64,9 +64,16 @@ impl Forwarder {
         }
     }
 
-    /// Sends a sender key.
-    pub fn offer_key(&self, stream: u32, key_id: u32, peer: u32, context: &[u8]) -> Result<bool, Refused> {
-        let body = self.tables.offer(stream, key_id, context, monotonic_ns())?;
+    /// Sends a sender key, with the time for which the one before is good.
+    pub fn offer_key(
+        &self,
+        stream: u32,
+        key_id: u32,
+        peer: u32,
+        context: &[u8],
+        before: KeyBefore,
+    ) -> Result<bool, Refused> {
+        let body = self.tables.offer(stream, key_id, before, context, monotonic_ns())?;
         Ok(self.send_on(self.tables.session_to(peer), KIND_SENDER_KEY, &body))
     }
 

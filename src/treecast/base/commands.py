@@ -246,12 +246,14 @@ class UseKey(DataPlaneCommand, frozen=True):
 
 
 class OfferKey(DataPlaneCommand, frozen=True):
-    """Sends the sender key to a peer (docs/protocol.md section 6)."""
+    """Sends the sender key to a peer (docs/protocol.md section 6). ``before``: the key before (0: none), its end."""
 
     stream: StreamId
     key_id: KeyId
     peer: NodeIndex
     context: bytes
+    before: KeyId
+    before_ends_ms: int
 
 
 class OfferTree(DataPlaneCommand, frozen=True):

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from treecast.base.commands import SetTreeMembers
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
-from treecast.base.time import Duration, Instant
+from treecast.base.time import Duration, Instant, after
+from treecast.dataplane.key_times import KEY_OVERLAP, KEY_REST, ROTATION_LIMIT
 from treecast.dataplane.mute_members import Silence
 from treecast.dataplane.sender_key import Records, RootEvent, SenderKey
 from treecast.dataplane.tree_plan import TreePlan
@@ -38,6 +39,12 @@ class RootTree:
     """Reports of nodes on it that they do without their parent."""
     replace_key: bool = False
     """Somebody who has left may have the newest key, it has sealed enough, or the tree is to be another one."""
+    has_left: bool = False
+    """Somebody has left in this turn who may have the newest key."""
+    replace_by: Instant | None = None
+    """When one that nobody has who has left is to be in use."""
+    succeeded: tuple[KeyId, Instant] | None = None
+    """The key before the one in use, and when that took its place."""
     next_key: SenderKey | None = None
     next_key_limit: Instant | None = None
     next_rotation: Instant | None = None
@@ -84,6 +91,14 @@ class RootTree:
             return self.next_key_limit
         return self.key_rested if self.replace_key else self.key_due
 
+    def before(self, now: Instant) -> tuple[KeyId, int]:
+        """The key before the newest one, and for how many ms members may take what comes under that."""
+        succeeded = self.succeeded if self.next_key_limit is None else (self.key.key_id, self.next_key_limit)
+        if succeeded is None:
+            return KeyId(0), 0
+        key_id, at = succeeded
+        return key_id, max(0, int(1000 * (at + KEY_OVERLAP - now)))
+
     def is_on_tree(self, node: NodeIndex) -> bool:
         """Whether the node is offered what goes with the newest key."""
         return node in self.members or node in self.newest_key.plan.relays
@@ -110,7 +125,8 @@ class RootTree:
             _remove(self._next_hops if node in self.key.holders else self._replicate, node)
         self.intervals.pop(node, None)
         self.lagging.discard(node)
-        self.replace_key |= self.newest_key.leave(node)
+        if self.newest_key.leave(node):
+            self.replace_key = self.has_left = True
         if self.next_key is not None:
             self.key.leave(node)
         if node in self.key.plan.branch_of:
@@ -172,8 +188,24 @@ class RootTree:
             _remove(self._replicate, node)
         self.changed = True
 
+    def pending_until(self, now: Instant) -> Instant | None:
+        """When the key that is pending comes into use at the latest: where somebody has left who may have that, too, so
+        soon that the one after it can be made when ROTATION_INTERVAL is over.
+        """
+        if self.has_left:
+            self.has_left = False
+            self.replace_by = self.replace_by or after(now, ROTATION_LIMIT)
+            if self.next_key_limit is not None and self.next_rotation is not None:
+                self.next_key_limit = min(self.next_key_limit, max(now, after(self.next_rotation, -KEY_REST)))
+        return self.next_key_limit
+
+    def limit_of_next(self, now: Instant) -> Instant:
+        """When a key that is made now comes into use at the latest."""
+        limit = after(now, ROTATION_LIMIT)
+        return limit if self.replace_by is None else max(now, min(limit, self.replace_by))
+
     def begin_next_key(self, key_id: KeyId, epoch: TreeEpoch, limit: Instant, plan: TreePlan) -> None:
-        self.replace_key = False
+        self.replace_key, self.has_left, self.replace_by = False, False, None
         self.next_key, self.next_key_limit = SenderKey(key_id, epoch, RootEvent.REPLACEMENT_DUE), limit
         self.next_key.follow(plan)
         self.epochs += 1
@@ -181,7 +213,7 @@ class RootTree:
         self.lagging = {node for node in self.key.holders if self.is_on_tree(node)}
         self.lagging.update(node for node in plan.branch_of if node not in self.mute)
 
-    def use_next_key(self, rested: Instant, due: Instant) -> SetTreeMembers | None:
+    def use_next_key(self, now: Instant, rested: Instant, due: Instant) -> SetTreeMembers | None:
         """The next key comes into use. The command that must come before, for next hops that do not hold it."""
         next_key = self.next_key
         if next_key is None:
@@ -193,6 +225,7 @@ class RootTree:
             command = self.members_command()
         next_key.becomes(RootEvent.OVERDUE if self.lagging else RootEvent.TAKEN)
         self.key.becomes(RootEvent.SUCCEEDED)
+        self.succeeded = (self.key.key_id, now)
         self.key, self.next_key, self.next_key_limit = next_key, None, None
         self.key_rested, self.key_due = rested, due
         self.lagging.clear()

@@ -21,7 +21,7 @@ from treecast.base.tables import TableUse
 from treecast.base.time import Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.base.tree_planner import TreePlanner, star
-from treecast.dataplane.key_times import KEY_LIFETIME, KEY_REST, ROTATION_INTERVAL, ROTATION_LIMIT
+from treecast.dataplane.key_times import KEY_LIFETIME, KEY_REST, ROTATION_INTERVAL
 from treecast.dataplane.refused_trees import RefusedTrees
 from treecast.dataplane.remade_links import RemadeLinks, nth_offer
 from treecast.dataplane.restless_members import RestlessMembers
@@ -254,7 +254,7 @@ class RootTrees:
             tree = self._by_id.get(stream)
             if tree is None or not tree.is_on_tree(node) or self.offers.is_waiting(stream, node):
                 continue  # gone, or offered the next key meanwhile
-            if self.offers.offer(now, tree, node, emit_context(tree.flow)):
+            if self.offers.offer(now, tree, node, emit_context(tree.flow), tree.before(now)):
                 self._plan_anew(now, tree)
                 self._touched[stream] = None
                 self._set_renewal(tree)
@@ -303,8 +303,9 @@ class RootTrees:
         """Begin with the next key: somebody who left was offered this one, or it is old. Never while a key is pending:
         members that have taken that one need not keep the one in use beside a third.
         """
+        self._use_next_key_if_ready(now, tree)
         if tree.next_key is None and tree.renewal is not None and now >= tree.renewal:
-            self._begin_next_key(now, tree, after(now, ROTATION_LIMIT))
+            self._begin_next_key(now, tree, tree.limit_of_next(now))
         self._set_renewal(tree)
 
     def _begin_next_key(self, now: Instant, tree: RootTree, limit: Instant) -> None:
@@ -315,11 +316,11 @@ class RootTrees:
         self._use_next_key_if_ready(now, tree)
 
     def _use_next_key_if_ready(self, now: Instant, tree: RootTree) -> None:
-        limit = tree.next_key_limit
+        limit = tree.pending_until(now)
         if tree.next_key is None or limit is None or (tree.lagging and now < limit):
             return
         last, rested = tree.key, max(after(now, KEY_REST), tree.next_rotation or now)
-        before = tree.use_next_key(rested, after(now, KEY_LIFETIME))
+        before = tree.use_next_key(now, rested, after(now, KEY_LIFETIME))
         self.commands += [before] if before else []
         self.offers.use_key(now, tree)
         self._release(tree, tree.key, last.plan.relaying - tree.members - tree.key.plan.relays)

@@ -37,7 +37,7 @@ AT_ROOT: StateTable[AtRoot, RootEvent] = StateTable(
     Row(AtRoot.NONE, RootEvent.TREE_CREATED, AtRoot.IN_USE, "made with its tree; offered from the first frame on"),
     Row(AtRoot.NONE, RootEvent.REPLACEMENT_DUE, AtRoot.NEXT, "MakeKey; offered to all members"),
     Row(AtRoot.NEXT, RootEvent.TAKEN, AtRoot.IN_USE, "all that hold the key in use hold it too: UseKey"),
-    Row(AtRoot.NEXT, RootEvent.OVERDUE, AtRoot.IN_USE, "2 s have passed: UseKey; members without it get copies"),
+    Row(AtRoot.NEXT, RootEvent.OVERDUE, AtRoot.IN_USE, "its time is over: UseKey; members without it get copies"),
     Row(AtRoot.IN_USE, RootEvent.SUCCEEDED, AtRoot.OLD, "the next key has come into use"),
 )
 

@@ -12,7 +12,7 @@ from random import Random
 
 from treecast.base.commands import Command, OfferKey, OfferTree, UseKey
 from treecast.base.counters import Drops
-from treecast.base.ids import NO_NODE, NodeIndex, StreamId
+from treecast.base.ids import NO_NODE, KeyId, NodeIndex, StreamId
 from treecast.base.key_commands import AnnounceKey
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after, earliest
@@ -116,17 +116,17 @@ class TreeOffers:
     def offer_all(self, now: Instant, tree: RootTree) -> None:
         """Offer the newest key and its tree to all members, and the tree to relays."""
         tree.intervals.clear()
-        context = emit_context(tree.flow)
+        context, before = emit_context(tree.flow), tree.before(now)
         for node in sorted(tree.members | tree.newest_key.plan.relays):
-            self.offer(now, tree, node, context)
+            self.offer(now, tree, node, context, before)
 
-    def offer(self, now: Instant, tree: RootTree, node: NodeIndex, context: bytes) -> bool:
-        """Offer what the node has not acknowledged. True: it has become mute by this."""
+    def offer(self, now: Instant, tree: RootTree, node: NodeIndex, context: bytes, before: tuple[KeyId, int]) -> bool:
+        """Offer what the node has not acknowledged. ``before``: the tree's. True: it has become mute by this."""
         key = tree.newest_key
         missing = key.missing(node)
         key.offer(node)
         if missing & SENDER_KEY:
-            self._give(OfferKey(tree.stream, key.key_id, node, context))
+            self._give(OfferKey(tree.stream, key.key_id, node, context, *before))
         if missing & TREE_STATE:
             plan = key.plan
             parent, backup = plan.parents.get(node, self._me), plan.backups.get(node, NO_NODE)

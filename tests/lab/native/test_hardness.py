@@ -150,7 +150,7 @@ def test_a_peer_without_session_is_a_named_drop_and_a_false() -> None:
         forwarder = planes[0].forwarder
         planes[0].do(SendControl(NodeIndex(9), b"message"))
         assert forwarder.drops()["no_session"] == 1
-        offer = OfferKey(StreamId(5), KeyId(1), NodeIndex(9), b"")
+        offer = OfferKey(StreamId(5), KeyId(1), NodeIndex(9), b"", KeyId(0), 0)
         assert apply(forwarder, [offer]) == [CommandRefused(offer, RefusalReason.UNKNOWN)]
 
 

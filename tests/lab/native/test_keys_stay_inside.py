@@ -134,7 +134,7 @@ def give(peer: Peer, session: Session) -> None:
 def take(peer: Peer, session: Session) -> None:
     """The keys of a tree of the data plane's own, which the peer is offered."""
     own = NodeIndex(peer.plane.node)
-    peer.plane.do(c.CreateTree(STREAM, EPOCH, KEY), c.OfferKey(STREAM, KEY, PEER, b"\xc0"))
+    peer.plane.do(c.CreateTree(STREAM, EPOCH, KEY), c.OfferKey(STREAM, KEY, PEER, b"\xc0", KeyId(0), 0))
     peer.known.append(wire.TreeKeys.parse(own, peer.receive(session, wire.SENDER_KEY)).secret)
     peer.plane.do(c.OfferTree(STREAM, EPOCH, PEER, own))
     peer.known.append(wire.TreeState.parse(own, peer.receive(session, wire.TREE_STATE)).tree_key)

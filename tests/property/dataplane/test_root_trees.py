@@ -21,7 +21,7 @@ from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Duration, Instant
-from treecast.dataplane.key_times import KEY_REST, ROTATION_LIMIT
+from treecast.dataplane.key_times import KEY_OVERLAP, ROTATION_LIMIT
 from treecast.dataplane.mute_members import MUTE_AFTER
 from treecast.dataplane.root_trees import RootTrees
 
@@ -34,8 +34,10 @@ NODES = st.sampled_from(MEMBERS)
 PLANS = st.dictionaries(st.sampled_from(MEMBERS + RELAYS), st.sampled_from(MEMBERS + RELAYS + [ROOT]), max_size=6)
 KEPT = 2
 """Keys and trees of a stream that a node keeps: those with the highest numbers."""
-LEAVERS_BOUND: Duration = 2 * ROTATION_LIMIT + KEY_REST
+LEAVERS_BOUND: Duration = ROTATION_LIMIT
 """A leaver cannot open what is sealed later than that after its leave."""
+FORGERS_BOUND: Duration = ROTATION_LIMIT + KEY_OVERLAP
+"""Nobody who was offered another key takes anything under those of a leaver later than that."""
 
 
 class Holder:
@@ -43,14 +45,25 @@ class Holder:
 
     def __init__(self) -> None:
         self.keys: set[KeyId] = set()
+        self.before: dict[KeyId, tuple[KeyId, Instant]] = {}
+        """The key before each of these, and when that is over, by its offers; these take no time on their way."""
         self.places: dict[TreeEpoch, OfferTree] = {}
 
-    def take(self, offer: OfferKey | OfferTree) -> None:
+    def take(self, offer: OfferKey | OfferTree, sent: Instant) -> None:
         if isinstance(offer, OfferKey):
             self.keys = set(sorted({*self.keys, offer.key_id})[-KEPT:])
+            ends = Instant(sent + offer.before_ends_ms / 1000)
+            self.before[offer.key_id] = min((offer.before, ends), self.before.get(offer.key_id, (offer.before, ends)))
         else:
             places = {**self.places, offer.epoch: offer}
             self.places = {epoch: places[epoch] for epoch in sorted(places)[-KEPT:]}
+
+    def opens(self, key_id: KeyId, now: Instant) -> bool:
+        """Whether it takes what comes under a key."""
+        if key_id not in self.keys or key_id == max(self.keys):
+            return key_id in self.keys
+        before, ends = self.before[max(self.keys)]
+        return key_id == before and now < ends
 
 
 class OneTree(RuleBasedStateMachine):
@@ -67,7 +80,8 @@ class OneTree(RuleBasedStateMachine):
         self.left_at: dict[NodeIndex, Instant] = {}
         self.unheard_since: dict[NodeIndex, Instant] = {}
         """The time at which each node joined first, or since which its last answer of a key in use or next has come."""
-        self.offers: list[OfferKey | OfferTree] = []
+        self.offers: list[tuple[Instant, OfferKey | OfferTree]] = []
+        """The offers on their way, each with the time at which it was sent."""
         self.answers: list[OfferKey | OfferTree] = []
         self.answered: set[tuple[NodeIndex, str, int]] = set()
         self.sent_to = SetTreeMembers(STREAM, (), ())
@@ -107,11 +121,11 @@ class OneTree(RuleBasedStateMachine):
                 self.sent_to = command
             case OfferKey(_, key_id, peer):
                 assert key_id in self.made and peer in self.members
-                self.offers.append(command)
+                self.offers.append((self.now, command))
                 self.was_sent.setdefault(peer, set()).add(key_id)
             case OfferTree(_, epoch, peer, parent) if parent != NO_NODE:
                 assert epoch in self.made.values() and (peer in self.members or peer in RELAYS)
-                self.offers.append(command)
+                self.offers.append((self.now, command))
 
     def frames(self) -> Counter[NodeIndex]:
         """How often each member gets a frame that is sent now."""
@@ -124,7 +138,7 @@ class OneTree(RuleBasedStateMachine):
             if place is None or place.parent != source:
                 continue
             on_their_way += [(node, child) for child in place.children]
-            if node in self.members and key_id in self.nodes[node].keys:
+            if node in self.members and self.nodes[node].opens(key_id, self.now):
                 got[node] += 1
         return got
 
@@ -162,7 +176,7 @@ class OneTree(RuleBasedStateMachine):
     @rule(relay=st.sampled_from(RELAYS))
     def link_of_a_relay_ends_and_comes_again(self, relay: NodeIndex) -> None:
         self.nodes[relay] = Holder()
-        self.offers = [offer for offer in self.offers if offer.peer != relay]
+        self.offers = [(sent, offer) for sent, offer in self.offers if offer.peer != relay]
         self.answers = [answer for answer in self.answers if answer.peer != relay]
         self.trees.forget(relay)
         self.carry_out()
@@ -177,9 +191,9 @@ class OneTree(RuleBasedStateMachine):
     @precondition(lambda self: self.offers)
     @rule(data=st.data(), lost=st.booleans())
     def offer_arrives(self, data: st.DataObject, lost: bool) -> None:
-        offer = self.offers.pop(data.draw(st.integers(0, len(self.offers) - 1)))
+        sent, offer = self.offers.pop(data.draw(st.integers(0, len(self.offers) - 1)))
         if not lost:
-            self.nodes[offer.peer].take(offer)
+            self.nodes[offer.peer].take(offer, sent)
             self.answers.append(offer)
 
     @precondition(lambda self: self.answers)
@@ -194,9 +208,9 @@ class OneTree(RuleBasedStateMachine):
     def all_that_is_on_its_way_arrives(self) -> None:
         offers, answers = self.offers, self.answers
         self.offers, self.answers = [], []
-        for offer in offers:
-            self.nodes[offer.peer].take(offer)
-        for answer in answers + offers:
+        for sent, offer in offers:
+            self.nodes[offer.peer].take(offer, sent)
+        for answer in [*answers, *(offer for _, offer in offers)]:
             self.hear(answer)
         self.carry_out()
 
@@ -236,6 +250,7 @@ class OneTree(RuleBasedStateMachine):
         self.now = now
         self.carry_out()
         self.who_left_long_ago_opens_nothing()
+        self.nobody_takes_what_who_left_long_ago_makes_up()
         self.no_key_is_pending_for_long()
 
     @invariant()
@@ -252,6 +267,16 @@ class OneTree(RuleBasedStateMachine):
         for node, left_at in self.left_at.items():
             if self.now - left_at > LEAVERS_BOUND:
                 assert self.in_use[0] not in self.was_sent.get(node, set()), f"{node} left at {left_at}"
+
+    @invariant()
+    def nobody_takes_what_who_left_long_ago_makes_up(self) -> None:
+        """But who has taken no offer of a key since that left, however often it is repeated."""
+        for leaver, left_at in self.left_at.items():
+            its = self.was_sent.get(leaver, set())
+            for node in self.members if self.now - left_at > FORGERS_BOUND else ():
+                member = self.nodes[node]
+                if its and max(member.keys, default=0) > max(its):
+                    assert not any(member.opens(key_id, self.now) for key_id in its), f"{node} of {leaver}"
 
     @invariant()
     def no_key_is_pending_for_long(self) -> None:

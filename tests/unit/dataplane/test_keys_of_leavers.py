@@ -6,6 +6,8 @@ from ipaddress import IPv4Address
 from itertools import pairwise
 from random import Random
 
+import pytest
+
 from tests.unit.dataplane.answers import take
 from tests.unit.dataplane.driven import DrivenRoot
 from treecast.base.commands import Command, MakeKey, OfferKey, SetTreeMembers, UseKey
@@ -14,7 +16,7 @@ from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.key_commands import AnnounceKey
 from treecast.base.time import Duration
-from treecast.dataplane.key_times import KEY_REST, ROTATION_INTERVAL, ROTATION_LIMIT
+from treecast.dataplane.key_times import KEY_OVERLAP, KEY_REST, ROTATION_INTERVAL, ROTATION_LIMIT
 from treecast.dataplane.root_trees import RootTrees
 
 FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
@@ -32,6 +34,8 @@ class Root(DrivenRoot):
         self.made: list[tuple[Duration, KeyId]] = []
         self.used: list[tuple[Duration, KeyId]] = []
         self.announced: list[Duration] = []
+        self.ends: dict[KeyId, list[tuple[Duration, Duration]]] = {}
+        """The times of each key's offers, and the times at which the key before is over for who takes them."""
         self.next_hops: tuple[NodeIndex, ...] = ()
         self.trees.want(self.now, FLOW, self.members)
         self.trees.used(self.now, TREE)
@@ -48,8 +52,9 @@ class Root(DrivenRoot):
                 self.announced.append(self.now)
             case SetTreeMembers(_, next_hops):
                 self.next_hops = next_hops
-            case OfferKey(_, key_id, peer, _):
+            case OfferKey(_, key_id, peer, _, _, before_ends_ms):
                 self.offers += 1
+                self.ends.setdefault(key_id, []).append((self.now, self.now + before_ends_ms / 1000))
                 if peer not in self.silent:
                     take(self.trees, self.now, peer, TREE, key_id)
 
@@ -70,9 +75,29 @@ def test_members_that_leave_steadily_do_not_defer_the_change_of_keys() -> None:
     root.until(30.0)
     last_leave = 1.0 + 19 * 0.5
     assert root.used[-1] == (root.used[-1][0], root.made[-1][1])
-    assert last_leave <= root.made[-1][0] <= last_leave + ROTATION_LIMIT + KEY_REST
-    assert root.used[-1][0] <= last_leave + 2 * ROTATION_LIMIT + KEY_REST
+    assert last_leave <= root.made[-1][0] <= last_leave + ROTATION_INTERVAL
+    assert root.used[-1][0] <= last_leave + ROTATION_LIMIT
     assert set(root.next_hops) == set(root.members) - root.silent
+
+
+@pytest.mark.parametrize("later", [step * 0.05 for step in range(60)])
+def test_a_key_that_a_leaver_has_is_soon_out_of_use_whenever_it_leaves_and_over_at_the_members(later: Duration) -> None:
+    """An accomplice has made a rotation begin so much earlier, and another one answers no offer of a key any more."""
+    root = Root(5)
+    root.silent.add(root.members[0])
+    root.trees.key_acknowledgement(root.now, root.members[0], TREE, KeyId(EPOCH))
+    root.trees.tree_acknowledgement(root.now, root.members[0], TREE, EPOCH)
+    root.until(10.0)
+    root.leave()
+    assert (len(root.made), root.used) == (1, []), "the root waits"
+    root.until(10.0 + later)
+    newest_it_has, left_at = root.made[-1][1], root.now
+    root.leave()
+    root.until(20.0)
+    in_use_at, next_key = next((at, key_id) for at, key_id in root.used if key_id > newest_it_has)
+    assert left_at <= in_use_at <= left_at + ROTATION_LIMIT
+    assert in_use_at + KEY_OVERLAP - 0.001 <= min(end for _, end in root.ends[next_key])
+    assert all(end <= max(at, left_at + 2.75) for at, end in root.ends[next_key])
 
 
 def test_a_key_that_came_into_use_is_announced_three_times_more_and_then_no_more() -> None:

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use treecast_core::aead::Aead;
 use treecast_core::anchor::{Anchor, CounterRange, ANCHOR_DATAGRAMS, ANCHOR_INTERVAL};
 use treecast_core::arrival::{Received, Recent};
-use treecast_core::datagram::{TreeName, KIND_ANCHOR};
+use treecast_core::datagram::{TreeName, KIND_ANCHOR, KIND_SENDER_KEY};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::reason::Reason;
-use treecast_core::root_tree::{Hops, RootTree, SenderKey};
+use treecast_core::root_tree::{Hops, KeyBefore, RootTree, SenderKey};
 use treecast_core::served_counters::LAST_WORD;
 use treecast_core::tree_state::TreePlace;
 use zeroize::Zeroizing;
@@ -166,65 +166,97 @@ fn make_next(members: &Members, key_id: u32) -> TreeName {
     name
 }
 
-#[test]
-fn a_key_ends_three_seconds_after_the_first_datagram_under_the_next_one() {
+/// Members whose root uses a next key from now on, and two datagrams under the one before.
+fn rotated() -> (Members, [Vec<u8>; 2]) {
     let members = Members::new(leaf());
-    let old: Vec<_> = (0..3).map(|_| members.genuine()).collect();
+    let old = [members.genuine(), members.genuine()];
     rotate(&members, KEY_ID + 1);
-    let take = |datagram: &[u8], after_ns| receive_tree_at(&members.member, datagram, NOW_NS + after_ns);
-    assert!(take(&old[0], 5_000_000_000).is_ok(), "it lives while the next one is not used");
-    assert!(take(&members.genuine(), 5_000_000_000).is_ok());
-    assert!(take(&old[1], 7_999_999_999).is_ok());
-    assert_eq!(take(&old[2], 8_000_000_000), Err(Reason::TreeKeyUnknown));
+    (members, old)
+}
+
+/// Takes these at these times after the offer of the next key.
+fn taken_at(members: &Members, datagrams: &[Vec<u8>; 2], at_ms: [u64; 2]) -> [Result<(), Reason>; 2] {
+    let take = |datagram: &[u8], ms| receive_tree_at(&members.member, datagram, NOW_NS + ms * 1_000_000).map(|_| ());
+    [take(&datagrams[0], at_ms[0]), take(&datagrams[1], at_ms[1])]
+}
+
+const ENDED: [Result<(), Reason>; 2] = [Ok(()), Err(Reason::TreeKeyUnknown)];
+
+/// A holder of the next key could make a datagram with it before its root uses it.
+#[test]
+fn a_key_ends_when_the_offer_of_the_next_one_says_whatever_comes() {
+    for datagrams_come in [false, true] {
+        let (members, old) = rotated();
+        if datagrams_come {
+            assert!(members.take(&members.genuine()).is_ok());
+        }
+        assert_eq!(taken_at(&members, &old, [2_749, 2_750]), ENDED);
+    }
+}
+
+/// A member that was away, or got no offer, has a key that somebody may have who left long ago.
+#[test]
+fn a_key_that_is_older_than_the_one_before_ends_as_the_next_one_is_taken() {
+    let (members, old) = rotated();
+    assert!(members.take(&old[0]).is_ok());
+    let name = make_next(&members, KEY_ID + 3);
+    take_key(&members.root, &members.member, name, KEY_ID + 3);
+    let under_the_one_before = members.genuine();
+    assert_eq!(members.take(&under_the_one_before), Err(Reason::TreeKeyUnknown), "its offer names another one");
+    members.root.use_key(5, KEY_ID + 3).unwrap();
+    assert!(members.take(&members.genuine()).is_ok());
+}
+
+#[test]
+fn an_offer_that_is_repeated_ends_the_key_before_when_it_says_but_no_later_than_another_one_said() {
+    for (again_ms, at_ms) in [(300, [1_299, 1_300]), (5_000, [2_749, 2_750])] {
+        let (members, old) = rotated();
+        let offer = members
+            .root
+            .offer(5, KEY_ID + 1, KeyBefore { key_id: KEY_ID, ends_ms: again_ms }, b"\xc0", NOW_NS)
+            .unwrap();
+        let session = members.root.session_to(2).unwrap();
+        let sealed = seal(&session, KIND_SENDER_KEY, &offer);
+        receive_at(&members.member, &sealed, endpoint(1), NOW_NS + 1_000_000_000).unwrap();
+        assert_eq!(members.member.accept_key(NAME.stream_name(), KEY_ID + 1, None), Ok(true));
+        assert_eq!(taken_at(&members, &old, at_ms), ENDED);
+    }
 }
 
 /// A member that has left forges with the last key that it had while its root sends nothing.
 #[test]
-fn a_key_ends_three_seconds_after_the_anchor_of_the_next_one_where_no_datagram_comes() {
-    let members = Members::new(leaf());
-    let old = members.genuine();
-    rotate(&members, KEY_ID + 1);
+fn a_key_ends_a_second_and_a_half_after_the_anchor_of_the_next_one_where_no_datagram_comes() {
+    let (members, old) = rotated();
     let (anchor, _) = members.root.tree(5).unwrap().anchor_now(NOW_NS);
     assert_eq!((anchor.key_id, anchor.counter), (KEY_ID + 1, 0));
     let of_next = seal(&members.root.session_to(2).unwrap(), KIND_ANCHOR, &anchor.emit());
-    receive_at(&members.member, &of_next, endpoint(1), NOW_NS + 1_000_000_000).unwrap();
-    let take = |after_ns| receive_tree_at(&members.member, &old, NOW_NS + after_ns);
-    assert_eq!(take(4_000_000_000), Err(Reason::TreeKeyUnknown));
-    assert!(take(3_999_999_999).is_ok());
+    receive_at(&members.member, &of_next, endpoint(1), NOW_NS + 500_000_000).unwrap();
+    assert_eq!(taken_at(&members, &old, [1_999, 2_000]), ENDED);
 }
 
 #[test]
-fn a_key_ends_three_seconds_after_the_next_came_into_use_though_its_first_anchor_was_lost() {
-    let members = Members::new(leaf());
-    let old: Vec<_> = (0..2).map(|_| members.genuine()).collect();
-    rotate(&members, KEY_ID + 1);
+fn a_key_ends_a_second_and_a_half_after_the_next_came_into_use_though_its_first_anchor_was_lost() {
+    let (members, old) = rotated();
     let tree = members.root.tree(5).unwrap();
-    tree.anchor_now(NOW_NS + 1_000_000_000);
-    let (again, _) = tree.anchor_again(NOW_NS + 1_900_000_000).unwrap();
+    tree.anchor_now(NOW_NS + 100_000_000);
+    let (again, _) = tree.anchor_again(NOW_NS + 1_000_000_000).unwrap();
     assert_eq!((again.key_id, again.counter, again.in_use_ms), (KEY_ID + 1, 0, 900));
     let sealed = seal(&members.root.session_to(2).unwrap(), KIND_ANCHOR, &again.emit());
-    receive_at(&members.member, &sealed, endpoint(1), NOW_NS + 1_900_000_000).unwrap();
-    let take = |datagram: &[u8], after_ns| receive_tree_at(&members.member, datagram, NOW_NS + after_ns);
-    assert!(take(&old[0], 3_999_999_999).is_ok());
-    assert_eq!(take(&old[1], 4_000_000_000), Err(Reason::TreeKeyUnknown));
+    receive_at(&members.member, &sealed, endpoint(1), NOW_NS + 1_000_000_000).unwrap();
+    assert_eq!(taken_at(&members, &old, [1_599, 1_600]), ENDED);
 }
 
 /// Another parent could end the key that its root still uses.
 #[test]
-fn an_anchor_of_another_parent_ends_no_key_before_three_seconds_after_the_next_one_was_taken() {
-    let members = Members::new(leaf());
-    let old: Vec<_> = (0..3).map(|_| members.genuine()).collect();
-    rotate(&members, KEY_ID + 1);
+fn an_anchor_of_another_parent_ends_no_key() {
+    let (members, old) = rotated();
     let name = TreeName { epoch: EPOCH + KEY_ID + 1, ..NAME };
     take_place(&members.root, &members.member, name, &TreePlace { backup: 3, ..leaf() });
     let (session, _) = join(&tables(3), &members.member, 30, Aead::Aes256Gcm);
     let anchor = Anchor { in_use_ms: u16::MAX, ..Anchor::at(name, KEY_ID + 1, 0) };
     let sealed = seal(&session, KIND_ANCHOR, &anchor.emit());
-    receive_at(&members.member, &sealed, endpoint(3), NOW_NS + 1_000_000_000).unwrap();
-    let take = |datagram: &[u8], after_ns| receive_tree_at(&members.member, datagram, NOW_NS + after_ns);
-    assert!(take(&old[0], 1_000_000_000).is_ok());
-    assert!(take(&old[1], 2_999_999_999).is_ok());
-    assert_eq!(take(&old[2], 3_000_000_000), Err(Reason::TreeKeyUnknown));
+    receive_at(&members.member, &sealed, endpoint(3), NOW_NS + 500_000_000).unwrap();
+    assert_eq!(taken_at(&members, &old, [2_749, 2_750]), ENDED);
 }
 
 #[test]
@@ -245,25 +277,15 @@ fn an_anchor_is_repeated_of_a_next_key_only_and_until_datagrams_say_the_same() {
 }
 
 #[test]
-fn a_key_ends_ten_seconds_after_the_next_one_was_taken_whatever_comes() {
-    let members = Members::new(leaf());
-    let old: Vec<_> = (0..2).map(|_| members.genuine()).collect();
-    rotate(&members, KEY_ID + 1);
-    let take = |datagram: &[u8], after_ns| receive_tree_at(&members.member, datagram, NOW_NS + after_ns);
-    assert!(take(&old[0], 9_999_999_999).is_ok());
-    assert_eq!(take(&old[1], 10_000_000_000), Err(Reason::TreeKeyUnknown));
-}
-
-#[test]
 fn a_key_older_than_one_that_was_used_is_taken_no_more() {
     let members = Members::new(leaf());
     let session = members.root.session_to(2).unwrap();
     let name = make_next(&members, KEY_ID + 1);
-    let old = members.root.offer(5, KEY_ID + 1, b"\xc0", NOW_NS).unwrap();
+    let old = members.root.offer(5, KEY_ID + 1, before(KEY_ID + 1), b"\xc0", NOW_NS).unwrap();
     rotate(&members, KEY_ID + 2);
     rotate(&members, KEY_ID + 3);
     assert!(members.take(&members.genuine()).is_ok());
-    receive(&members.member, &seal(&session, treecast_core::datagram::KIND_SENDER_KEY, &old), endpoint(1)).unwrap();
+    receive(&members.member, &seal(&session, KIND_SENDER_KEY, &old), endpoint(1)).unwrap();
     members.member.accept_key(name.stream_name(), KEY_ID + 1, None).unwrap();
     assert!(members.take(&members.genuine()).is_ok());
     assert!(members.take(&members.genuine()).is_ok());

@@ -18,7 +18,7 @@ use treecast_core::network::Network;
 use treecast_core::path::Endpoint;
 use treecast_core::punt::PuntKind;
 use treecast_core::reason::Reason;
-use treecast_core::root_tree::{Generation, Hops, Members, RootTree, SenderKey, TREE_BODY_OFFSET};
+use treecast_core::root_tree::{Generation, Hops, KeyBefore, Members, RootTree, SenderKey, TREE_BODY_OFFSET};
 use treecast_core::session::{Session, SessionParameters, SESSION_BODY_OFFSET};
 use treecast_core::tree_control::TreeSecrets;
 use treecast_core::tree_state::TreePlace;
@@ -32,6 +32,15 @@ pub const NETWORK_KEY: [u8; 32] = *b"a key that all its members know.";
 pub const NOW_NS: u64 = 1_000_000_000;
 pub const EPOCH: u32 = 7;
 pub const KEY_ID: u32 = 3;
+/// Offers say so of the key before: until the next one is in use at the latest, and for as long as datagrams are on their way.
+pub const BEFORE_ENDS_MS: u16 = 2_750;
+/// There is none.
+pub const NO_KEY_BEFORE: KeyBefore = KeyBefore { key_id: 0, ends_ms: 0 };
+
+/// The key before, whose id is one less.
+pub fn before(key_id: u32) -> KeyBefore {
+    KeyBefore { key_id: key_id - 1, ends_ms: BEFORE_ENDS_MS }
+}
 
 pub fn network() -> Network {
     Network::new(NETWORK_ID, Zeroizing::new(NETWORK_KEY))
@@ -182,7 +191,7 @@ pub fn tree(
 /// The offer of a key travels from root to member.
 pub fn give_key(root: &ForwardingTables, member: &ForwardingTables, name: TreeName, key_id: u32) {
     let session = root.session_to(member.node_index).unwrap();
-    let offer = root.offer(name.stream, key_id, b"\xc0", NOW_NS).unwrap();
+    let offer = root.offer(name.stream, key_id, before(key_id), b"\xc0", NOW_NS).unwrap();
     let datagram = seal(&session, KIND_SENDER_KEY, &offer);
     assert_eq!(receive(member, &datagram, endpoint(root.node_index as u8)), Ok(None));
 }

@@ -158,7 +158,7 @@ fn sender_keys_and_inner_headers() {
     let (one, two) = (tables(1), tables(2));
     let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
     tree(&one, &two, 5, leaf());
-    let offer = one.offer(5, KEY_ID, b"\x93\x00\xc4\x04\xef\x01\x01\x01\xc0", NOW_NS).unwrap().to_vec();
+    let offer = one.offer(5, KEY_ID, NO_KEY_BEFORE, b"\x93\x00\xc4\x04\xef\x01\x01\x01\xc0", NOW_NS).unwrap().to_vec();
     let inner = [&Inner { kind: KIND_FRAME, checksum: None }.emit()[..], &[9; 60]].concat();
     fuzz(5, 100_000, &[offer, inner], |bytes| {
         let _ = Inner::parse(bytes);

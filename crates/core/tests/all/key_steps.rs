@@ -40,7 +40,7 @@ impl Tree {
 
     /// An offer at a time, as `changed` by who gets it, taken by node 2.
     fn offer(&self, now_ns: u64, changed: impl FnOnce(&mut [u8])) {
-        let mut offer = self.tables.offer(5, KEY_ID, b"\xc0", now_ns).unwrap().to_vec();
+        let mut offer = self.tables.offer(5, KEY_ID, NO_KEY_BEFORE, b"\xc0", now_ns).unwrap().to_vec();
         changed(&mut offer);
         let datagram = seal(&self.tables.session_to(2).unwrap(), KIND_SENDER_KEY, &offer);
         receive_at(&self.member, &datagram, endpoint(1), now_ns).unwrap();
@@ -153,7 +153,7 @@ fn a_key_is_made_with_the_first_datagram_that_it_seals() {
     root.create_tree(5, 1, 1, secrets(1, 2)).unwrap();
     root.set_tree_members(5, Hops::new(&[], &[2])).unwrap();
     let tree = root.tree(5).unwrap();
-    assert!(root.offer(5, 1, b"", NOW_NS).is_ok());
+    assert!(root.offer(5, 1, NO_KEY_BEFORE, b"", NOW_NS).is_ok());
     assert!(!tree.has_key_made(), "neither a tree nor its offer needs it");
     seal_tree(&tree, b"a frame of a host");
     assert!(tree.has_key_made());

@@ -247,7 +247,7 @@ fn an_offer_that_comes_late_displaces_no_newer_key() {
     let (root, _) = tree(&one, &two, 5, leaf());
     let session = one.session_to(2).unwrap();
     let name = make_next(&one, &two, 4);
-    let late = one.offer(5, 4, b"\xc0", NOW_NS).unwrap();
+    let late = one.offer(5, 4, NO_KEY_BEFORE, b"\xc0", NOW_NS).unwrap();
     let mut datagrams = Vec::new();
     for key_id in [5, 6] {
         let next = make_next(&one, &two, key_id);

@@ -125,6 +125,25 @@ fn a_relay_without_the_sender_key_passes_datagrams_on_once_and_opens_none() {
 }
 
 #[test]
+fn a_relay_passes_on_what_comes_under_the_key_before_for_three_seconds_after_the_first_datagram_under_the_next() {
+    let (one, two) = relay_without_key();
+    let root = one.tree(5).unwrap();
+    let old = [seal_tree(&root, FRAME), seal_tree(&root, FRAME)];
+    let next = TreeName { epoch: EPOCH + 1, ..NAME };
+    one.make_key(5, KEY_ID + 1, next.epoch, secrets(9, 9)).unwrap();
+    take_place(&one, &two, next, &relaying(&[3]));
+    one.use_key(5, KEY_ID + 1).unwrap();
+    assert!(relay(&two, &seal_tree(&root, FRAME)).unwrap().is_ok());
+    let at = |datagram: &[u8], after_ns| {
+        let mut recent = Recent::default();
+        let relayed = two.relay((datagram, 0), endpoint(1).address, NOW_NS + after_ns, &mut recent);
+        relayed.unwrap().map(|_| ())
+    };
+    assert_eq!(at(&old[0], 2_999_999_999), Ok(()));
+    assert_eq!(at(&old[1], 3_000_000_000), Err(Reason::TreeKeyUnknown));
+}
+
+#[test]
 fn one_window_of_a_key_counts_for_all_trees_of_its_stream_at_relays_and_at_leaves() {
     let (_, two) = relay_without_key();
     let (to_leaf, leaf_node) = (tables(1), tables(4));

@@ -72,7 +72,7 @@ fn a_datagram_is_sent_on_neither_to_its_root_nor_to_oneself() {
 /// An offer of a key that was not offered before.
 fn offer(root: &ForwardingTables, session: &Arc<Session>, key_id: u32) -> Vec<u8> {
     root.make_key(5, key_id, EPOCH + key_id, secrets(9, 0)).unwrap();
-    seal(session, KIND_SENDER_KEY, &root.offer(5, key_id, b"\xc0", NOW_NS).unwrap())
+    seal(session, KIND_SENDER_KEY, &root.offer(5, key_id, NO_KEY_BEFORE, b"\xc0", NOW_NS).unwrap())
 }
 
 #[test]
@@ -102,9 +102,9 @@ fn the_context_of_an_offer_has_its_limit() {
     let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
     tree(&one, &two, 5, leaf());
-    let mut longest = one.offer(5, KEY_ID, &[1; MAX_CONTEXT_LEN], NOW_NS).unwrap().to_vec();
+    let mut longest = one.offer(5, KEY_ID, NO_KEY_BEFORE, &[1; MAX_CONTEXT_LEN], NOW_NS).unwrap().to_vec();
     assert_eq!(KeyOffer::parse(1, &longest, NOW_NS).unwrap().context, [1; MAX_CONTEXT_LEN]);
     longest.push(1);
     assert_eq!(KeyOffer::parse(1, &longest, NOW_NS).err(), Some(Reason::KeyMalformed));
-    assert!(one.offer(5, KEY_ID, &[1; MAX_CONTEXT_LEN + 1], NOW_NS).is_err());
+    assert!(one.offer(5, KEY_ID, NO_KEY_BEFORE, &[1; MAX_CONTEXT_LEN + 1], NOW_NS).is_err());
 }

@@ -154,7 +154,7 @@ pub fn tree_datagram(stream: u32) -> Value {
     let tree = RootTree::new(Generation { tree: name, tree_key: TreeKey::new(tree_key), key }, &signing_key(1));
     let body = ipv4([10, 77, 0, 1], [239, 1, 1, 1], 17, b"\x13\x88\x13\x88\x00\x0c\x00\x00data");
     let datagram = seal_tree(&tree, &body);
-    let offer = tree.offer(7, b"\xc0", NOW_NS).unwrap();
+    let offer = tree.offer(7, before(7), b"\xc0", NOW_NS).unwrap();
     let place =
         TreePlace { parent: 0x0A0B_0C0D, backup: 2, backup_children: [5].into(), ..relaying(&[3, 0x0102_0304]) };
     let state = tree.state(6, &place).unwrap();
@@ -165,7 +165,7 @@ pub fn tree_datagram(stream: u32) -> Value {
         "tree_key": hex(&tree_key), "sender_key": hex(&sender_key), "signing_seed": hex(&[1; 32]), "body": hex(&body), "datagram": hex(&datagram),
         "offer_context": "c0", "offer": hex(&offer),
         "backup": 2, "children": [3, 0x0102_0304], "backup_children": [5], "graft": hex(&TreeMark { tree: tree.name.in_epoch(6), counter: 1 }.emit()), "tree_state": hex(&state),
-        "at_step_2": { "counter": 2, "datagram": hex(&later), "offer": hex(&tree.offer(7, b"\xc0", NOW_NS + 2 * STEP_NS).unwrap()) },
+        "at_step_2": { "counter": 2, "datagram": hex(&later), "offer": hex(&tree.offer(7, before(7), b"\xc0", NOW_NS + 2 * STEP_NS).unwrap()) },
     })
 }
 
