@@ -173,7 +173,14 @@ const ROOT_TREES: &[(&str, Write)] = &[
     ("MakeKey", |out| out.number(GROUP_STREAM).number(KEY_ID + 2).number(EPOCH + 2)),
     ("UseKey", |out| out.number(GROUP_STREAM).number(KEY_ID + 1)),
     ("AnnounceKey", |out| out.number(GROUP_STREAM)),
-    ("OfferKey", |out| out.number(GROUP_STREAM).number(KEY_ID).number(MEMBER).bytes(b"\x93\x00\xc0\xc0")),
+    ("OfferKey", |out| {
+        out.number(GROUP_STREAM)
+            .number(KEY_ID)
+            .number(MEMBER)
+            .bytes(b"\x93\x00\xc0\xc0")
+            .number(1_u32)
+            .number(2_750_u32)
+    }),
     ("OfferTree", |out| {
         let out = out.number(GROUP_STREAM).number(EPOCH).number(MEMBER).number(NODE).number(OTHER_ROOT);
         out.numbers(&[70, 71]).numbers(&[72])

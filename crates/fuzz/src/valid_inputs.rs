@@ -100,7 +100,11 @@ pub fn tree_bodies() -> Vec<Input> {
 /// Bodies of offers of keys; `inner` is a header alone, which lies behind a seal as they do.
 pub fn sender_keys() -> Vec<Input> {
     let root = with_trees(tables(MEMBER), &[BROADCAST_STREAM, GROUP_STREAM]);
-    let offer = |stream| root.offer(stream, KEY_ID, b"\xc0", NOW_NS).expect("it was created").to_vec();
+    let offer = |stream| {
+        root.offer(stream, KEY_ID, KeyBefore { key_id: 1, ends_ms: 2_750 }, b"\xc0", NOW_NS)
+            .expect("it was created")
+            .to_vec()
+    };
     let inner = Inner { kind: KIND_SENDER_KEY, checksum: None }.emit().to_vec();
     vec![
         ("inner".into(), inner),

@@ -73,7 +73,8 @@ fn grown_anchors_requests_and_states_count() {
     let asked = TreeMark { tree: NAME, counter: 7 };
     let answer = take(root, &to_root, KIND_ANCHOR_REQUEST, &asked.emit(), endpoint(2));
     assert!(matches!(&answer, Ok(Received::Anchor(anchor, _)) if anchor.answers == 7), "{answer:?}");
-    let anchor = Anchor { tree: NAME, key_id: KEY_ID, counter: 9, in_use_ms: 500, first_counter: 1, answers: 7 };
+    let anchor =
+        Anchor { in_use_ms: 500, first_counter: 1, answers: 7, last_counter: 8, ..Anchor::at(NAME, KEY_ID, 9) };
     assert_eq!(Anchor::parse(&grown(&anchor.emit())), Ok(anchor));
     assert!(take(member, &to_member, KIND_ANCHOR, &anchor.emit(), endpoint(1)).is_ok());
     let place = TreePlace { parent: 1, ..relaying(&[7, 8]) };
