@@ -21,7 +21,7 @@ const DOUBTED_REPLAYS: u32 = 2;
 /// The key before is over at subscribers so long after its root has used the next one, when that says so. No datagram ends it: who holds the
 /// next key could make one before the root uses it.
 pub const KEY_OVERLAP_NS: u64 = 1_500_000_000;
-/// At a relay, which has no word of the root of its end and opens nothing, it is over so long after the next one was used.
+/// The key before is over so long after the next one was used at a relay, which has no word of the root of its end and opens nothing.
 pub const RELAYED_KEY_NS: u64 = 3_000_000_000;
 
 /// The key before a key that was offered, and when that is over.
@@ -46,7 +46,7 @@ pub(crate) struct KeyCounters {
     before: Option<u32>,
     /// Has a datagram or an anchor come under it?
     is_used: AtomicBool,
-    /// When the key before this one is over; [`u64::MAX`] where that is not known yet.
+    /// The time at which the key before this one is over; [`u64::MAX`] where that is not known yet.
     before_ends_ns: AtomicU64,
     marked: Mutex<Marked>,
     asked_ns: AtomicU64,

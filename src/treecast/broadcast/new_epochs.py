@@ -1,6 +1,6 @@
 """Nodes that begin one epoch after the other: one that fails again and again, or several machines with its keys.
 
-Each epoch has all others forget what the node had before; ``pace.LIFE_COST`` bounds what that costs them. Whose doing
+Each epoch has all others forget what the node had before; ``pace.EPOCH_COST`` bounds what that costs them. Whose doing
 it is, is for people.
 """
 

@@ -42,7 +42,7 @@ class RootTree:
     has_left: bool = False
     """Somebody has left in this turn who may have the newest key."""
     replace_by: Instant | None = None
-    """When one that nobody has who has left is to be in use."""
+    """The time at which a key that nobody has who has left is to be in use."""
     succeeded: tuple[KeyId, Instant] | None = None
     """The key before the one in use, and when that took its place."""
     next_key: SenderKey | None = None
@@ -189,8 +189,8 @@ class RootTree:
         self.changed = True
 
     def pending_until(self, now: Instant) -> Instant | None:
-        """When the key that is pending comes into use at the latest: where somebody has left who may have that, too, so
-        soon that the one after it can be made when ROTATION_INTERVAL is over.
+        """The time at which the key that is pending comes into use at the latest. Where somebody has left who may have
+        that, too, the one after it can be made when ROTATION_INTERVAL is over.
         """
         if self.has_left:
             self.has_left = False
@@ -200,7 +200,7 @@ class RootTree:
         return self.next_key_limit
 
     def limit_of_next(self, now: Instant) -> Instant:
-        """When a key that is made now comes into use at the latest."""
+        """The time at which a key that is made now comes into use at the latest."""
         limit = after(now, ROTATION_LIMIT)
         return limit if self.replace_by is None else max(now, min(limit, self.replace_by))
 

@@ -30,7 +30,7 @@ BITS_PER_S = 6_500_000
 PPS = -(-BITS_PER_S // (8 * wire.HANDSHAKE_LEN))
 """INITs a second to one node."""
 LIVES_S = 181
-"""After so long a link ended whose next session was kept from being made."""
+"""The time after which a link ended whose next session was kept from being made."""
 LONG_S, SHORT_S = 200, 10
 EACH = 20
 """Different INITs from one peer to another."""
@@ -177,7 +177,7 @@ def linked(nodes: Sequence[TreecastNode]) -> bool:
 
 
 def youngest_s(nodes: Sequence[TreecastNode]) -> float:
-    """For how long all links have been up, and all nodes have been reached as they are."""
+    """The time for which all links have been up, and all nodes have been reached as they are."""
     pairs = [(node, peer) for node in nodes for peer in nodes if peer is not node]
     decisions = [one for node, peer in pairs for one in fetch_why(node.directory, peer.name).decisions]
     since = [one.since_s for one in decisions if one.subject in ("link", "route")]

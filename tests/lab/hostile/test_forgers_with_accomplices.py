@@ -30,7 +30,7 @@ pytestmark = pytest.mark.alone
 FORGED_STREAM, MAGIC = 99, 0x54434C44
 FORGES_FOR_S = 6.0
 LAST_FORGED_S = 3.0
-"""After the leave: nothing that was made up is delivered later (SECURITY.md)."""
+"""The time after the leave: nothing that was made up is delivered later (SECURITY.md)."""
 BEYOND = 12_000
 """Counters are made up so far beyond those that were seen: no key comes to them before it is replaced."""
 
@@ -78,7 +78,7 @@ def forged(keys: Sequence[Held], source: str, sequence: int) -> list[bytes]:
 
 
 def forge_for(hostility: Hostility, keys: Sequence[Held], left_ns: int) -> None:
-    """Under all these keys to all receivers, 25 times a second."""
+    """Forge under all these keys to all receivers, 25 times a second."""
     n0, *victims = hostility.net.nodes
     for turn in count():
         if time.monotonic_ns() - left_ns > FORGES_FOR_S * 1e9:

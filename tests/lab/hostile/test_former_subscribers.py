@@ -77,8 +77,8 @@ def subscribe_and_say_goodbye(hostility: Hostility, speaker: Speaker, name: str)
 
 
 def forge(hostility: Hostility, former: Former, words: list[bytes], when: str) -> Counter[str]:
-    """From its own address, which has no link, and from another host under the source's, beside genuine broadcast. The
-    reasons of all that each victim has refused.
+    """Send from its own address, which has no link, and from another host under the source's, beside genuine broadcast.
+    The reasons of all that each victim has refused.
     """
     n0, *victims = hostility.net.nodes
     before = [{reason: counted(victim, reason) for reason in REASONS} for victim in victims]

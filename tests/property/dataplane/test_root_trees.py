@@ -270,7 +270,7 @@ class OneTree(RuleBasedStateMachine):
 
     @invariant()
     def nobody_takes_what_who_left_long_ago_makes_up(self) -> None:
-        """But who has taken no offer of a key since that left, however often it is repeated."""
+        """Nodes are left out that have taken no offer of a key since that left, however often it is repeated."""
         for leaver, left_at in self.left_at.items():
             its = self.was_sent.get(leaver, set())
             for node in self.members if self.now - left_at > FORGERS_BOUND else ():
