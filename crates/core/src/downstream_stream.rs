@@ -83,6 +83,10 @@ pub struct DownstreamStream {
     pub(crate) epochs: Mutex<Vec<u32>>,
     /// The highest epoch by which anything came.
     newest_epoch: AtomicU32,
+    /// The newest key that this node had when it subscribed again, and the time at which that and older ones are over, unless the root
+    /// confirms them; [`u64::MAX`]: it has.
+    doubted_key: AtomicU32,
+    doubted_until_ns: AtomicU64,
 }
 
 impl DownstreamStream {
@@ -98,6 +102,8 @@ impl DownstreamStream {
             request: AtomicU64::new(NO_REQUEST),
             epochs: Mutex::default(),
             newest_epoch: AtomicU32::new(0),
+            doubted_key: AtomicU32::new(0),
+            doubted_until_ns: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -118,12 +124,37 @@ impl DownstreamStream {
         self.keys.load().is_some()
     }
 
+    /// This node subscribes again: its keys are over then, unless the root has confirmed them. Who has left meanwhile may have them.
+    pub(crate) fn doubt_keys(&self, until_ns: u64) {
+        if let Some(keys) = self.keys.load().as_ref() {
+            self.doubted_key.store(keys.newest().counters.key_id, Ordering::Relaxed);
+            self.doubted_until_ns.store(until_ns, Ordering::Relaxed);
+        }
+    }
+
+    /// Is the root to be queried for their confirmation, which it has not given yet? Once in a while.
+    pub(crate) fn may_query_keys(&self, now_ns: u64) -> bool {
+        let is_doubted = self.doubted_until_ns.load(Ordering::Relaxed) != u64::MAX;
+        is_doubted && self.keys.load().as_ref().is_some_and(|keys| keys.newest().counters.may_ask(now_ns))
+    }
+
+    fn confirm_keys(&self) {
+        self.doubted_until_ns.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    fn is_over(&self, key_id: u32, now_ns: u64) -> bool {
+        now_ns >= self.doubted_until_ns.load(Ordering::Relaxed) && key_id <= self.doubted_key.load(Ordering::Relaxed)
+    }
+
     /// Takes a further key, or a later first counter and step of one that it has. A root that was restarted and names another
     /// key so has another one.
     pub(crate) fn accept(&self, offer: KeyOffer) {
         let keys = self.keys.load();
         let KeyOffer { key_id, first_counter, step, came_ns, before, .. } = offer;
         let known = keys.as_ref().and_then(|keys| keys.get(key_id));
+        if key_id == self.doubted_key.load(Ordering::Relaxed) {
+            self.confirm_keys();
+        }
         if let Some(key) = known.filter(|key| key.steps.continue_to(&step)) {
             key.counters.raise_anchor(first_counter.saturating_sub(1));
             key.counters.end_before(before.ends_ns);
@@ -144,6 +175,7 @@ impl DownstreamStream {
     /// This node subscribes no more: the keys are gone.
     pub(crate) fn forget_keys(&self) {
         self.keys.store(None);
+        self.confirm_keys();
     }
 
     /// Takes news of a key in use, and from the root itself of its counter and of the end of the key before. Whether counters above
@@ -171,6 +203,7 @@ impl DownstreamStream {
     /// Takes the root's word that the tree serves this node from a counter of a key on. `routes_set`: of the path to it.
     pub(crate) fn serve(&self, anchor: &Anchor, routes_set: u32) {
         self.served_since.store(routes_set, Ordering::Relaxed);
+        self.confirm_keys();
         if let Some(key) = self.keys.load().as_ref().and_then(|keys| keys.get(anchor.key_id)) {
             key.counters.raise_first(anchor.first_counter);
         }
@@ -247,6 +280,9 @@ impl DownstreamStream {
     ) -> Result<&'a mut [u8], Reason> {
         let keys = self.keys.load();
         let key = keys.as_ref().ok_or(Reason::TreeNotDelivered)?.find(header.key_id, now_ns)?;
+        if self.is_over(header.key_id, now_ns) {
+            return Err(Reason::TreeKeyUnknown);
+        }
         let opened = self.open_under(key, header, datagram, now_ns, verify);
         let taken = opened.as_ref().map(|_| ()).map_err(|reason| *reason);
         self.note_request(key.counters.request(header.counter, taken, now_ns));

@@ -15,6 +15,7 @@ use crate::key_flow::KeyFlow;
 use crate::limits::{MAX_DOWNSTREAM_STREAMS, MAX_DOWNSTREAM_TREES};
 use crate::session::lock;
 use crate::table::{Refused, Table};
+use crate::tree_mark::TreeMark;
 use crate::tree_state::TreeState;
 
 /// The trees of a stream's two highest epochs are kept: the one in use, and the next or the one before.
@@ -115,6 +116,17 @@ impl DownstreamTrees {
             stream.forget_keys();
             self.retain_trees(&stream, DownstreamTree::relays);
         }
+    }
+
+    /// This node subscribes to the stream again: its keys are over at `until_ns` (None: it has done so before), unless the root confirms
+    /// them. The request for that, when the root has not yet.
+    pub(crate) fn confirm(&self, name: StreamName, until_ns: Option<u64>, now_ns: u64) -> Option<TreeMark> {
+        let stream = self.streams.get(&name)?;
+        if let Some(until_ns) = until_ns {
+            stream.doubt_keys(until_ns);
+        }
+        let epoch = lock(&stream.epochs).last().copied().unwrap_or(0);
+        stream.may_query_keys(now_ns).then(|| TreeMark { tree: name.in_epoch(epoch), counter: 0 })
     }
 
     /// This node relays the stream no more: it keeps those trees by which it gets it itself.

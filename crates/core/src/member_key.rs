@@ -34,7 +34,7 @@ pub(crate) struct Before {
 /// The counters of a key, whichever tree its datagrams come by. A relay has them without the key.
 #[derive(Debug)]
 pub(crate) struct KeyCounters {
-    key_id: u32,
+    pub(crate) key_id: u32,
     first_counter: AtomicU64,
     /// Datagrams with higher counters come as copies.
     last_counter: AtomicU64,
@@ -109,11 +109,15 @@ impl KeyCounters {
         if doubted == 0 && beyond <= ASKED_AHEAD {
             return None;
         }
+        self.may_ask(now_ns).then_some(doubted)
+    }
+
+    /// May a request leave now? Once in a while.
+    pub(crate) fn may_ask(&self, now_ns: u64) -> bool {
         let asked_ns = self.asked_ns.load(Ordering::Relaxed);
         let is_due = asked_ns == 0 || now_ns.saturating_sub(asked_ns) >= ASKED_AGAIN_NS;
         let (relaxed, now_ns) = (Ordering::Relaxed, now_ns.max(1));
-        let asks = is_due && self.asked_ns.compare_exchange(asked_ns, now_ns, relaxed, relaxed).is_ok();
-        asks.then_some(doubted)
+        is_due && self.asked_ns.compare_exchange(asked_ns, now_ns, relaxed, relaxed).is_ok()
     }
 
     /// Takes the root's word that lower counters came as copies. Where some did under this key, the tree has not served this node
@@ -278,6 +282,11 @@ impl<K: Keyed> NewestKeys<K> {
         let newest = self.previous.as_ref().is_none_or(|previous| previous.counters().key_id <= key_id);
         let late = newest && !current.counters().is_used();
         late.then(|| Self { current: current.clone(), previous: Some(Arc::new(key)) })
+    }
+
+    /// The newest one.
+    pub(crate) fn newest(&self) -> &K {
+        &self.current
     }
 
     /// The key of this id, while it lives.

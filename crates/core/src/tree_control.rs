@@ -189,6 +189,15 @@ impl ForwardingTables {
         self.downstream_trees.leave(stream);
     }
 
+    /// This node subscribes to a stream again: the root is asked to confirm its keys, which are over at `until_ns` otherwise (None: it was
+    /// asked before, and only that is repeated).
+    pub fn confirm_stream(&self, stream: StreamName, until_ns: Option<u64>, now_ns: u64) {
+        let _writing = lock(&self.writing);
+        if let Some(request) = self.downstream_trees.confirm(stream, until_ns, now_ns) {
+            self.anchor_requests.add(request);
+        }
+    }
+
     /// This node relays a stream no more; where it subscribes, it goes on to.
     pub fn end_relaying(&self, stream: StreamName) {
         let _writing = lock(&self.writing);

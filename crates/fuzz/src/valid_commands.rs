@@ -208,6 +208,8 @@ const DOWNSTREAM_TREES: &[(&str, Write)] = &[
     ("AcceptTree", |out| out.number(MEMBER).number(OFFERED_STREAM).number(EPOCH).bytes(b"\x92\x01\x02")),
     ("RefuseTree", |out| out.number(MEMBER).number(OFFERED_STREAM).number(EPOCH)),
     ("LeaveStream", |out| out.number(MEMBER).number(GROUP_STREAM)),
+    ("ConfirmStream", |out| out.number(MEMBER).number(GROUP_STREAM).number(2_750_u32).flag(false)),
+    ("ConfirmStream_again", |out| out.number(MEMBER).number(GROUP_STREAM).number(0_u32).flag(true)),
     ("EndRelaying", |out| out.number(OTHER_ROOT).number(GROUP_STREAM)),
 ];
 

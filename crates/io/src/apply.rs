@@ -218,6 +218,9 @@ impl Forwarder {
             }
             Command::RefuseTree { root, stream, epoch } => tables.refuse_tree(TreeName { root, stream, epoch }),
             Command::LeaveStream { root, stream } => tables.leave_stream(StreamName { root, stream }),
+            Command::ConfirmStream { root, stream, within_ms, again } => {
+                self.confirm_stream(StreamName { root, stream }, within_ms, again);
+            }
             Command::EndRelaying { root, stream } => tables.end_relaying(StreamName { root, stream }),
             _ => return Err(Cause::invalid("no command of trees")),
         }

@@ -100,6 +100,7 @@ commands! {
     AcceptTree { root: u32, stream: u32, epoch: u32, acknowledgement: &'a [u8] }
     RefuseTree { root: u32, stream: u32, epoch: u32 }
     LeaveStream { root: u32, stream: u32 }
+    ConfirmStream { root: u32, stream: u32, within_ms: u32, again: bool }
     EndRelaying { root: u32, stream: u32 }
 }
 

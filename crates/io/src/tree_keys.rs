@@ -3,7 +3,7 @@
 use std::io;
 
 use treecast_core::anchor::CounterRange;
-use treecast_core::datagram::{KIND_SENDER_KEY, KIND_TREE_STATE};
+use treecast_core::datagram::{StreamName, KIND_SENDER_KEY, KIND_TREE_STATE};
 use treecast_core::root_tree::{Hops, KeyBefore, Members};
 use treecast_core::table::Refused;
 use treecast_core::tree_control::TreeSecrets;
@@ -61,6 +61,16 @@ impl Forwarder {
         for (anchor, members) in self.tables.trees().iter().filter_map(|tree| tree.anchor_anew(monotonic_ns())) {
             let firsts = members.served.known(anchor.counter).filter(|(newly, _)| *newly == node);
             open.underlay.send_anchor(&self.tables, &anchor, firsts);
+        }
+    }
+
+    /// Asks a root to confirm the keys of a stream to which this node subscribes again.
+    pub fn confirm_stream(&self, stream: StreamName, within_ms: u32, again: bool) {
+        let now_ns = monotonic_ns();
+        let until_ns = now_ns + u64::from(within_ms) * 1_000_000;
+        self.tables.confirm_stream(stream, Some(until_ns).filter(|_| !again), now_ns);
+        if let Some(open) = self.open_now() {
+            open.underlay.request_anchors(&self.tables);
         }
     }
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from treecast.base.addresses import Endpoint, IPAddress, IPNetwork, MacAddress
 from treecast.base.command import DataPlaneCommand
-from treecast.base.downstream_commands import AcceptKey, AcceptTree, EndRelaying, LeaveStream, RefuseKey, RefuseTree
+from treecast.base.downstream_commands import DownstreamCommand
 from treecast.base.ids import NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KeepLocal
 from treecast.base.key_commands import AnnounceKey
@@ -340,10 +340,5 @@ Command = (
     | SetPrefixRoute
     | RemovePrefixRoute
     | RemoveRoute
-    | AcceptKey
-    | RefuseKey
-    | AcceptTree
-    | RefuseTree
-    | LeaveStream
-    | EndRelaying
+    | DownstreamCommand
 )

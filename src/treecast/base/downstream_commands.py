@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from treecast.base.command import DataPlaneCommand
 from treecast.base.flows import KeyFlow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
@@ -53,8 +55,26 @@ class LeaveStream(DataPlaneCommand, frozen=True):
     stream: StreamId
 
 
+class ConfirmStream(DataPlaneCommand, frozen=True):
+    """Asks the root whether its tree serves this node, which subscribes to the stream again.
+
+    Unless the root says so ``within_ms``, or offers a key, the keys that this node has of it are over. ``again``: only
+    the question is repeated, as long as it has no answer.
+    """
+
+    root: NodeIndex
+    stream: StreamId
+    within_ms: int
+    again: bool
+
+
 class EndRelaying(DataPlaneCommand, frozen=True):
     """Forgets the trees of a stream on which this node has children."""
 
     root: NodeIndex
     stream: StreamId
+
+
+DownstreamCommand: TypeAlias = (
+    AcceptKey | RefuseKey | AcceptTree | RefuseTree | LeaveStream | ConfirmStream | EndRelaying
+)

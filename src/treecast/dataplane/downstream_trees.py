@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from treecast.base.addresses import IPNetwork
 from treecast.base.commands import Command, SendControl
 from treecast.base.counters import Drops
-from treecast.base.downstream_commands import AcceptKey, LeaveStream, RefuseKey
+from treecast.base.downstream_commands import AcceptKey, ConfirmStream, LeaveStream, RefuseKey
 from treecast.base.errors import MalformedError
 from treecast.base.events import KeyOffered, RefusalReason
 from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey, is_of_any, prefix_holds
@@ -25,7 +25,7 @@ from treecast.base.shares import Shares
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
-from treecast.dataplane.key_times import KEY_LIFETIME
+from treecast.dataplane.key_times import KEY_LIFETIME, KEY_OVERLAP, ROTATION_LIMIT
 from treecast.dataplane.shared_key_roots import SharedKeyRoots
 from treecast.wire.control import KeyAcknowledgement, KeyRefusal, emit_control
 from treecast.wire.key_context import parse_context
@@ -38,6 +38,11 @@ LINGER: Duration = 10.0
 if nothing had happened, and then the root offers no key. By the end of this time it has learned of the leave. They
 outlive the first key of the flow's next tree as well: keys overtake data."""
 
+LEFT_KEYS_END: Duration = ROTATION_LIMIT + KEY_OVERLAP
+"""The time after a leave at which its root has ended the keys that were in use then, where it has members."""
+FIRST_PAUSE: Duration = 0.2
+LAST_PAUSE: Duration = 1.6
+"""The pause before a root is queried again for the confirmation of keys, doubling from the one to the other."""
 
 _TreeKey = tuple[NodeIndex, StreamId]
 
@@ -82,6 +87,8 @@ class DownstreamTrees:
         self._wanted: dict[GroupKey, SourceFilter] = {}
         self._unwanted: Timers[_TreeKey] = Timers()
         """The time at which this node leaves each tree that nobody here wants any more."""
+        self._unconfirmed: Timers[tuple[_TreeKey, Duration]] = Timers()
+        """The time at which each root is queried again, and the pause before."""
         self._followed: dict[tuple[NodeIndex, Flow | None], tuple[DownstreamTree, Instant]] = {}  # oldest first
         self._silent_from: dict[_TreeKey, Instant] = {}  # oldest first
         self._accepted: Counter[_TreeKey] = Counter()
@@ -109,12 +116,30 @@ class DownstreamTrees:
             self._wanted[group] = wanted
         for key, tree in self._of_group.get(group, {}).items():
             if tree.flow is None or self._wants(tree.flow):
-                self._unwanted.cancel(key)
+                self._subscribe_again(now, key)
             elif key not in self._unwanted:
                 self._unwanted.set(key, after(now, LINGER))
 
+    def _subscribe_again(self, now: Instant, key: _TreeKey) -> None:
+        """Others may have left meanwhile with the keys that this node has: the root is to confirm that these count."""
+        leaves_at = self._unwanted.deadline(key)
+        if leaves_at is None:
+            return
+        self._unwanted.cancel(key)
+        left = max(after(leaves_at, LEFT_KEYS_END - LINGER) - now, 0.0)
+        self.commands.append(ConfirmStream(*key, round(1000 * left), again=False))
+        self._unconfirmed.set((key, FIRST_PAUSE), after(now, FIRST_PAUSE))
+
+    def _query_again(self, now: Instant) -> None:
+        for key, pause in self._unconfirmed.due(now):
+            if key in self._trees:
+                self.commands.append(ConfirmStream(*key, 0, again=True))
+            if key in self._trees and pause < LAST_PAUSE:
+                self._unconfirmed.set((key, 2 * pause), after(now, 2 * pause))
+
     def advance(self, now: Instant) -> None:
         """Leave the trees that nobody here has wanted for a while, and those whose root is silent about them."""
+        self._query_again(now)
         for key in self._unwanted.due(now):
             self._leave(self._trees[key])
         while self._followed:
@@ -132,7 +157,7 @@ class DownstreamTrees:
         oldest = next(iter(self._silent_from.values()), None)
         silent = None if oldest is None else after(oldest, MAX_SILENCE)
         followed = next((until for _, until in self._followed.values()), None)
-        return earliest(silent, followed, self._unwanted.next())
+        return earliest(silent, followed, self._unwanted.next(), self._unconfirmed.next())
 
     def offered(self, now: Instant, offer: KeyOffered) -> None:
         """A root offers the key of one of its trees."""

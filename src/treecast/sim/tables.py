@@ -10,6 +10,7 @@ from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.downstream_commands import (
     AcceptKey,
     AcceptTree,
+    ConfirmStream,
     EndRelaying,
     LeaveStream,
     RefuseKey,
@@ -303,6 +304,11 @@ def _(command: LeaveStream, tables: ForwardingTables) -> None:
         stream.opened.clear()
         stream.trees = {epoch: state for epoch, state in stream.trees.items() if state.relays}
         _forget_if_empty(tables, command.root, command.stream)
+
+
+@_write.register
+def _(command: ConfirmStream, tables: ForwardingTables) -> None:
+    """Nobody forges in the model: keys that are not confirmed count on."""
 
 
 @_write.register

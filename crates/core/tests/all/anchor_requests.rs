@@ -12,7 +12,7 @@ use treecast_core::reason::Reason;
 use treecast_core::tree_mark::{TreeMark, KIND_ANCHOR_REQUEST};
 
 /// The requests that the member sends, as the root answers them. How many.
-fn answer_requests(members: &Members) -> usize {
+pub(crate) fn answer_requests(members: &Members) -> usize {
     let requests = members.member.anchor_requests.take();
     let session = members.member.session_to(1).unwrap();
     for mark in &requests {

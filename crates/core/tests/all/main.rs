@@ -7,6 +7,7 @@ mod batches;
 mod classify;
 mod codecs;
 mod common;
+mod confirmed_keys;
 mod cookies;
 mod copies;
 mod destinations;
