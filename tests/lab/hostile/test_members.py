@@ -87,7 +87,8 @@ def test_who_has_left_delivers_nothing_with_its_last_key_and_disturbs_no_stream(
 @contextmanager
 def losing_anchors(victim: Machine, least: int) -> Iterator[None]:
     """All anchors that come in the block are lost, and at least so many."""
-    length = 8 + wire.SESSION_HEADER_LEN + len(wire.inner(0, b"")) + len(wire.anchor(0, 0, 0, 0, 0)) + 2 + 8 + 8 + 16
+    anchor = len(wire.anchor(0, 0, 0, 0, 0)) + 2 + 8 + 8 + 8
+    length = 8 + wire.SESSION_HEADER_LEN + len(wire.inner(0, b"")) + anchor + 16
     victim.run(["nft", "add table ip lossy; add chain ip lossy in { type filter hook input priority 0; }"])
     victim.run(["nft", f"add rule ip lossy in udp length {length} counter drop"])
     yield
