@@ -28,6 +28,7 @@ def test_who_comes_back_takes_nothing_that_the_others_make_up_with_the_last_key(
         wait_received(receiver, SENT, LIMIT_S)
         key = session.offered
         receiver.stop()
+        wait_members(n0, PAUSING_GROUP, {name})
         speaker.leave(session)
         left_at = clock.monotonic()
         wait_until(lambda: not members(n0, PAUSING_GROUP), LIMIT_S, "the source knows that nobody wants it")
