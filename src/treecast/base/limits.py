@@ -119,6 +119,8 @@ MAX_REMEMBERED_PIM_ENTRIES = 4096
 MAX_INIT_BUDGETS = 4096
 MAX_SESSION_BUDGETS = 4096
 """Addresses that handshakes were sent to lately, each with a budget."""
+MAX_ENDED_STREAMS = 1024
+"""Streams of this node that have ended, whose subscribers are sent that again."""
 MAX_RESTLESS_MEMBERS = 1024
 """Pairs of a tree and a member that has left it, whose times are counted."""
 MAX_RESTLESS_TREES = 64

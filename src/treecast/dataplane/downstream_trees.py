@@ -35,8 +35,7 @@ MAX_SILENCE: Duration = 2 * KEY_LIFETIME
 
 LINGER: Duration = 10.0
 """A tree's keys outlive the last local membership: a node that leaves and joins again at once may look to the root as
-if nothing had happened, and then the root offers no key. By the end of this time it has learned of the leave. They
-outlive the first key of the flow's next tree as well: keys overtake data."""
+if nothing had happened, and then the root offers no key. By the end of this time it has learned of the leave."""
 
 LEFT_KEYS_END: Duration = ROTATION_LIMIT + KEY_OVERLAP
 """The time after a leave at which its root has ended the keys that were in use then, where it has members."""
@@ -87,6 +86,8 @@ class DownstreamTrees:
         self._wanted: dict[GroupKey, SourceFilter] = {}
         self._unwanted: Timers[_TreeKey] = Timers()
         """The time at which this node leaves each tree that nobody here wants any more."""
+        self._ended: set[_TreeKey] = set()
+        """Trees whose root has ended them."""
         self._unconfirmed: Timers[tuple[_TreeKey, Duration]] = Timers()
         """The time at which each root is queried again, and the pause before."""
         self._followed: dict[tuple[NodeIndex, Flow | None], tuple[DownstreamTree, Instant]] = {}  # oldest first
@@ -123,7 +124,7 @@ class DownstreamTrees:
     def _subscribe_again(self, now: Instant, key: _TreeKey) -> None:
         """Others may have left meanwhile with the keys that this node has: the root is to confirm that these count."""
         leaves_at = self._unwanted.deadline(key)
-        if leaves_at is None:
+        if leaves_at is None or key in self._ended:
             return
         self._unwanted.cancel(key)
         left = max(after(leaves_at, LEFT_KEYS_END - LINGER) - now, 0.0)
@@ -168,6 +169,14 @@ class DownstreamTrees:
             self._drops.count(error.reason)
             self.commands.append(RefuseKey(offer.root, offer.stream, offer.key_id))
             self._report_refusal(offer.root, offer.stream, offer.key_id, BY_DROP[error.reason])
+
+    def ended(self, now: Instant, root: NodeIndex, stream: StreamId) -> None:
+        """The root's stream has ended; what it sealed before may be on its way. It may have no other end of its key."""
+        key, limit = (root, stream), after(now, KEY_OVERLAP)
+        leaves_at = self._unwanted.deadline(key)
+        if key in self._trees and stream != BROADCAST_STREAM and (leaves_at is None or leaves_at > limit):
+            self._unwanted.set(key, limit)
+            self._ended.add(key)
 
     def refused(self, command: AcceptKey, reason: RefusalReason) -> None:
         """The data plane has not taken a key. The root, without acknowledgement, sends copies and offers the key again.
@@ -249,7 +258,7 @@ class DownstreamTrees:
         self._end_followed(old.root, old.flow)
         while self._followed and len(self._trees) + len(self._followed) >= MAX_DOWNSTREAM_TREES - 1:
             self._end_followed(*next(iter(self._followed)))
-        self._followed[old.root, old.flow] = (old, after(now, LINGER))
+        self._followed[old.root, old.flow] = (old, after(now, KEY_OVERLAP))
 
     def _end_followed(self, root: NodeIndex, flow: Flow | None) -> None:
         old, _ = self._followed.pop((root, flow), (None, None))
@@ -290,6 +299,7 @@ class DownstreamTrees:
         del self._trees[tree.key], self._tree_of[(tree.root, tree.flow)], self._silent_from[tree.key]
         del self._accepted[tree.key]
         self._unwanted.cancel(tree.key)
+        self._ended.discard(tree.key)
         self._of_root.remove(tree.root, tree.key)
         if tree.group is not None:
             of_group = self._of_group[tree.group]

@@ -91,8 +91,8 @@ class RootTrees:
             return
         if members is None:
             if tree is not None:
-                self.restless.left(now, tree, *tree.members)
-                self._remove(tree)
+                self.restless.left(now, tree, *tree.members if len(tree.members) == 1 else ())
+                self._remove(now, tree)
             return
         if tree is None and len(self._trees) >= MAX_ROOT_TREES and not self._makes_room(now, members):
             self._drops.count("tree_table_full")
@@ -138,7 +138,7 @@ class RootTrees:
 
     def _take_back(self, now: Instant, tree: RootTree) -> None:
         self.refused_trees.put(now, tree.flow, sorted(tree.members))
-        self._remove(tree)
+        self._remove(now, tree)
 
     def forget(self, peer: NodeIndex) -> None:
         """The link to a member is gone: should it come back, it will know nothing."""
@@ -287,11 +287,11 @@ class RootTrees:
         self.commands.append(CreateTree(stream, key.epoch, key.key_id))
         return tree
 
-    def _remove(self, tree: RootTree) -> None:
+    def _remove(self, now: Instant, tree: RootTree) -> None:
         del self._trees[tree.flow], self._by_id[tree.stream]
         self._renewals.cancel(tree.stream)
         self._planning.forget(tree.stream)
-        self.offers.end_all(tree)
+        self.offers.end_all(now, tree)
         for key in tree.keys:
             self._release(tree, key, key.plan.relaying)
         if tree.flow is not None:

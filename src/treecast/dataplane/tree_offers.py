@@ -17,6 +17,7 @@ from treecast.base.key_commands import AnnounceKey
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
+from treecast.dataplane.ended_streams import EndedStreams
 from treecast.dataplane.mute_members import MUTE_OFFER_INTERVAL, MuteMembers
 from treecast.dataplane.root_tree import RootTree
 from treecast.dataplane.sender_key import SENDER_KEY, TREE_STATE
@@ -45,6 +46,7 @@ class TreeOffers:
         self._timers: Timers[tuple[StreamId, NodeIndex]] = Timers()
         """The next repetition of an offer to a node."""
         self._mute = MuteMembers()
+        self._ended = EndedStreams(give)
         self._announcements: Timers[StreamId] = Timers()
         """The next announcement of the key in use."""
         self._used: dict[StreamId, tuple[Instant, int]] = {}
@@ -55,10 +57,11 @@ class TreeOffers:
         return self._mute.problems(name)
 
     def next_deadline(self) -> Instant | None:
-        return earliest(self._timers.next(), self._announcements.next())
+        return earliest(self._timers.next(), self._announcements.next(), self._ended.next_deadline())
 
     def due(self, now: Instant) -> list[tuple[StreamId, NodeIndex]]:
-        """Announce keys, and take the nodes whose offer is to be repeated."""
+        """Announce keys and ends of streams, and take the nodes whose offer is to be repeated."""
+        self._ended.advance(now)
         for stream in self._announcements.due(now):
             self._give(AnnounceKey(stream))
             since, announced = self._used[stream]
@@ -89,8 +92,10 @@ class TreeOffers:
         self._mute.discard(node, stream)
         self._timers.cancel((stream, node))
 
-    def end_all(self, tree: RootTree) -> None:
-        """There is no such tree any more."""
+    def end_all(self, now: Instant, tree: RootTree) -> None:
+        """There is no such tree any more: those that may have its keys learn it."""
+        if tree.hands_out_keys:
+            self._ended.end(now, tree.stream, tree.members)
         for node in tree.members | tree.newest_key.plan.relays:
             self.end(tree.stream, node)
         self._announcements.cancel(tree.stream)

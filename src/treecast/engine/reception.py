@@ -48,6 +48,7 @@ from treecast.wire.control import (
     KeyRefusal,
     ParentLost,
     Ranges,
+    StreamEnd,
     TracedTree,
     TraceRequest,
     TreeAcknowledgement,
@@ -169,6 +170,8 @@ class Reception:
             case ParentLost(stream, epoch, parent, reason):
                 place = LostPlace(StreamId(stream), TreeEpoch(epoch), event.peer, NodeIndex(parent), reason)
                 self._rooms.root_trees.parent_lost(now, place)
+            case StreamEnd(stream):
+                self._rooms.downstream_trees.ended(now, event.peer, StreamId(stream))
             case TreeQuery():
                 self._rooms.tree_reports.query(now, event.peer, message)
             case TreeReport():

@@ -6,7 +6,9 @@ plans nor installs: ``dataplane`` does.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey
 from treecast.base.ids import NodeIndex
@@ -14,11 +16,14 @@ from treecast.base.membership import SourceFilter, merged
 from treecast.base.time import Instant
 from treecast.topology.group_listings import GroupListings
 from treecast.topology.group_plan import GroupPlan
-from treecast.topology.group_prefixes import prefix_sort_key
+from treecast.topology.group_prefixes import contains, prefix_sort_key
 from treecast.topology.multicast_table import MulticastTable, group_sort_key
 from treecast.topology.permits import Permits, Prefixes
 from treecast.topology.prefix_work import PrefixWork
 from treecast.wire.advertised_groups import GroupsContent
+
+LEFT_AT_ONCE = 256
+"""Groups that this node sends to, of a prefix that a node wants no more: it leaves their trees in the same turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +37,11 @@ class WantedTree:
 class Topology:
     """One node's view of the overlay, as the root of its own trees."""
 
-    def __init__(self, send_to: Prefixes = None) -> None:
-        """``send_to``: prefixes of groups that this node may send to, None for all."""
+    def __init__(self, send_to: Prefixes = None, in_use: Callable[[], Iterable[GroupKey]] = tuple) -> None:
+        """``send_to``: prefixes of groups that this node may send to, None for all. ``in_use``: groups to which it has
+        sent: members hold their keys.
+        """
+        self._in_use = in_use
         self.permits = Permits(send_to)
         self.table = MulticastTable()
         self._prefix_work = PrefixWork(self.table.groups_between)
@@ -126,6 +134,9 @@ class Topology:
             self.table.prefixes.remove(node, key)
         if self.table.prefixes.has(node, key) != had:
             self._prefixes_changed = True
+            if had:  # it holds keys of these
+                for group in islice((group for group in self._in_use() if contains(key, group)), LEFT_AT_ONCE):
+                    self._plan_by_prefix(node, group)
             self._prefix_work.put(node, key)
             self._prefix_work.do(now, self._plan_by_prefix)
         return fits

@@ -247,6 +247,15 @@ class TracedTree(_Message, tag=16, frozen=True):
         return f"TRACED TREE {self.query} part {self.part} of {self.parts}: {len(self.nodes)} nodes"
 
 
+class StreamEnd(_Message, tag=17, frozen=True):
+    """The sender's stream has ended: who holds keys of it takes nothing under them any more."""
+
+    stream: U32
+
+    def __str__(self) -> str:
+        return f"STREAM END of stream {self.stream}"
+
+
 ControlMessage = (
     Flood
     | Acknowledge
@@ -264,6 +273,7 @@ ControlMessage = (
     | TreeReport
     | TraceRequest
     | TracedTree
+    | StreamEnd
 )
 _TAGS = frozenset(range(1, 17))
 

@@ -14,7 +14,8 @@ from treecast.base.ids import KeyId, NodeIndex, StreamId
 from treecast.base.membership import FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.dataplane import downstream_trees
-from treecast.dataplane.downstream_trees import LINGER, DownstreamTrees
+from treecast.dataplane.downstream_trees import DownstreamTrees
+from treecast.dataplane.key_times import KEY_OVERLAP
 from treecast.wire.key_context import emit_context
 
 FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
@@ -50,7 +51,7 @@ def test_the_tree_before_is_kept_for_what_is_on_its_way() -> None:
     assert offer(trees, 1.0, 5) == []
     assert offer(trees, 2.0, 6) == []
     due = trees.next_deadline()
-    assert due == 2.0 + LINGER
+    assert due == 2.0 + KEY_OVERLAP
     trees.advance(Instant(due - 0.001))
     assert ended(trees) == []
     trees.advance(due)
@@ -87,7 +88,7 @@ def test_a_root_that_is_gone_leaves_nothing_to_end() -> None:
     offer(trees, 1.0, 5)
     offer(trees, 2.0, 6)
     trees.forget(ROOT)
-    trees.advance(Instant(2.0 + LINGER))
+    trees.advance(Instant(2.0 + KEY_OVERLAP))
     assert ended(trees) == [] and trees.next_deadline() is None
 
 

@@ -122,3 +122,22 @@ def test_positions_of_a_prefix_are_those_of_its_first_and_last_group() -> None:
     assert positions((7, IPv4Network("239.1.0.0/16"))) == ((7, 4, 0xEF010000), (7, 4, 0xEF01FFFF))
     first, last = positions((0, IPv6Network("ff0e::/16")))
     assert (first[1], last[2] - first[2]) == (6, 2**112 - 1)
+
+
+def test_who_wants_a_prefix_no_more_leaves_the_trees_in_use_at_once() -> None:
+    """A node that leaves holds their keys; the other groups of the prefix take their time."""
+    used = [GROUPS[-1], (0, IPv4Address("232.1.1.1"))]
+    topology = Topology(in_use=lambda: used)
+    for node in (A, B):
+        topology.link_up(node)
+    for group in GROUPS:
+        topology.subscribe(NOW, A, group, ANY_SOURCE)
+    topology.subscribe_prefix(NOW, B, ALL, wanted=True)
+    now = NOW
+    while topology.next_deadline(now) is not None:
+        now = after(now, 0.05)
+        joined(topology, now)
+    topology.subscribe_prefix(now, B, ALL, wanted=False)
+    found = joined(topology, now)
+    assert found[GROUPS[-1]] == (A,)
+    assert len(found) <= PLANS_BURST + 1
