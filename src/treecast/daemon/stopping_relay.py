@@ -11,7 +11,7 @@ from treecast.daemon.log_lines import Log
 from treecast.daemon.node import RunningNode
 
 LIMIT: Duration = 3.0
-"""A root uses its next key, with the tree that goes with it, after 1.25 s at the latest; it may have begun with one just before."""
+"""A root uses its next key, with the tree that goes with it, after 1.25 s at the latest, and makes one a second."""
 QUIET: Duration = 0.2
 """The root's next tree is in use when nothing has gone on from here for so long."""
 LOOK_INTERVAL: Duration = 0.02
