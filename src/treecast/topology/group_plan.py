@@ -1,7 +1,7 @@
 """The members of one group's trees: its linked subscribers, by source. Changes by what one of them wants.
 
 A source has a tree of its own only where its members differ from those of any source: by who excludes it, who else
-gets any source, and by who includes it, who else gets none.
+gets any source, and by who includes it, who else gets none. It keeps that for a while when they differ no more.
 """
 
 from __future__ import annotations
@@ -11,6 +11,11 @@ from collections.abc import Set as AbstractSet
 from treecast.base.addresses import IPAddress
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
+from treecast.base.time import Duration, Instant, after
+
+KEPT_FOR: Duration = 30.0
+"""A source's own tree outlives those for whom it was made: who comes and goes has none made anew, but leaves and joins
+one, whose key changes once a second at most."""
 
 Source = IPAddress | None
 """None: any source without a tree of its own."""
@@ -28,6 +33,8 @@ class GroupPlan:
         """The nodes that exclude a source, or include it: none does both."""
         self._given: dict[Source, tuple[NodeIndex, ...]] = {}
         """The trees as ``changes`` returned them."""
+        self._kept: dict[IPAddress, Instant] = {}
+        """Sources whose trees have the members of any source's, and until when they are kept."""
         self._changed: dict[Source, None] = {}
         """The dict serves as a set: an empty set takes three times its room, and most plans have nothing here."""
         self._all_changed = False
@@ -73,14 +80,22 @@ class GroupPlan:
         self._differing.clear()
         self._all_changed = True
 
-    def changes(self) -> list[Change]:
+    def next_end(self) -> Instant | None:
+        """The time at which a source's tree is kept no longer."""
+        return min(self._kept.values(), default=None)
+
+    def look_again(self) -> None:
+        """A tree may be kept no longer."""
+        self._changed.update(dict.fromkeys(self._kept))
+
+    def changes(self, now: Instant) -> list[Change]:
         """The trees that differ from what this returned before: sources that have one of their own from now on, any
         source, sources that had.
         """
         sources = {None, *self._differing, *self._given} if self._all_changed else self._changed
         changes: list[Change] = []
         for source in sorted(sources, key=self._order):
-            found = self._members(source)
+            found = self._members(now, source)
             members = None if found is None else tuple(sorted(found))
             if members == self._given.get(source):
                 continue
@@ -92,13 +107,17 @@ class GroupPlan:
         self._changed, self._all_changed = {}, False
         return changes
 
-    def _members(self, source: Source) -> AbstractSet[NodeIndex] | None:
-        if not self._wanted:
-            return None
+    def _members(self, now: Instant, source: Source) -> AbstractSet[NodeIndex] | None:
         if source is None:
-            return self._any_source
+            return self._any_source if self._wanted else None
         differing = self._differing.get(source)
-        return None if differing is None else self._any_source ^ differing
+        if differing is not None:
+            self._kept.pop(source, None)
+            return self._any_source ^ differing
+        if self._any_source and source in self._given and now < self._kept.setdefault(source, after(now, KEPT_FOR)):
+            return self._any_source
+        self._kept.pop(source, None)
+        return None
 
     def _order(self, source: Source) -> tuple[int, int]:
         if source is None:

@@ -13,7 +13,8 @@ from itertools import islice
 from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import SourceFilter, merged
-from treecast.base.time import Instant
+from treecast.base.time import Instant, earliest
+from treecast.base.timers import Timers
 from treecast.topology.group_listings import GroupListings
 from treecast.topology.group_plan import GroupPlan
 from treecast.topology.group_prefixes import contains, prefix_sort_key
@@ -50,6 +51,8 @@ class Topology:
         self._changed: set[GroupKey] = set()
         self._broadcast_changed = True
         self._plans: dict[GroupKey, GroupPlan] = {}
+        self._kept: Timers[GroupKey] = Timers()
+        """The time at which a source of each group may have a tree of its own no longer."""
         self._planned_prefixes: dict[PrefixKey, tuple[NodeIndex, ...]] = {}
         self._prefixes_changed = False
         self._to_report: set[GroupKey] = set()
@@ -152,7 +155,7 @@ class Topology:
 
     def next_deadline(self, now: Instant) -> Instant | None:
         """The time at which ``changed_trees`` has more of prefixes."""
-        return self._prefix_work.next_deadline(now)
+        return earliest(self._prefix_work.next_deadline(now), self._kept.next())
 
     def _plan(self, group: GroupKey, node: NodeIndex) -> None:
         """A node's filter of a joined group, or its link, may have changed."""
@@ -193,9 +196,17 @@ class Topology:
         if self._broadcast_changed:
             self._broadcast_changed = False
             trees.append(WantedTree(BROADCAST, tuple(sorted(self._linked))))
+        for group in self._kept.due(now):
+            self._plans[group].look_again()
+            self._changed.add(group)
         for group in sorted(self._changed, key=group_sort_key):
             plan = self._plans[group]
-            trees += [WantedTree(Flow(*group, source), members) for source, members in plan.changes()]
+            trees += [WantedTree(Flow(*group, source), members) for source, members in plan.changes(now)]
+            ends_at = plan.next_end()
+            if ends_at is not None:
+                self._kept.set(group, ends_at)
+            else:
+                self._kept.cancel(group)
             if plan.is_empty:
                 del self._plans[group]
         self._changed.clear()

@@ -8,7 +8,8 @@ from treecast.base.addresses import IPAddress
 from treecast.base.flows import Flow
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
-from treecast.base.time import Instant
+from treecast.base.time import Instant, after
+from treecast.topology.group_plan import KEPT_FOR
 from treecast.topology.topology import Topology, WantedTree
 
 NOW = Instant(0)
@@ -70,7 +71,25 @@ def test_a_source_has_a_tree_of_its_own_only_where_its_members_differ() -> None:
     topology.subscribe(NOW, NodeIndex(3), GROUP, None)
     assert trees_of(topology) == {S1: (4,)}
     topology.subscribe(NOW, NodeIndex(2), GROUP, exclude())
-    assert trees_of(topology) == {S1: None}
+    assert trees_of(topology) == {S1: (2, 4)}
+    kept_until = topology.next_deadline(NOW)
+    assert kept_until == after(NOW, KEPT_FOR)
+    assert topology.changed_trees(Instant(kept_until - 0.001)) == []
+    assert topology.changed_trees(kept_until) == [WantedTree(Flow(*GROUP, S1), None)]
+    assert topology.next_deadline(NOW) is None
+
+
+def test_who_comes_and_goes_for_one_source_joins_and_leaves_its_tree_and_makes_none_anew() -> None:
+    topology = linked(2, 3)
+    topology.subscribe(NOW, NodeIndex(2), GROUP, exclude())
+    trees_of(topology)
+    for _ in range(3):
+        topology.subscribe(NOW, NodeIndex(3), GROUP, include(S1))
+        assert trees_of(topology) == {S1: (2, 3)}
+        topology.subscribe(NOW, NodeIndex(3), GROUP, None)
+        assert trees_of(topology) == {S1: (2,)}
+    topology.subscribe(NOW, NodeIndex(2), GROUP, None)
+    assert trees_of(topology) == {None: None, S1: None}, "nobody is left who would take what is forged under its keys"
 
 
 def test_sources_that_nobody_includes_get_a_tree_without_members() -> None:
