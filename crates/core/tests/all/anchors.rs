@@ -159,7 +159,7 @@ pub(crate) fn rotate(members: &Members, key_id: u32) {
 }
 
 /// A further key, of whose tree the member knows.
-fn make_next(members: &Members, key_id: u32) -> TreeName {
+pub(crate) fn make_next(members: &Members, key_id: u32) -> TreeName {
     let name = TreeName { epoch: EPOCH + key_id, ..NAME };
     members.root.make_key(5, key_id, name.epoch, secrets(9, key_id as u8)).unwrap();
     take_place(&members.root, &members.member, name, &leaf());
