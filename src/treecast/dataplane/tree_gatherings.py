@@ -250,7 +250,7 @@ class TreeGatherings:
         return self._installed.sent_by_streams([one.tree.stream for one in gathering.trees])
 
     def _trees(self, key: Key) -> list[RootTree]:
-        """Trees in use that carry the group, from that source: with any source first, then by source."""
+        """Trees in use that carry the group, from that source: the first of them, by stream."""
         group, source = key
         found = [
             tree

@@ -15,7 +15,13 @@ from treecast.base.installed_trees import InstalledPlace, InstalledRoot, Install
 from treecast.base.limits import MAX_GATHERINGS
 from treecast.base.time import Instant
 from treecast.dataplane.root_trees import RootTrees
-from treecast.dataplane.tree_gatherings import GATHERINGS_AT_ONCE, OF_ONE_AT_ONCE, ROUNDS, TreeGatherings
+from treecast.dataplane.tree_gatherings import (
+    GATHERINGS_AT_ONCE,
+    MAX_TREES_PER_GATHERING,
+    OF_ONE_AT_ONCE,
+    ROUNDS,
+    TreeGatherings,
+)
 from treecast.dataplane.tree_reports import QUERIES_AT_ONCE, TreeReports
 from treecast.dataplane.tree_traces import MAX_PARTS_PER_TRACE, REQUESTS_AT_ONCE, TreeTraces
 from treecast.wire.control import (
@@ -149,6 +155,27 @@ def test_who_is_on_one_tree_of_a_group_learns_nothing_of_another() -> None:
         answers = root.advance(START + 0.5 * number)
     told = [(to, part.stream) for to, part in answers if isinstance(part, TracedTree)]
     assert told == [(MEMBERS[0], 1), (MEMBERS[1], 1), (MEMBERS[1], 2)]
+
+
+def test_of_a_group_with_many_sources_the_first_trees_are_traced_and_any_other_by_its_source() -> None:
+    root = Root()
+    streams = range(1, MAX_TREES_PER_GATHERING + 4)
+    for stream in streams[1:]:
+        root.trees.want(START, Flow(0, GROUP, IPv4Address("10.0.0.0") + stream), MEMBERS)
+        root.trees.used(START, StreamId(stream))
+
+    def traced(began: float, source: IPv4Address | None) -> tuple[list[int], list[int]]:
+        """The streams that nodes are queried for, and those of the answer."""
+        request = TraceRequest(7, GROUP.packed, source.packed if source is not None else b"")
+        root.traces.request(Instant(began), MEMBERS[0], request)
+        said = [one for number in range(ROUNDS + 1) for _, one in root.advance(began + 0.5 * number)]
+        queried = {one.stream for one in said if isinstance(one, TreeQuery)}
+        return sorted(queried), [one.stream for one in said if isinstance(one, TracedTree)]
+
+    first, last = [*streams[:MAX_TREES_PER_GATHERING]], streams[-1]
+    assert traced(START, None) == (first, first)
+    by_source = [1, last]  # the tree of any source carries this one, too
+    assert traced(START + 10.0, IPv4Address("10.0.0.0") + last) == (by_source, by_source)
 
 
 def test_requests_of_one_node_have_a_budget_of_their_own() -> None:
