@@ -14,6 +14,7 @@ from tests.unit.broadcast.test_broadcast import (
 )
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
+from treecast.broadcast.broadcast import REQUEST_INTERVAL
 from treecast.wire.advertisement import Kind, emit, parse_signed
 from treecast.wire.control import Acknowledge, Digest, Flood
 
@@ -138,3 +139,21 @@ def test_an_older_epoch_is_answered_and_a_newer_one_requested() -> None:
     said = [message for peer, message in node.said() if peer == 2]
     assert [parse_signed(w)[1].origin for m in said if isinstance(m, Flood) for w in m.advertisements] == [7]
     assert [(m.first, m.last) for m in said if isinstance(m, Digest)] == [(8, 8)]
+
+
+def test_a_newer_epoch_of_the_node_itself_is_requested_of_one_neighbour_at_a_time() -> None:
+    node = Node(1)
+    node.link(2, 3, 4)
+    list(digests_within(node, 8.0))
+
+    def requested(by: int) -> bool:
+        """Whether it is requested of a neighbour that holds it."""
+        node.hear(by, Digest(1, 1, ((1, 2, bytes(8)),)))
+        return (by, 1, 1) in [(peer, m.first, m.last) for peer, m in node.said() if isinstance(m, Digest)]
+
+    began = node.now
+    assert [requested(by) for by in (2, 3, 4)] == [True, False, False]
+    node.now = Instant(began + 0.9 * REQUEST_INTERVAL)
+    assert not requested(3)
+    node.now = Instant(began + REQUEST_INTERVAL)
+    assert [requested(by) for by in (3, 4)] == [True, False]

@@ -14,12 +14,14 @@ from treecast.base.time import Duration, Instant
 from treecast.broadcast.own_links import CHANGE_INTERVAL, OFF_FOR, OFF_MS, OFF_STEPS, OwnLinks, near_ms
 from treecast.wire.advertised_links import (
     LONGEST_RTT_CLASS,
+    MAX_LINK_CHUNKS,
     MAX_LINKS_PER_CHUNK,
     NOT_MEASURED,
     loss_class,
     rtt_class,
     rtt_ms_of,
 )
+from treecast.wire.advertisement import Kind, is_key_of
 
 PEER = NodeIndex(7)
 
@@ -185,3 +187,13 @@ def test_without_a_bound_no_link_has_a_flag() -> None:
     assert links.add(PEER)
     ((_, content),) = links.take_changed()
     assert content is not None and content.flags == bytes(1)
+
+
+def test_a_link_is_not_listed_for_which_a_chunk_would_begin_that_is_malformed_to_others() -> None:
+    links, most = OwnLinks(), MAX_LINK_CHUNKS * MAX_LINKS_PER_CHUNK
+    assert all(links.add(NodeIndex(peer)) for peer in range(1, most + 1))
+    assert not links.add(NodeIndex(most + 1))
+    keys = [key for key, _ in links.take_changed()]
+    assert len(keys) == MAX_LINK_CHUNKS and all(is_key_of(Kind.LINKS, key) for key in keys)
+    links.remove(PEER)
+    assert links.add(NodeIndex(most + 1)), "there is room again"
