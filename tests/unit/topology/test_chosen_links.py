@@ -137,6 +137,20 @@ def test_a_shorter_link_is_up_before_the_longest_goes_and_one_changes_in_30_s() 
     assert all(some.linked[node] == 1.0 for node in some.of(LinkReason.NEAR))
 
 
+def test_of_short_links_that_others_have_made_one_takes_the_place_of_a_long_one_in_30_s() -> None:
+    some = Choosing(64)
+    some.review()
+    accepted = [node for node in nodes(*range(2, 65)) if node not in some.links.chosen][:3]
+    some.ms = dict.fromkeys(accepted, 1.0)
+    changes: list[float] = []
+    for _ in range(100):
+        some.linked |= dict.fromkeys(accepted, 1.0)
+        before = some.of(LinkReason.NEAR)
+        some.review()
+        changes += [some.now for node in accepted if node in some.of(LinkReason.NEAR) - before]
+    assert [later - earlier for earlier, later in pairwise(changes)] == [CHANGE_INTERVAL] * 2
+
+
 @pytest.mark.parametrize(("long_ms", "short_ms", "changes"), [(50, 41, False), (50, 39, True), (5, 3.5, False)])
 def test_only_a_clear_gain_changes_a_near_link(long_ms: float, short_ms: float, changes: bool) -> None:
     some = Choosing(64)
