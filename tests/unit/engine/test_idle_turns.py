@@ -45,33 +45,24 @@ def endpoint_of(index: int) -> Endpoint:
     return Endpoint(IPv4Address("198.18.0.0") + index, 7700)
 
 
-class Idle:
-    """An engine that is linked to others and knows them; its messages are acknowledged, and nothing else happens."""
+class Acknowledged:
+    """An engine to which nodes make links and send what they advertise; its messages are acknowledged."""
 
-    def __init__(self, others: int, not_after_s: int = 10**9) -> None:
-        """``not_after_s``: when the certificates end."""
+    def __init__(self, not_after_s: int = 10**9, max_links: int | None = None) -> None:
+        """``not_after_s``: when the certificates end; ``max_links``: how many links it chooses, None: all."""
         self.not_after_s = not_after_s
         self.now = Instant(0.0)
         self.sessions: dict[int, int] = {}
         """The index of the session with each node."""
         self.engine = Engine(
             NodeIdentity(NETWORK, certificate_of(1, not_after_s), KEYS),
-            NodeEnvironment((4,), ipv6=False, epoch_ms=1, aead=1, instance=bytes(8)),
+            NodeEnvironment((4,), ipv6=False, epoch_ms=1, aead=1, instance=bytes(8), max_links=max_links),
             factory=ModelFactory(KEYS.static.public),
             membership=MembershipConfig(),
             rng=Random(1),
             unix_minus_monotonic_s=UNIX_S,
         )
         self.carry_out(self.engine.start(self.now, (endpoint_of(1),)))
-        peers = range(FIRST, FIRST + others)
-        self.link(FIRST)
-        for peer in peers:
-            self.turn(ControlDatagram(NodeIndex(FIRST), 1, emit_control(Flood((self.node_advertisement(peer),)))))
-        for peer in peers[1:]:
-            self.link(peer)
-        for _ in range(160):
-            self.now = Instant(self.now + 0.1)
-            self.turn()
 
     def link(self, peer: int) -> None:
         """The peer's handshake with the engine."""
@@ -90,10 +81,15 @@ class Idle:
         (self.sessions[peer],) = [command.session for command in commands if isinstance(command, InstallSession)]
         self.carry_out(commands)
 
-    def node_advertisement(self, peer: int) -> bytes:
+    def advertise_node(self, by: int, peer: int) -> None:
+        """A linked node floods NODE of this one."""
         content = emit(NodeContent.of(certificate_of(peer, self.not_after_s).encode(), (endpoint_of(peer),)))
-        body = emit(Body(peer, 1, 1, Kind.NODE, b"", content))
-        return emit(Signed(body, KEYS.signing.sign(SIGNING_CONTEXT, body)))
+        self.advertise(by, Body(peer, 1, 1, Kind.NODE, b"", content))
+
+    def advertise(self, by: int, body: Body) -> None:
+        """A linked node floods an advertisement, its own or another's."""
+        signed = emit(Signed(emit(body), KEYS.signing.sign(SIGNING_CONTEXT, emit(body))))
+        self.turn(ControlDatagram(NodeIndex(by), 1, emit_control(Flood((signed,)))))
 
     def turn(self, *events: Event) -> None:
         self.carry_out(self.engine.turn(self.now, events))
@@ -109,6 +105,22 @@ class Idle:
                 answers.append(ControlDatagram(command.peer, 1, emit_control(Acknowledge(items))))
         if answers:
             self.carry_out(self.engine.turn(self.now, answers))
+
+
+class Idle(Acknowledged):
+    """An engine that is linked to others and knows them, and nothing else happens."""
+
+    def __init__(self, others: int, not_after_s: int = 10**9) -> None:
+        super().__init__(not_after_s)
+        peers = range(FIRST, FIRST + others)
+        self.link(FIRST)
+        for peer in peers:
+            self.advertise_node(FIRST, peer)
+        for peer in peers[1:]:
+            self.link(peer)
+        for _ in range(160):
+            self.now = Instant(self.now + 0.1)
+            self.turn()
 
     def idle_turn(self) -> None:
         assert self.engine.turn(self.now, []) == []
