@@ -138,11 +138,11 @@ class SessionStats:
     sealed: int  # datagrams sealed so far, for rekeying by count
     path_silent_s: float  # since something came from where the peer's path leads
     path_unanswered: int  # turns of probes since one on the peer's path was answered
-    route_unanswered: int  # the same of its route
+    node_route_unanswered: int  # the same of its route
     least_rtt_ms: float | None  # of the last five probes that were answered
     route_silent_s: float  # since something came by its route's next hop, or a probe by it was answered
     routed: int  # datagrams that went by the peer's route, but for probes and their replies
-    receipt: tuple[int, int, int] | None  # RouteReceipt of the last one of its route that was answered
+    receipt: tuple[int, int, int] | None  # NodeRouteReceipt of the last one of its route that was answered
     tx_packets: int
     tx_bytes: int  # UDP payload bytes
     rx_packets: int

@@ -1,6 +1,6 @@
-//! Routes to nodes: which of them are reached by a neighbour, for want of a path of their own.
+//! Node routes: which nodes are reached by a neighbour, for want of a path of their own.
 //!
-//! A node without an entry is reached directly, or not at all. (Routes of groups are in [`crate::routes`].)
+//! A node without an entry is reached directly, or not at all. ([`crate::routes`] has those of groups.)
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,4 +1,4 @@
-//! Next hops: by which session datagrams for a node leave, to itself or to the neighbour of its route.
+//! Next hops: by which session datagrams for a node leave, to itself or to the neighbour of its node route.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::reason::Reason;
 use crate::session::{lock, Session};
 use crate::table::Refused;
 
-/// Routes to nodes.
+/// Node routes.
 impl ForwardingTables {
     /// All for a node goes by this neighbour from now on.
     pub fn set_node_route(&self, node: u32, next_hop: u32) -> Result<(), Refused> {

@@ -38,7 +38,7 @@ records! {
         sealed: u64,
         path_silent_s: f64,
         path_unanswered: u32,
-        route_unanswered: u32,
+        node_route_unanswered: u32,
         least_rtt_ms: Option<f64>,
         route_silent_s: f64,
         routed: u64,
@@ -91,7 +91,7 @@ impl SessionStats {
     pub fn of(session: &Session, now_ns: u64) -> Self {
         let since = |then: u64| now_ns.saturating_sub(then) as f64 / 1e9;
         let ((tx_packets, tx_bytes), (rx_packets, rx_bytes)) = (session.traffic.tx.get(), session.traffic.rx.get());
-        let (path_unanswered, route_unanswered) = session.path.unanswered();
+        let (path_unanswered, node_route_unanswered) = session.path.unanswered();
         Self {
             session: session.index,
             peer: session.peer,
@@ -102,7 +102,7 @@ impl SessionStats {
             sealed: session.sealed(),
             path_silent_s: since(session.path.received_ns()),
             path_unanswered,
-            route_unanswered,
+            node_route_unanswered,
             least_rtt_ms: session.least_rtt_ms(),
             route_silent_s: since(session.path.received_by_route_ns()),
             routed: session.datagram_counts.routed(),

@@ -18,7 +18,7 @@ from treecast.adapters.bridge_record import BridgeRecord, load_record, write_rec
 from treecast.adapters.interface_configuration import (
     Address,
     InterfaceConfiguration,
-    Route,
+    InterfaceRoute,
     add_addresses,
     add_routes,
     address_of,
@@ -278,7 +278,7 @@ def overlay_addresses(configuration: InterfaceConfiguration, record: BridgeRecor
     return [address for address in configuration.addresses if str(address) in record.addresses]
 
 
-def overlay_routes(configuration: InterfaceConfiguration, record: BridgeRecord) -> list[Route]:
+def overlay_routes(configuration: InterfaceConfiguration, record: BridgeRecord) -> list[InterfaceRoute]:
     """The link-local prefix is both's: the bridge's own route serves."""
     return [
         route
@@ -291,7 +291,7 @@ def _first_ipv4(addresses: Iterable[Address]) -> bytes | None:
     return next((address.packed for address in addresses if address.family == _IPV4), None)
 
 
-def _source(route: Route, ipv4: bytes | None) -> bytes | None:
+def _source(route: InterfaceRoute, ipv4: bytes | None) -> bytes | None:
     """A stream of this machine's own keeps the source address that it has without a bridge."""
     return ipv4 if route.family == _IPV4 else None
 

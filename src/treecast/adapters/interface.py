@@ -99,7 +99,7 @@ class Settings:
         return address not in self.addresses and (kept or ours)
 
     def is_stale_route(self, route: str) -> bool:
-        """Whether a route, as ``interface_configuration.Route`` prints it, is one to groups of an earlier start."""
+        """Whether a route, as ``InterfaceRoute`` prints it, is one to groups of an earlier start."""
         prefix = ip_network(route.split(maxsplit=1)[0])
         return prefix.is_multicast and prefix not in self.groups
 

@@ -90,7 +90,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class InterfaceRoute:
     """``header``: struct rtmsg. The attributes name ``interface`` wherever they name the one it was read of."""
 
     header: tuple[int, ...]
@@ -130,7 +130,7 @@ class InterfaceConfiguration:
     """Addresses and routes in the kernel's order: the first IPv4 address of a prefix is its primary one."""
 
     addresses: tuple[Address, ...]
-    routes: tuple[Route, ...]
+    routes: tuple[InterfaceRoute, ...]
 
 
 def read_configuration(kernel: RouteSocket, interface: int) -> InterfaceConfiguration:
@@ -138,7 +138,7 @@ def read_configuration(kernel: RouteSocket, interface: int) -> InterfaceConfigur
     addresses = [
         _address(body) for body in kernel.dump(_GETADDR, bytes(_ADDRESS_HEADER.size)) if _owner(body) == interface
     ]
-    routes: list[Route] = []
+    routes: list[InterfaceRoute] = []
     for family in (_IPV4, _IPV6):
         bodies = kernel.dump(_GETROUTE, bytes((family,)).ljust(_ROUTE_HEADER.size, b"\0"))
         routes += [route for body in bodies if (route := _route(body, interface)) is not None]
@@ -158,7 +158,7 @@ def delete_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[Ad
         kernel.change(_DELADDR, 0, _address_body(address, interface), fine=_LACKS_IT)
 
 
-def add_routes(kernel: RouteSocket, interface: int, routes: Iterable[Route]) -> None:
+def add_routes(kernel: RouteSocket, interface: int, routes: Iterable[InterfaceRoute]) -> None:
     """The same routes over this interface, beside those over the old one, but IPv6 ones where IPv6 is off; ``given``:
     those that differ.
     """
@@ -170,7 +170,7 @@ def _fine(family: int) -> tuple[int, ...]:
     return _HAS_IT_OR_NO_IPV6 if family == _IPV6 else _HAS_IT
 
 
-def given(route: Route) -> Route:
+def given(route: InterfaceRoute) -> InterfaceRoute:
     """A route as another interface gets it: one of a router advertisement with a metric higher by one.
 
     The kernel takes no prefix from an advertisement whose default route is there already, but not as its own
@@ -184,7 +184,7 @@ def given(route: Route) -> Route:
     return replace(route, attributes=(*kept, (_RTA_PRIORITY, _U32.pack(metric + 1))))
 
 
-def delete_routes(kernel: RouteSocket, interface: int, routes: Iterable[Route]) -> None:
+def delete_routes(kernel: RouteSocket, interface: int, routes: Iterable[InterfaceRoute]) -> None:
     for route in routes:
         kernel.change(_DELROUTE, 0, _route_body(route, interface), fine=_LACKS_IT)
 
@@ -208,7 +208,7 @@ def with_prefix_route(address: Address) -> Address:
     return replace(address, flags=address.flags & ~_IFA_F_NOPREFIXROUTE)
 
 
-def narrowed(route: Route, mtu_bytes: int, source: bytes | None) -> Route:
+def narrowed(route: InterfaceRoute, mtu_bytes: int, source: bytes | None) -> InterfaceRoute:
     """The same route for packets of at most ``mtu_bytes``, sent from ``source`` unless the program says otherwise."""
     added: list[Attribute] = [(_RTA_METRICS, packed([(_RTAX_MTU, _U32.pack(mtu_bytes))]))]
     if source is not None:
@@ -217,7 +217,7 @@ def narrowed(route: Route, mtu_bytes: int, source: bytes | None) -> Route:
     return replace(route, attributes=(*kept, *added))
 
 
-def widened(route: Route) -> Route:
+def widened(route: InterfaceRoute) -> InterfaceRoute:
     """``narrowed``, undone."""
     kept = [item for item in route.attributes if item[0] not in (_RTA_METRICS, _RTA_PREFSRC)]
     return replace(route, attributes=tuple(kept))
@@ -235,7 +235,7 @@ def address_of(text: str) -> Address:
     return Address(_IPV4, own.network.prefixlen, _SCOPE_GLOBAL, 0, tuple(items))
 
 
-def route_of(text: str, interface: int, *, connected: bool) -> Route:
+def route_of(text: str, interface: int, *, connected: bool) -> InterfaceRoute:
     """``10.77.0.0/16 254 0``: the inverse of ``str(route)`` and ``in_words``; ``connected``: as if of the kernel's."""
     prefix, table, metric, *hops = text.split()
     destination = ip_network(prefix)
@@ -247,7 +247,7 @@ def route_of(text: str, interface: int, *, connected: bool) -> Route:
     items = [(_RTA_DST, destination.network_address.packed), (_RTA_OIF, _U32.pack(interface))]
     items += [(_RTA_TABLE, _U32.pack(int(table))), (_RTA_PRIORITY, _U32.pack(int(metric)))]
     items += [(_RTA_GATEWAY, ip_address(hop).packed) for hop in hops if hop != "-"]
-    return Route(header, tuple(items), interface)
+    return InterfaceRoute(header, tuple(items), interface)
 
 
 def _owner(body: bytes) -> int:
@@ -271,7 +271,7 @@ def _address_body(address: Address, interface: int) -> bytes:
     return header + packed([*address.attributes, (_IFA_FLAGS, _U32.pack(address.flags))])
 
 
-def _route(body: bytes, interface: int) -> Route | None:
+def _route(body: bytes, interface: int) -> InterfaceRoute | None:
     """A route over the interface; None for any other, and for what the kernel keeps for itself."""
     header = list(_ROUTE_HEADER.unpack_from(body))
     items = attributes(body[_ROUTE_HEADER.size :])
@@ -286,10 +286,10 @@ def _route(body: bytes, interface: int) -> Route | None:
     expires = struct.unpack_from("=IIi", values[_RTA_CACHEINFO])[2] if _RTA_CACHEINFO in values else 0
     if expires > 0:
         kept.append((_RTA_EXPIRES, _U32.pack(max(expires // _USER_HZ, 1))))
-    return Route(tuple(header), tuple(kept), interface)
+    return InterfaceRoute(tuple(header), tuple(kept), interface)
 
 
-def _route_body(route: Route, interface: int) -> bytes:
+def _route_body(route: InterfaceRoute, interface: int) -> bytes:
     return _ROUTE_HEADER.pack(*route.header) + packed(
         (kind, _over(kind, value, route.interface, interface)) for kind, value in route.attributes
     )

@@ -245,11 +245,11 @@ class DataPlane:
                 s.sealed,
                 s.path_silent_s,
                 s.path_unanswered,
-                s.route_unanswered,
+                s.node_route_unanswered,
                 s.least_rtt_ms,
                 s.route_silent_s,
                 s.routed,
-                e.RouteReceipt(*s.receipt) if s.receipt is not None else None,
+                e.NodeRouteReceipt(*s.receipt) if s.receipt is not None else None,
             )
             for s in self.native.sessions()
         ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from treecast.adapters.netdevice import IFF_UP, flags_of, mtu_of, name_of
 from treecast.adapters.rtnetlink import RouteSocket, attributes, packed
 from treecast.base.addresses import IPAddress
-from treecast.base.routes import RouteType
+from treecast.base.underlay_routes import UnderlayRouteType
 
 _GETROUTE = 26
 _ROUTE_HEADER = struct.Struct("=8BI")  # rtmsg: family, lengths of dst and src, tos, table, proto, scope, type, flags
@@ -50,13 +50,13 @@ def routes_to(addresses: Iterable[IPAddress]) -> dict[IPAddress, UnderlayRoute]:
         return {address: found for address in addresses if (found := _underlay_route_to(kernel, address)) is not None}
 
 
-def route_type(address: IPAddress) -> RouteType:
+def underlay_route_type(address: IPAddress) -> UnderlayRouteType:
     """Where a datagram to this address would go."""
     with RouteSocket() as kernel:
         header, route = _route_to(kernel, address, _RTM_F_FIB_MATCH)
         if _underlay_route_of(header, route) is None:
-            return RouteType.NONE
-        return RouteType.BROADCAST if header[_TYPE] == _RTN_BROADCAST else RouteType.UNICAST
+            return UnderlayRouteType.NONE
+        return UnderlayRouteType.BROADCAST if header[_TYPE] == _RTN_BROADCAST else UnderlayRouteType.UNICAST
 
 
 def path_mtus_to(addresses: Iterable[IPAddress]) -> dict[IPAddress, int]:

@@ -208,8 +208,8 @@ Event = FromDataPlane | CommandRefused
 
 
 @dataclass(frozen=True, slots=True)
-class RouteReceipt:
-    """The last answer to a probe by a node's route: so many datagrams of a session had gone by it, and so many of the
+class NodeRouteReceipt:
+    """The last answer to a probe by a node route: so many datagrams of a session had gone by it, and so many of the
     session had come, probes and their replies not counted. Only differences of two receipts count.
     """
 
@@ -231,8 +231,8 @@ class SessionReport(Struct, frozen=True):
     """The time since something came from where the path of the peer leads, whoever sent it."""
     path_unanswered: int = 0
     """Turns of probes since one on the path of the peer was answered; the last one's answer may be on its way."""
-    route_unanswered: int = 0
-    """The same of its route, since it has that one."""
+    node_route_unanswered: int = 0
+    """The same of its node route, since it has that one."""
     least_rtt_ms: float | None = None
     """The least of the last five probes: the way's own round trip, without what nodes waited."""
     route_silent_s: float = 0.0
@@ -241,5 +241,5 @@ class SessionReport(Struct, frozen=True):
     """
     routed: int = 0
     """Datagrams of this session that went by the peer's route, but for probes and their replies."""
-    receipt: RouteReceipt | None = None
+    receipt: NodeRouteReceipt | None = None
     """None until a probe by its route was answered, since it has that one."""

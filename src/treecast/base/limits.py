@@ -127,7 +127,7 @@ MAX_RESTLESS_TREES = 64
 """Trees that members leave by turns, and come back to."""
 MAX_NOTICED_ENDPOINTS = 256
 """Addresses at which one kind of thing was noticed."""
-MAX_FALLEN_ROUTES = 1024
+MAX_FALLEN_NODE_ROUTES = 1024
 """Pairs of a neighbour and a node that fell silent by it."""
 MAX_GONE_NODES = 256
 """Nodes that are shown as gone."""
@@ -152,8 +152,8 @@ MAX_OVERRUN_REASONS = 64
 """Drop reasons that grow, for the problem ``no_room``."""
 MAX_NAMED_REFUSED = 64
 """Nodes of which something is refused, once for each reason, for people."""
-MAX_OVERUSED_ROUTES = 64
-"""Budgets of routes, and nodes of each, that are followed for the problem ``route_overused``."""
+MAX_OVERUSED_NODE_ROUTES = 64
+"""Budgets of node routes, and nodes of each, that are followed for the problem ``node_route_overused``."""
 MAX_WAITING_FOLLOWERS = 8
 """Programs that wait for changes of groups; further ones are answered at once, they pause by themselves."""
 MAX_CLIENTS = 16

@@ -135,7 +135,7 @@ def bridge_show(directory: NodeDirectory = None, json: JsonOption = False) -> No
     if json:
         print_json(answer)
     else:
-        from treecast.cli.bridge_table import print_bridge
+        from treecast.cli.bridge_show import print_bridge
 
         print_bridge(answer)
 

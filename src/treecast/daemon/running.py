@@ -19,7 +19,7 @@ from treecast.adapters.noise import NoiseFactory, preferred_aead
 from treecast.adapters.privileges import drop_capabilities
 from treecast.adapters.signals import END_SIGNALS
 from treecast.adapters.tree_plans import LinkGraph
-from treecast.adapters.underlay import route_type
+from treecast.adapters.underlay import underlay_route_type
 from treecast.api.server import ControlServer
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import SetPortForwarding
@@ -43,7 +43,7 @@ from treecast.daemon.node import RunningNode
 from treecast.daemon.not_permitted import NotPermitted
 from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
-from treecast.daemon.overused_routes import OverusedRoutes
+from treecast.daemon.overused_node_routes import OverusedNodeRoutes
 from treecast.daemon.own_interface import OwnIPv6
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.daemon.refused_nodes import RefusedNodes
@@ -141,7 +141,7 @@ def _parts_of(opened: Opened, now: Instant) -> _Parts:
     refused_nodes = RefusedNodes(engine.view, plane, engine.drops)
     overruns = Overruns(lambda: _drops(engine, plane), refused_nodes.most)
     not_permitted = NotPermitted(options.directory, engine.view, plane)
-    overused = OverusedRoutes(engine.view.name, plane.forward_cuts)
+    overused = OverusedNodeRoutes(engine.view.name, plane.forward_cuts)
     parts = (memory, packet_ports, bridging, refused_nodes, overruns, overused, not_permitted, opened.ipv6)
     for part in parts:
         upkeep.problems.add_source(part.problems)
@@ -194,7 +194,7 @@ def _engine_of(options: UpOptions, identity: NodeIdentity, plane: DataPlane, now
         instance=SystemRandom().randbytes(8),
         underlay_mtu=plane.underlay_mtu,
         version=__version__,
-        route_type=route_type,
+        underlay_route_type=underlay_route_type,
         loopback=loopback_of(plane.listening),
         relaying=options.relaying,
         installed=plane,

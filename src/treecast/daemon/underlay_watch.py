@@ -20,10 +20,10 @@ from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.daemon.lan_faults import GRACE
 from treecast.daemon.log_lines import Log
+from treecast.daemon.lost_underlay_routes import LostUnderlayRoutes
 from treecast.daemon.path_mtus import PathMtus
 from treecast.daemon.periodic_timer import expiry
 from treecast.daemon.refused import Refused
-from treecast.daemon.routes_lost import RoutesLost
 
 USUAL_MTU = 1500
 SMALLEST_MTU = 1280
@@ -84,7 +84,7 @@ class UnderlayWatch:
         self._due: dict[IPAddress, None] = {}
         """Addresses to look up: new ones first."""
         self._paths = PathMtus()
-        self._routes_lost = RoutesLost(linked_nodes.names)
+        self._lost_routes = LostUnderlayRoutes(linked_nodes.names)
         self._refused = Refused(plane.dropped("socket_too_big"))
 
     async def follow(self) -> None:
@@ -108,7 +108,7 @@ class UnderlayWatch:
         in_doubt = others_linked or changed or bool(self._due)
         if self._due:
             self._look_up(list(islice(self._due, MOST_LOOKUPS)))
-        self._routes_lost.keep(now, linked)
+        self._lost_routes.keep(now, linked)
         self._paths.look(linked)
         self._refused.note(now, refused, fell=in_doubt and self._follow())
 
@@ -123,7 +123,7 @@ class UnderlayWatch:
 
     def _look_up(self, due: list[IPAddress]) -> None:
         found = routes_to(due)
-        self._routes_lost.look(due, found)
+        self._lost_routes.look(due, found)
         self._routes |= found
         self._different_routes = frozenset(self._routes.values())
         for address in due:
@@ -171,7 +171,7 @@ class UnderlayWatch:
             what = "is gone" if not index_of(name) else "is unplugged" if state & IFF_UP else "is down"
             text = f"{name}, by which other nodes are reached, {what}: bring it up again"
             yield Problem("underlay_down", name, text, patience=GRACE)
-        yield from self._routes_lost.problems(lambda address: self._last_interface(address) in down)
+        yield from self._lost_routes.problems(lambda address: self._last_interface(address) in down)
         if all(mtu >= SMALLEST_MTU for mtu in carried.values()):  # else that is why
             yield from self._too_big(now)
             yield from self._paths.problems(self._plane.underlay_mtu, SMALLEST_MTU, self._linked_nodes.names)

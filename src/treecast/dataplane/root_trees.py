@@ -26,8 +26,8 @@ from treecast.dataplane.refused_trees import RefusedTrees
 from treecast.dataplane.remade_links import RemadeLinks, nth_offer
 from treecast.dataplane.restless_members import RestlessMembers
 from treecast.dataplane.root_tree import RootTree
-from treecast.dataplane.routes import TreeCommand, remove_route, set_route
 from treecast.dataplane.sender_key import SENDER_KEY, TREE_STATE, Records, RootEvent, SenderKey
+from treecast.dataplane.tree_commands import TreeCommand, remove_route, set_route
 from treecast.dataplane.tree_offers import TreeOffers
 from treecast.dataplane.tree_plan import LostPlace, TreePlanning
 from treecast.dataplane.unused_trees import UnusedTrees

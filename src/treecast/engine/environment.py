@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.installed_trees import InstalledTrees, NothingInstalled
 from treecast.base.relaying import UNBOUNDED, Relaying
-from treecast.base.routes import RouteType
 from treecast.base.time import Instant
+from treecast.base.underlay_routes import UnderlayRouteType
 
 
-def _to_all(_address: IPAddress) -> RouteType:
-    return RouteType.UNICAST
+def _to_all(_address: IPAddress) -> UnderlayRouteType:
+    return UnderlayRouteType.UNICAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class NodeEnvironment:
 
     ``families``: the IP version of each UDP socket; ``ipv6``: whether the TAP has addresses of it; ``epoch_ms``: the
     start, in milliseconds since 1970; ``aead``: the cipher this processor is good at; ``instance``: 8 random bytes that
-    no other run of this node has; ``version``: of the program; ``route_type``: where datagrams to an address would go
-    now; ``loopback``: the addresses of those ``families`` whose socket listens on loopback; ``relaying``: what its
-    operator has set of its uplink; ``installed``: the trees that the data plane has; ``max_links``: how many links it
-    chooses, None: with all nodes.
+    no other run of this node has; ``version``: of the program; ``underlay_route_type``: where datagrams to an address
+    would go now; ``loopback``: the addresses of those ``families`` whose socket listens on loopback; ``relaying``: what
+    its operator has set of its uplink; ``installed``: the trees that the data plane has; ``max_links``: how many links
+    it chooses, None: with all nodes.
     """
 
     families: Sequence[int]
@@ -35,7 +35,7 @@ class NodeEnvironment:
     instance: bytes
     underlay_mtu: int = 1500
     version: str = ""
-    route_type: Callable[[IPAddress], RouteType] = _to_all
+    underlay_route_type: Callable[[IPAddress], UnderlayRouteType] = _to_all
     loopback: Mapping[int, IPAddress] = field(default_factory=dict)
     relaying: Relaying = UNBOUNDED
     installed: InstalledTrees = field(default_factory=NothingInstalled)

@@ -258,7 +258,7 @@ def _links(node: _Node, factory: HandshakeFactory, broadcast: Broadcast) -> Link
         factory=factory,
         families=environment.families,
         loopback=environment.loopback,
-        route_type=environment.route_type,
+        underlay_route_type=environment.underlay_route_type,
         verify_certificate=node.verify_certificate,
         wall_clock_ms=node.clock.unix_ms,
         is_listed=broadcast.is_listed,

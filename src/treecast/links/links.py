@@ -17,8 +17,8 @@ from treecast.base.events import AnyHandshake, SessionConfirmed, SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.path_commands import SetPeerUnderlayMtu
 from treecast.base.problems import Problem
-from treecast.base.routes import RouteType
 from treecast.base.time import Instant, earliest
+from treecast.base.underlay_routes import UnderlayRouteType
 from treecast.identity.certificate import CERTIFICATE_EXPIRED, Certificate
 from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys, is_renewal
 from treecast.identity.revocation import CERTIFICATE_REVOKED
@@ -59,7 +59,7 @@ class Links:
         factory: HandshakeFactory,
         families: Sequence[int],
         loopback: Mapping[int, IPAddress],
-        route_type: Callable[[IPAddress], RouteType],
+        underlay_route_type: Callable[[IPAddress], UnderlayRouteType],
         verify_certificate: Callable[[bytes], Certificate],
         wall_clock_ms: Callable[[Instant], int],
         is_listed: Callable[[NodeIndex], bool],
@@ -70,7 +70,7 @@ class Links:
         drops: Drops,
     ) -> None:
         """``families``: the IP version of each of the data plane's sockets, in their order. ``loopback``: the address
-        of each version that is sent from a loopback address. ``route_type``: where datagrams to an address would go.
+        of each version that is sent from a loopback address. ``underlay_route_type``: of where a datagram would go.
 
         ``wall_clock_ms``: this node's wall clock at an instant, in milliseconds since 1970. ``is_listed``: whether
         other nodes advertise a link with a node. ``is_revoked``: whether a node's certificate of a serial is.
@@ -93,7 +93,7 @@ class Links:
             init_channels=InitChannels(Budgets(families, drops), self._peers, self.neighbour_routes),
             drops=drops,
         )
-        obstacles = Obstacles(families, loopback, route_type)
+        obstacles = Obstacles(families, loopback, underlay_route_type)
         self._reachability = Reachability(
             self._targets, self._handshakes.inits, self._handshakes.refused, is_listed, obstacles
         )

@@ -1,8 +1,8 @@
-"""Routes by neighbours: the next hop to a node that gives no answer at its addresses.
+"""Node routes by neighbours: the next hop to a node that gives no answer at its addresses.
 
 Decides by LINKS, and by what fell silent lately: a neighbour by which a node did is passed over for a while, as long as
 another one leads there. Each pair of a neighbour and a node stands for itself, so that nobody's word about one node
-costs another one its route. Read ``docs/protocol.md`` section 4 (Routes) first.
+costs another one its route. Read ``docs/protocol.md`` section 4 (Node routes) first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from treecast.base.bounded_table import BoundedTable
 from treecast.base.ids import NodeIndex
-from treecast.base.limits import MAX_FALLEN_ROUTES
+from treecast.base.limits import MAX_FALLEN_NODE_ROUTES
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after
 from treecast.links.handshake_channels import Forwarded
@@ -53,7 +53,7 @@ class NeighbourRoutes:
     def __init__(self, peers: Peers, next_hop: NextHop) -> None:
         self._peers = peers
         self._next_hop = next_hop
-        self._falls: BoundedTable[tuple[NodeIndex, NodeIndex], _Fall] = BoundedTable(MAX_FALLEN_ROUTES)
+        self._falls: BoundedTable[tuple[NodeIndex, NodeIndex], _Fall] = BoundedTable(MAX_FALLEN_NODE_ROUTES)
         """The falls by neighbour and node, the one that was noted first of all first."""
         self._by: dict[NodeIndex, set[NodeIndex]] = {}
         """The neighbours by which a node fell silent."""
@@ -134,4 +134,4 @@ def _problem(neighbour: str, nodes: str, by: str, why: str) -> Problem:
         f"see treecast status and treecast peers on {neighbour} (what it drops as forward_budget, whether it reaches "
         f"{nodes}); if all is well there, it or what is between keeps datagrams from here"
     )
-    return Problem("route_unanswered", neighbour, text, patience=NAMED_AFTER)
+    return Problem("node_route_unanswered", neighbour, text, patience=NAMED_AFTER)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint, IPAddress
-from treecast.base.routes import RouteType
+from treecast.base.underlay_routes import UnderlayRouteType
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +25,18 @@ BROADCAST = Obstacle(
 
 class Obstacles:
     """``families``: the IP versions that this node sends by; ``loopback``: the address of those among them whose socket
-    listens on loopback; ``route_type``: where datagrams to an address would go.
+    listens on loopback; ``underlay_route_type``: where datagrams to an address would go.
     """
 
     def __init__(
-        self, families: Sequence[int], loopback: Mapping[int, IPAddress], route_type: Callable[[IPAddress], RouteType]
+        self,
+        families: Sequence[int],
+        loopback: Mapping[int, IPAddress],
+        underlay_route_type: Callable[[IPAddress], UnderlayRouteType],
     ) -> None:
         self._families = frozenset(families)
         self._loopback = loopback
-        self._route_type = route_type
+        self._underlay_route_type = underlay_route_type
 
     def of(self, endpoints: Sequence[Endpoint], *, look: bool = True) -> Obstacle | None:
         """None where a datagram to one of the endpoints would leave. ``look``: at this machine's routes, too."""
@@ -44,10 +47,10 @@ class Obstacles:
         reached = [address for address in usable if not self._is_beyond_loopback(address)]
         if usable and not reached:
             return self._of_loopback()
-        routes = {self._route_type(address) for address in reached} if look else set()
-        if not routes or RouteType.UNICAST in routes:
+        routes = {self._underlay_route_type(address) for address in reached} if look else set()
+        if not routes or UnderlayRouteType.UNICAST in routes:
             return None
-        return _of_route(reached[0]) if RouteType.NONE in routes else BROADCAST
+        return _of_route(reached[0]) if UnderlayRouteType.NONE in routes else BROADCAST
 
     def _is_beyond_loopback(self, address: IPAddress) -> bool:
         return address.version in self._loopback and not address.is_loopback

@@ -16,7 +16,7 @@ from treecast.identity.certificate import Certificate
 from treecast.links.crypto import LinkSecret
 from treecast.links.exchange import Exchange
 from treecast.links.handshake_channels import Forwarded, HandshakeChannel, HandshakeCommand, InSession, OutOfSession
-from treecast.links.route_window import RouteWindow
+from treecast.links.node_route_window import NodeRouteWindow
 from treecast.links.states import LINK, SESSION, LinkState, PeerEvent, SessionEvent, SessionState
 from treecast.links.target import Target
 from treecast.wire.handshake import HandshakePayload
@@ -95,7 +95,7 @@ class Peer:
     """This node's own wall clock minus its monotonic one, as the peer knows it from the last handshake."""
     via: NodeIndex | None = None
     """The neighbour by which all for it goes: the next hop of its route; None: it has a path."""
-    window: RouteWindow | None = None
+    window: NodeRouteWindow | None = None
     """Measurements of its route, if it has one."""
     is_neighbour: bool = True
     """Whether other rooms count on a path to it."""

@@ -29,6 +29,7 @@ from treecast.links.handshake_channels import InSession, OutOfSession
 from treecast.links.handshakes import Handshakes
 from treecast.links.link_events import LinkDown, LinkEnd, LinkEvent, LinkRemade, LinkUp
 from treecast.links.neighbour_routes import NeighbourRoutes
+from treecast.links.node_routes import NodeRoutes
 from treecast.links.paths import Paths
 from treecast.links.peer_channels import again, comes_from_it, first_path, in_session
 from treecast.links.peers import (
@@ -48,7 +49,6 @@ from treecast.links.plain_links import PlainLinks
 from treecast.links.reachability import Reachability
 from treecast.links.refusals import REVOKED_PAUSE
 from treecast.links.roster import Roster
-from treecast.links.routes import Routes
 from treecast.links.states import PeerEvent, SessionEvent
 from treecast.links.targets import Targets
 
@@ -106,7 +106,7 @@ class Sessions:
         self.paths = Paths(peers, self.commands, rng)
         self._events: list[LinkEvent] = []
         """Events that were not returned yet: what a method has changed before it raised is returned by the next one."""
-        self.routes = Routes(peers, targets, neighbour_routes, handshakes.give_up, self.commands, self._events)
+        self.routes = NodeRoutes(peers, targets, neighbour_routes, handshakes.give_up, self.commands, self._events)
 
     def install(self, now: Instant, finished: Finished) -> list[LinkEvent]:
         """A handshake has made a session with a member."""

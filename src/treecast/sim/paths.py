@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import Endpoint
-from treecast.base.events import RouteReceipt
+from treecast.base.events import NodeRouteReceipt
 from treecast.base.time import Instant, after
 
 BYTES_FOR_EACH = 3
@@ -58,7 +58,7 @@ class ModelPath:
     settling_since: Instant | None = None
     unanswered_by_route: int = 0
     received_by_route_at: Instant = LONG_AGO
-    receipt: RouteReceipt | None = None
+    receipt: NodeRouteReceipt | None = None
     """The last one since the node has this route."""
     _used: float = 0.0
     """News that count against the burst."""
@@ -91,7 +91,7 @@ class ModelPath:
         """The path or route of the next probe."""
         return ProbedVia(by_route, self.route_moves if by_route else self.moves)
 
-    def probe_answered(self, via: ProbedVia, now: Instant, receipt: RouteReceipt | None = None) -> None:
+    def probe_answered(self, via: ProbedVia, now: Instant, receipt: NodeRouteReceipt | None = None) -> None:
         """A probe was answered that went by this, with a receipt."""
         if via != self.probed(by_route=via.by_route):
             return

@@ -115,7 +115,7 @@ class Sending(ForwardingTables):
             return False
         via, sent, sent_at = session.probes.pop(value)
         session.measured(self.underlay.now - sent_at)
-        receipt = e.RouteReceipt(index, sent, came)
+        receipt = e.NodeRouteReceipt(index, sent, came)
         self.sessions.path(session.peer).probe_answered(via, self.underlay.now, receipt)
         return True
 
@@ -159,7 +159,7 @@ class Sending(ForwardingTables):
             sealed=one.sealed * datagram_weight,
             path_silent_s=now - path.received_at,
             path_unanswered=path.unanswered,
-            route_unanswered=path.unanswered_by_route,
+            node_route_unanswered=path.unanswered_by_route,
             least_rtt_ms=1000 * min(one.recent_rtts_s) if one.recent_rtts_s else None,
             route_silent_s=now - path.received_by_route_at,
             routed=one.routed,

@@ -26,7 +26,7 @@ from lab.waiting import wait_until
 from tests.hostile_speaker.between import Between
 from tests.hostile_speaker.member import Member
 from tests.lab.overlay.asking import wait_members
-from tests.lab.overlay.test_routes import path
+from tests.lab.overlay.test_node_routes import path
 from treecast.adapters import clock
 from treecast.adapters.storage import add_node
 from treecast.api.client import fetch_status
@@ -85,7 +85,7 @@ class Diamond:
 
     def named(self) -> set[str]:
         problems = [one for end in self.ends for one in fetch_status(end.directory).problems]
-        return {one.subject for one in problems if one.kind == "route_unanswered"}
+        return {one.subject for one in problems if one.kind == "node_route_unanswered"}
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_all_reach_all_and_a_killed_node_is_missed_by_nobody(lab: Lab) -> None:
     receive(first, left[1:])
     for node in left:
         problems = {problem.kind for problem in fetch_status(node.directory, ANSWER_LIMIT_S).problems}
-        assert not problems & {"route_unanswered", "peer_refused", "refused_by_peer", "relay_withholds"}, node.name
+        assert not problems & {"node_route_unanswered", "peer_refused", "refused_by_peer", "relay_withholds"}, node.name
 
 
 def receive(source: TreecastNode, members: list[TreecastNode]) -> None:

@@ -10,10 +10,10 @@ from lab.node import INTERFACE, TreecastNode
 from tests.lab.conftest import OverlayFactory
 from tests.lab.overlay.asking import LIMIT_S, wait_received
 from tests.lab.overlay.machines import talk
-from treecast.adapters.underlay import route_type, routes_to
+from treecast.adapters.underlay import routes_to, underlay_route_type
 from treecast.api.client import fetch_hosts, fetch_status
 from treecast.api.records import Problem
-from treecast.base.routes import RouteType
+from treecast.base.underlay_routes import UnderlayRouteType
 
 GROUP, PORT = "239.50.0.10", 5020
 FOREIGN_MAC = "02:99:00:00:00:01"
@@ -87,13 +87,13 @@ def test_a_route_that_forbids_what_is_sent_to_a_linked_node_is_said_before_its_l
         for address in (f"192.0.2.{last}", f"2001:db8:9::{last}"):
             machine.run(["ip", "route", "add", kind, address])
             with machine.enter():
-                assert route_type(ip_address(address)) is RouteType.NONE, (kind, address)
+                assert underlay_route_type(ip_address(address)) is UnderlayRouteType.NONE, (kind, address)
                 assert routes_to([ip_address(address)]) == {}
     wait_until(lambda: n1.peers_up() == {n0.name}, LIMIT_S, "they are linked")
     machine.run(["ip", "route", "add", "prohibit", there])
     wait_until(lambda: bool(problems(n1)), LIMIT_S, "it is said")
     (problem,) = problems(n1)
-    assert (problem.kind, problem.subject, n1.peers_up()) == ("route_lost", n0.name, {n0.name})
+    assert (problem.kind, problem.subject, n1.peers_up()) == ("underlay_route_lost", n0.name, {n0.name})
     assert f"no route any more to {n0.name} ({there}), so what it sends there is lost" in problem.text
     machine.run(["ip", "route", "del", "prohibit", there])
     wait_until(lambda: not problems(n1), LIMIT_S, "it is over")

@@ -69,7 +69,7 @@ def pings_lost(node: TreecastNode, other: TreecastNode, count: int) -> int:
 
 
 def overused(node: TreecastNode) -> list[str]:
-    return [one.text for one in fetch_status(node.directory).problems if one.kind == "route_overused"]
+    return [one.text for one in fetch_status(node.directory).problems if one.kind == "node_route_overused"]
 
 
 @contextmanager
@@ -122,8 +122,8 @@ def test_a_fast_stream_to_one_node_takes_nothing_of_a_slow_one_and_of_pings_to_a
     wait_until(lambda: overused(c), LIMIT_S, "c says so")
     (text,) = overused(c)
     assert "to a2 by way of b" in text
-    c.wait_logged("problem=route_overused")
-    assert c.log_tail().count("problem=route_overused") == 1
+    c.wait_logged("problem=node_route_overused")
+    assert c.log_tail().count("problem=node_route_overused") == 1
     assert overused(a) == []
 
 

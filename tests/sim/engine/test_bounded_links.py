@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sim.engine.test_routes_in_virtual_time import delivered, via
+from tests.sim.engine.test_node_routes_in_virtual_time import delivered, via
 from treecast.base.ids import NodeIndex
 from treecast.base.link_reasons import LinkReason
 from treecast.base.relaying import UNBOUNDED, Relaying

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.sim.engine.test_node_routes_in_virtual_time import via
 from tests.sim.engine.test_paths_in_virtual_time import stream
 from tests.sim.engine.test_paths_that_die import DEAD_S, cut, subscribed
-from tests.sim.engine.test_routes_in_virtual_time import via
 from treecast.base.time import after
 from treecast.sim.datagrams import TreeDatagram
 from treecast.sim.world import SimNode, World

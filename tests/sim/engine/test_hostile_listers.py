@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from tests.sim.engine.meshes import publish
-from tests.sim.engine.test_routes_in_virtual_time import apart
+from tests.sim.engine.test_node_routes_in_virtual_time import apart
 from treecast.sim.world import SimNode, World
 from treecast.wire.advertised_links import LinksContent
 from treecast.wire.advertisement import Kind

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from tests.sim.engine.test_routes_in_virtual_time import all_see_all, apart, chain, via
+from tests.sim.engine.test_node_routes_in_virtual_time import all_see_all, apart, chain, via
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.sim.datagrams import Forward, SessionDatagram
@@ -77,7 +77,7 @@ class Between:
 
     def problems(self) -> list[Problem]:
         found = [problem for node in self.ends for problem in node.engine.problems(node.now)]
-        return [problem for problem in found if problem.kind == "route_unanswered"]
+        return [problem for problem in found if problem.kind == "node_route_unanswered"]
 
 
 def between(seed: int, loss: float = 0.0) -> Between:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from tests.sim.engine.test_routes_in_virtual_time import all_see_all, apart, via
+from tests.sim.engine.test_node_routes_in_virtual_time import all_see_all, apart, via
 from treecast.sim.datagrams import SessionDatagram
 from treecast.sim.world import SimNode, World
 from treecast.wire.advertisement import Kind, parse_signed

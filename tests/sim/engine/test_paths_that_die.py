@@ -7,8 +7,8 @@ from ipaddress import IPv4Address
 import pytest
 
 from tests.sim.engine.meshes import mesh
+from tests.sim.engine.test_node_routes_in_virtual_time import apart, via
 from tests.sim.engine.test_paths_in_virtual_time import GROUP, NEW, RATE, Victim, stream
-from tests.sim.engine.test_routes_in_virtual_time import apart, via
 from treecast.base.addresses import Endpoint
 from treecast.base.events import HostSeen
 from treecast.base.path_commands import ProbePeer

@@ -132,6 +132,21 @@ FORMER = [
     "LIFE_COST",
     "test_questions",
     "own_link_in_udp",
+    "route_lost",
+    "route_unanswered",
+    "route_overused",
+    "RoutesLost",
+    "OverusedRoutes",
+    "overused_routes",
+    "MAX_OVERUSED_ROUTES",
+    "MAX_FALLEN_ROUTES",
+    "RouteType",
+    "route_type",
+    "RouteWindow",
+    "route_window",
+    "RouteReceipt",
+    "UNANSWERED_ROUTE_TURNS",
+    "bridge_table",
 ]
 """Identifiers that had no other meaning; those that have one ("cross", "seeking", "reach") cannot be looked for."""
 

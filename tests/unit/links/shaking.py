@@ -13,8 +13,8 @@ from treecast.base.counters import Drops
 from treecast.base.events import HandshakeDatagram, SessionConfirmed, SessionHandshake, SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.path_commands import SetPeerUnderlayMtu
-from treecast.base.routes import RouteType
 from treecast.base.time import Instant
+from treecast.base.underlay_routes import UnderlayRouteType
 from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
@@ -103,7 +103,7 @@ class Node:
             factory=ModelFactory(static or self.certificate.static_key),
             families=(4,),
             loopback=self.loopback,
-            route_type=self.route_type,
+            underlay_route_type=self.underlay_route_type,
             verify_certificate=lambda wire: self.revocations.require_none(verify_certificate(wire, UNIX_NOW + ahead_s)),
             wall_clock_ms=lambda now: int((UNIX_NOW + self.ahead_s + now) * 1000),
             is_listed=lambda _: self.listed,
@@ -122,11 +122,11 @@ class Node:
     def next_hop(self, node: NodeIndex, without: Collection[NodeIndex]) -> NodeIndex | None:
         return next((each for each in self.next_hops.get(node, ()) if each not in without), None)
 
-    def route_type(self, address: IPAddress) -> RouteType:
+    def underlay_route_type(self, address: IPAddress) -> UnderlayRouteType:
         self.looked_up.append(address)
         if address in self.broadcast:
-            return RouteType.BROADCAST
-        return RouteType.NONE if address in self.unroutable else RouteType.UNICAST
+            return UnderlayRouteType.BROADCAST
+        return UnderlayRouteType.NONE if address in self.unroutable else UnderlayRouteType.UNICAST
 
     def sent(self) -> list[bytes]:
         commands = list(self.links.commands)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from tests.unit.links.shaking import Node, shake
 from treecast.base.ids import NodeIndex
-from treecast.base.limits import MAX_FALLEN_ROUTES
+from treecast.base.limits import MAX_FALLEN_NODE_ROUTES
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
 from treecast.links.neighbour_routes import FIRST_PAUSE, LONGEST_PAUSE, SEARCHES, NeighbourRoutes
@@ -114,7 +114,7 @@ def test_a_neighbour_that_is_silent_itself_leads_nowhere_and_few_searches_look_f
 def test_pairs_that_are_remembered_are_bounded_and_the_first_one_makes_room() -> None:
     net = Neighbours()
     net.fell(0.0)
-    for node in range(MAX_FALLEN_ROUTES - 1):
+    for node in range(MAX_FALLEN_NODE_ROUTES - 1):
         net.fell(1.0, OTHER, 1000 + node)
     assert net.routes.is_troubled(Instant(2.0), EVIL, FAR)
     net.fell(1.0, OTHER, 5000)
@@ -129,7 +129,7 @@ def test_a_neighbour_is_named_with_the_nodes_that_answer_by_another_one() -> Non
         net.reach(node, OTHER)
     net.fell(0.0, node=30)  # which is linked no more
     (problem,) = net.problems(1.0)
-    assert (problem.kind, problem.subject) == ("route_unanswered", "n2")
+    assert (problem.kind, problem.subject) == ("node_route_unanswered", "n2")
     assert problem.text.startswith(
         "what goes to n10, n11, n12 and 3 more by way of n2 was not answered any more, though n2 itself answers; it "
         "goes by n3 now: see treecast status and treecast peers on n2"

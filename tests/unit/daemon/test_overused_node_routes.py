@@ -1,4 +1,4 @@
-"""Routes by which more is to go than they carry are a problem that names who takes most, until a minute after that."""
+"""Node routes by which more is to go than they carry are a problem that names who takes most, and ends a minute on."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 from treecast.base.ids import NodeIndex
 from treecast.base.last_minute import MINUTE
-from treecast.base.limits import MAX_OVERUSED_ROUTES
+from treecast.base.limits import MAX_OVERUSED_NODE_ROUTES
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
-from treecast.daemon.overused_routes import (
+from treecast.daemon.overused_node_routes import (
     BROUGHT_BPS,
     FEWEST,
     LASTING_SECONDS,
     ONWARD_BPS,
     OWN_BPS,
-    OverusedRoutes,
+    OverusedNodeRoutes,
 )
 
 
@@ -33,7 +33,7 @@ class Node:
     def __init__(self) -> None:
         self.cuts: tuple[Cut, ...] = ()
         self.now = Instant(0.0)
-        self._routes = OverusedRoutes(lambda node: f"n{NodeIndex(node)}", lambda: self.cuts)
+        self._routes = OverusedNodeRoutes(lambda node: f"n{NodeIndex(node)}", lambda: self.cuts)
 
     def second(self, *cuts: Cut) -> list[Problem]:
         self.now, self.cuts = Instant(self.now + 1), cuts
@@ -57,7 +57,7 @@ def test_who_takes_more_than_its_share_is_named_until_a_minute_after_the_last_lo
     node = Node()
     assert node.seconds(Cut(2, "own", 4, FEWEST - 1)) == []
     (problem,) = node.second(Cut(2, "own", 4, FEWEST))
-    assert (problem.kind, problem.subject) == ("route_overused", "by n2")
+    assert (problem.kind, problem.subject) == ("node_route_overused", "by n2")
     assert problem.text == (
         "what this node sends to n4 by way of n2 is more than its share of the 384.0 kb/s there, and the rest of it is "
         "lost: let UDP through between them, so that they are linked directly (docs/operations.md), or send less"
@@ -83,10 +83,10 @@ def test_each_budget_of_a_neighbour_is_a_problem_of_its_own() -> None:
 
 def test_so_many_routes_and_nodes_are_followed_and_no_more() -> None:
     node = Node()
-    found = node.seconds(*(Cut(neighbour, "own", 1, 90) for neighbour in range(2, MAX_OVERUSED_ROUTES + 9)))
-    assert len(found) == MAX_OVERUSED_ROUTES
-    (problem,) = Node().seconds(*(Cut(2, "own", peer, 90) for peer in range(3, MAX_OVERUSED_ROUTES + 9)))
-    assert f"and {MAX_OVERUSED_ROUTES - 3} more" in problem.text
+    found = node.seconds(*(Cut(neighbour, "own", 1, 90) for neighbour in range(2, MAX_OVERUSED_NODE_ROUTES + 9)))
+    assert len(found) == MAX_OVERUSED_NODE_ROUTES
+    (problem,) = Node().seconds(*(Cut(2, "own", peer, 90) for peer in range(3, MAX_OVERUSED_NODE_ROUTES + 9)))
+    assert f"and {MAX_OVERUSED_NODE_ROUTES - 3} more" in problem.text
 
 
 def test_the_budgets_are_those_of_the_data_plane() -> None:

@@ -1,9 +1,9 @@
-"""Paths and routes of peers that have a session: a route takes the place of a path that does not answer.
+"""Paths and node routes of peers that have a session: a route takes the place of a path that does not answer.
 
 Decides by the probes that each answers, and by how much of what went by a route has come: a node whose datagrams come
 need not get those that go to it. A route replaces a path that falls silent at once, which other rooms do not see. They
 learn of it when the probes show that the path is dead, for that costs the whole network. A route by another neighbour
-replaces one that fails. Never ends a link. Read ``docs/protocol.md`` section 4 (Paths, Routes) first.
+replaces one that fails. Never ends a link. Read ``docs/protocol.md`` section 4 (Paths, Node routes) first.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from treecast.base.time import Duration, Instant
 from treecast.links.handshake_channels import Forwarded, HandshakeChannel, InSession
 from treecast.links.link_events import LinkEvent, PathChange
 from treecast.links.neighbour_routes import NeighbourRoutes
+from treecast.links.node_route_window import NodeRouteWindow
 from treecast.links.peers import SUSPECT_AFTER, Peer, Peers
-from treecast.links.route_window import RouteWindow
 from treecast.links.target import Target
 from treecast.links.targets import Targets
 
@@ -35,7 +35,7 @@ leaves for these (``docs/protocol.md`` section 4, Forward).
 """
 
 
-class Routes:
+class NodeRoutes:
     """One node's. Methods append to ``commands``, and to ``events`` what other rooms are to learn."""
 
     def __init__(
@@ -115,7 +115,7 @@ class Routes:
         return not is_dead
 
     def _review_route(self, now: Instant, peer: Peer, via: NodeIndex, report: SessionReport) -> bool:
-        is_dead = report.route_unanswered > UNANSWERED_TURNS
+        is_dead = report.node_route_unanswered > UNANSWERED_TURNS
         is_linked = self._peers.forwarded_by(via, peer.node) is not None
         trouble = _trouble(now, peer.window, report)
         if (trouble or not is_linked) and self._to_another(now, peer, via, trouble, report):
@@ -126,7 +126,7 @@ class Routes:
             self._commands += [ProbePeer(peer.node)] * self._probes(now, peer.window, report)
         return not is_dead
 
-    def _probes(self, now: Instant, window: RouteWindow | None, report: SessionReport) -> int:
+    def _probes(self, now: Instant, window: NodeRouteWindow | None, report: SessionReport) -> int:
         if now != self._reviewed_at:
             self._reviewed_at, self._at_once = now, 0
         count = window.probes(now, report, at_once=self._at_once < AT_ONCE_PER_REVIEW) if window is not None else 0
@@ -155,7 +155,7 @@ class Routes:
         if peer.via == via:
             return
         peer.via = via
-        peer.window = RouteWindow(now, tried) if via is not None else None
+        peer.window = NodeRouteWindow(now, tried) if via is not None else None
         self._peers.session_changes += 1
         if via is None:
             self._commands.append(RemoveNodeRoute(peer.node))
@@ -173,7 +173,7 @@ class Routes:
                 self._events.append(PathChange(peer.node, has_path))
 
 
-def _trouble(now: Instant, window: RouteWindow | None, report: SessionReport) -> str:
+def _trouble(now: Instant, window: NodeRouteWindow | None, report: SessionReport) -> str:
     """Why another neighbour is to be tried, for people; empty: this one does."""
     if window is None:
         return ""

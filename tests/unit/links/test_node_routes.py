@@ -248,8 +248,8 @@ def test_other_rooms_learn_of_a_path_that_is_dead_though_the_node_is_heard() -> 
     assert one.events() == []
     assert review(one, 11.0, path_unanswered=4) == []
     assert one.events() == [PathChange(THREE, has_path=False)]
-    assert review(one, 20.0, path_unanswered=9, route_unanswered=3) == [ProbePeer(THREE)]
-    assert review(one, 21.0, path_unanswered=0, route_unanswered=3) == [RemoveNodeRoute(THREE)]
+    assert review(one, 20.0, path_unanswered=9, node_route_unanswered=3) == [ProbePeer(THREE)]
+    assert review(one, 21.0, path_unanswered=0, node_route_unanswered=3) == [RemoveNodeRoute(THREE)]
     assert one.events() == [PathChange(THREE, has_path=True)]
 
 
@@ -264,8 +264,8 @@ def test_a_node_that_is_heard_and_reached_on_no_way_is_lost() -> None:
 def test_a_route_that_answers_nothing_is_lost_with_the_node() -> None:
     one, _, _ = mesh_of_three()
     review(one, 9.0, path_silent_s=4.0, path_unanswered=2)
-    assert ForgetPeer(THREE) not in review(one, 16.0, path_unanswered=5, route_unanswered=3)
-    assert ForgetPeer(THREE) in review(one, 17.0, path_unanswered=6, route_unanswered=4)
+    assert ForgetPeer(THREE) not in review(one, 16.0, path_unanswered=5, node_route_unanswered=3)
+    assert ForgetPeer(THREE) in review(one, 17.0, path_unanswered=6, node_route_unanswered=4)
     assert one.events()[-1] == LinkDown(THREE, LinkEnd.UNANSWERED)
 
 

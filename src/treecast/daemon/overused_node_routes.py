@@ -1,4 +1,4 @@
-"""Problems of routes by which more is to go than they carry: their budgets cut who takes most, and this names it.
+"""Problems of node routes by which more is to go than they carry: budgets cut who takes most, and this names it.
 
 The data plane reports who was refused of late (``crates/core/src/fair_budget.rs``), looked at once a second.
 """
@@ -10,7 +10,7 @@ from typing import Protocol
 
 from treecast.base.ids import NodeIndex
 from treecast.base.last_minute import LastMinute
-from treecast.base.limits import MAX_OVERUSED_ROUTES
+from treecast.base.limits import MAX_OVERUSED_NODE_ROUTES
 from treecast.base.problems import Problem
 from treecast.base.rates import in_rate
 from treecast.base.time import Instant
@@ -60,7 +60,7 @@ class _Overuse:
         for node, total in totals.items():
             before = self.totals.get(node, 0)
             more = total - before if total >= before else total
-            if more and (node in self.counts or len(self.counts) < MAX_OVERUSED_ROUTES):
+            if more and (node in self.counts or len(self.counts) < MAX_OVERUSED_NODE_ROUTES):
                 self.counts.setdefault(node, LastMinute()).add(now, more)
         self.totals = totals
 
@@ -75,7 +75,7 @@ class _Overuse:
         return bool(self.counts)
 
 
-class OverusedRoutes:
+class OverusedNodeRoutes:
     """``problems`` is a source of ``daemon.problems``. ``name``: of a node."""
 
     def __init__(self, name: Callable[[NodeIndex], str], cuts: Callable[[], Iterable[ForwardCut]]) -> None:
@@ -89,13 +89,13 @@ class OverusedRoutes:
         for cut in self._cuts():
             seen.setdefault((cut.neighbour, cut.budget), {})[cut.node] = cut.refused
         for key, totals in sorted(seen.items()):
-            if key in self._overused or len(self._overused) < MAX_OVERUSED_ROUTES:
+            if key in self._overused or len(self._overused) < MAX_OVERUSED_NODE_ROUTES:
                 self._overused.setdefault(key, _Overuse()).follow(now, totals)
         self._overused = {key: overuse for key, overuse in self._overused.items() if overuse.look(now)}
         for (neighbour, budget), overuse in sorted(self._overused.items()):
             if overuse.is_named:
                 subject, text = self._words(budget, self._name(NodeIndex(neighbour)), self._names(overuse))
-                yield Problem("route_overused", subject, text)
+                yield Problem("node_route_overused", subject, text)
 
     def _names(self, overuse: _Overuse) -> str:
         counts = overuse.counts

@@ -1,6 +1,6 @@
-"""Measurements of a peer's route since it has that one: what was not answered, and what of all that went has come.
+"""Measurements of a peer's node route since it has that one: what was not answered, and what of all that went has come.
 
-Decides when another neighbour is to be tried in its place. Read ``docs/protocol.md`` section 4 (Routes) first.
+Decides when another neighbour is to be tried in its place. Read ``docs/protocol.md`` section 4 (Node routes) first.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from treecast.base.events import RouteReceipt, SessionReport
+from treecast.base.events import NodeRouteReceipt, SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant
 
@@ -24,7 +24,7 @@ PATIENCE: Duration = 0.9
 """The wait for an answer to the probes of one review: until the next one."""
 ROUND_TRIPS = 2.0
 """The wait for an answer where that takes longer, in round trips."""
-UNANSWERED_ROUTE_TURNS = 3
+UNANSWERED_NODE_ROUTE_TURNS = 3
 """Turns of probes of the route, 2 s each, that were not answered, nor those with each review since, though something
 comes by it.
 """
@@ -39,7 +39,7 @@ WINDOW_TIME: Duration = 20.0
 
 
 @dataclass(slots=True)
-class RouteWindow:
+class NodeRouteWindow:
     """One peer's. ``since``: when all for it began to go by this neighbour; ``tried``: others since something came."""
 
     since: Instant
@@ -50,7 +50,7 @@ class RouteWindow:
     _routed_at: Instant | None = None
     """How much had gone by the route at the last review, and at which one that had grown."""
     _began_at: Instant | None = None
-    _first: RouteReceipt | None = None
+    _first: NodeRouteReceipt | None = None
     """How much had been sent and had come when the window began."""
 
     def tried_with(self, now: Instant, via: NodeIndex, report: SessionReport) -> set[NodeIndex]:
@@ -69,7 +69,7 @@ class RouteWindow:
             self._probed_at = None
         patience = max(PATIENCE, ROUND_TRIPS * (report.rtt_ms or 0.0) / 1000)
         is_overdue = self._probed_at is not None and now - self._probed_at >= patience
-        return is_overdue or report.route_unanswered >= UNANSWERED_ROUTE_TURNS
+        return is_overdue or report.node_route_unanswered >= UNANSWERED_NODE_ROUTE_TURNS
 
     def probes(self, now: Instant, report: SessionReport, *, at_once: bool) -> int:
         """How many probes are to be sent now, as it is quiet. ``at_once``: where it is in use, sooner than others."""
@@ -77,14 +77,14 @@ class RouteWindow:
         if self._probed_at is None and min(report.route_silent_s, now - self.since) >= quiet:
             self._probed_at = now
             return PROBES
-        return int(self._probed_at is not None or report.route_unanswered > 1)
+        return int(self._probed_at is not None or report.node_route_unanswered > 1)
 
     def _note_use(self, now: Instant, routed: int) -> None:
         if self._routed is not None and routed > self._routed:
             self._routed_at = now
         self._routed = routed
 
-    def lost(self, now: Instant, receipt: RouteReceipt | None) -> tuple[int, int] | None:
+    def lost(self, now: Instant, receipt: NodeRouteReceipt | None) -> tuple[int, int] | None:
         """How many datagrams were lost, and of how many, where that is too much. ``receipt``: the last one of now."""
         first = self._first
         if receipt is None or first is None or first.session != receipt.session:
@@ -97,5 +97,5 @@ class RouteWindow:
             self._begin(now, receipt)
         return (lost, sent) if is_too_much else None
 
-    def _begin(self, now: Instant, receipt: RouteReceipt | None) -> None:
+    def _begin(self, now: Instant, receipt: NodeRouteReceipt | None) -> None:
         self._began_at, self._first = now, receipt

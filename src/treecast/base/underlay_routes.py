@@ -1,11 +1,11 @@
-"""Routes of this machine, as far as rooms that do no I/O want to know of them."""
+"""Underlay routes, those of this machine, as far as rooms that do no I/O want to know of them."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
 
 
-class RouteType(Enum):
+class UnderlayRouteType(Enum):
     """Where a datagram to an address would go now (rtm_type, rtnetlink(7))."""
 
     UNICAST = auto()

@@ -6,21 +6,21 @@ from ipaddress import ip_address
 
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
-from treecast.daemon.routes_lost import HELD, SHOWN, RoutesLost
+from treecast.daemon.lost_underlay_routes import HELD, SHOWN, LostUnderlayRoutes
 from treecast.links.reachability import UNREACHED_AFTER
 
 ONE, TWO = ip_address("192.0.2.1"), ip_address("2001:db8::2")
 
 
-def problems(lost: RoutesLost) -> list[Problem]:
+def problems(lost: LostUnderlayRoutes) -> list[Problem]:
     return list(lost.problems(lambda address: False))
 
 
 def test_a_linked_node_is_a_problem_from_the_look_that_finds_no_route_to_the_one_that_does() -> None:
-    lost = RoutesLost(lambda: {ONE: "n1", TWO: "n2"})
+    lost = LostUnderlayRoutes(lambda: {ONE: "n1", TWO: "n2"})
     lost.look([ONE, TWO], {ONE: None})
     (problem,) = problems(lost)
-    assert (problem.kind, problem.subject) == ("route_lost", "n2")
+    assert (problem.kind, problem.subject) == ("underlay_route_lost", "n2")
     assert problem.text == (
         "this machine has no route any more to n2 (2001:db8::2), so what it sends there is lost, and the link will "
         "end: check this machine's routes (ip route get 2001:db8::2)"
@@ -33,7 +33,7 @@ def test_a_linked_node_is_a_problem_from_the_look_that_finds_no_route_to_the_one
 
 def test_it_stays_one_until_the_node_out_of_reach_is_one() -> None:
     assert HELD > UNREACHED_AFTER + 1.0, "problems are reviewed once a second"
-    lost = RoutesLost(lambda: {ONE: "n1"})
+    lost = LostUnderlayRoutes(lambda: {ONE: "n1"})
     lost.look([ONE], {})
     for now, linked in ((0.0, {ONE}), (10.0, set()), (10.0 + HELD - 0.1, set())):
         lost.keep(Instant(now), linked)
@@ -44,7 +44,7 @@ def test_it_stays_one_until_the_node_out_of_reach_is_one() -> None:
 
 def test_many_are_one_problem_and_those_that_another_one_explains_none() -> None:
     addresses = [ip_address(f"192.0.2.{number}") for number in range(1, SHOWN + 3)]
-    lost = RoutesLost(lambda: {address: f"n{number}" for number, address in enumerate(addresses)})
+    lost = LostUnderlayRoutes(lambda: {address: f"n{number}" for number, address in enumerate(addresses)})
     lost.look(addresses, {})
     (problem,) = problems(lost)
     assert problem.subject == "many"
@@ -53,6 +53,6 @@ def test_many_are_one_problem_and_those_that_another_one_explains_none() -> None
 
 
 def test_an_address_at_which_no_node_is_linked_is_no_problem() -> None:
-    lost = RoutesLost(dict)
+    lost = LostUnderlayRoutes(dict)
     lost.look([ONE], {})
     assert problems(lost) == []

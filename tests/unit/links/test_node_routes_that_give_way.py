@@ -1,4 +1,4 @@
-"""Routes that give way to another neighbour: which one, for which handshakes, and where none is better."""
+"""Node routes that give way to another neighbour: which one, for which handshakes, and where none is better."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from tests.unit.links.shaking import Node, confirm, endpoint_of, report, shake
 from tests.unit.links.test_neighbour_routes import Neighbours
-from tests.unit.links.test_routes import bring, forwarded, shake_by_two, taken
+from tests.unit.links.test_node_routes import bring, forwarded, shake_by_two, taken
 from treecast.base.commands import Command, ForgetPeer, SetNodeRoute
 from treecast.base.events import SessionConfirmed, SessionReport
 from treecast.base.ids import NodeIndex
@@ -16,9 +16,9 @@ from treecast.base.path_commands import ProbePeer
 from treecast.base.time import Instant
 from treecast.links.init_channels import FORWARD_AFTER
 from treecast.links.link_events import LinkDown, LinkEnd
+from treecast.links.node_route_window import PROBES, NodeRouteWindow
+from treecast.links.node_routes import AT_ONCE_PER_REVIEW, NodeRoutes
 from treecast.links.peers import Peer
-from treecast.links.route_window import PROBES, RouteWindow
-from treecast.links.routes import AT_ONCE_PER_REVIEW, Routes
 from treecast.links.targets import Targets
 
 ONE, TWO, THREE, FOUR = (NodeIndex(index) for index in (1, 2, 3, 4))
@@ -62,7 +62,7 @@ def via(node: Node, other: NodeIndex) -> NodeIndex | None:
 
 def review(node: Node, now: float, *, silent_s: float, unanswered: int = 0, routed: int = 0) -> list[Command]:
     """A review where this is so of the routes of nodes, and all is well with neighbours."""
-    measured = partial(msgspec.structs.replace, path_silent_s=99.0, path_unanswered=9, route_unanswered=unanswered)
+    measured = partial(msgspec.structs.replace, path_silent_s=99.0, path_unanswered=9, node_route_unanswered=unanswered)
     routes = [
         measured(each, route_silent_s=silent_s, routed=routed)
         if (peer := node.links.peer(each.peer)) is not None and peer.via is not None
@@ -118,10 +118,10 @@ def test_where_no_neighbour_leads_there_each_is_tried_once_and_then_the_node_is_
 def test_of_many_routes_in_use_that_are_quiet_few_are_probed_sooner() -> None:
     net, commands = Neighbours(), list[Command]()
     targets = Targets(ONE, lambda _: True, lambda *_: True, lambda *_: False)
-    routes = Routes(net.peers, targets, net.routes, lambda _: None, commands, [])
+    routes = NodeRoutes(net.peers, targets, net.routes, lambda _: None, commands, [])
     certificate = net.peer(TWO).certificate
     for index in range(100, 100 + AT_ONCE_PER_REVIEW + 8):
-        routed = Peer(NodeIndex(index), certificate, 1, None, via=TWO, window=RouteWindow(Instant(0.0)))
+        routed = Peer(NodeIndex(index), certificate, 1, None, via=TWO, window=NodeRouteWindow(Instant(0.0)))
         net.peers.add(routed)
     for second, silent_s in enumerate((0.1, 0.1, 0.9)):
         commands.clear()

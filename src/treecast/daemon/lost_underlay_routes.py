@@ -1,4 +1,4 @@
-"""Linked nodes that this machine has no route to any more: what it sends is lost, though their datagrams may come.
+"""Linked nodes to which this machine has no underlay route any more: what it sends is lost, and theirs may come.
 
 Their links end some ten seconds later, and ``links.reachability`` has them from then on.
 """
@@ -18,7 +18,7 @@ HELD: Duration = 6.0
 SHOWN = 4
 
 
-class RoutesLost:
+class LostUnderlayRoutes:
     """``names``: the linked nodes at each address."""
 
     def __init__(self, names: Callable[[], Mapping[IPAddress, str]]) -> None:
@@ -62,6 +62,5 @@ def _by_name(item: tuple[IPAddress, str]) -> tuple[str, str]:
 
 def _problem(subject: str, which: str, address: IPAddress) -> Problem:
     text = f"this machine has no route any more to {which}, so what it sends there is lost, and the link will end"
-    return Problem(
-        "route_lost", subject, f"{text}: check this machine's routes (ip route get {address})", patience=SETTLED
-    )
+    advice = f"check this machine's routes (ip route get {address})"
+    return Problem("underlay_route_lost", subject, f"{text}: {advice}", patience=SETTLED)
