@@ -310,7 +310,7 @@ class Forwarder:
     def apply(self, commands: bytes, handshakes: Sequence[Handshake]) -> list[tuple[int, str, str]]:
         """Carries out the commands (``base/commands.py``) of these records, in order.
 
-        Those that were refused: position, RefusalReason, text. InstallSession names a handshake by its place in the
+        Those refused: position, CommandRefusalReason, text. InstallSession names a handshake by its place in the
         list; each of them is spent. ValueError when the records are no array: then none was carried out.
         """
 

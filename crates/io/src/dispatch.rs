@@ -76,14 +76,14 @@ impl Run {
 
 /// The counters that grow when a message has left.
 #[derive(Clone, Debug)]
-pub enum Account {
+pub enum SentCounters {
     /// A session's.
     Session(Arc<Session>),
     /// A peer's tree datagrams.
     Peer(Arc<Peer>),
 }
 
-impl Account {
+impl SentCounters {
     /// The peer's node index.
     fn peer(&self) -> u32 {
         match self {
@@ -101,7 +101,7 @@ pub struct Message {
     pub run: Run,
     socket: SocketId,
     address: RawAddress,
-    account: Account,
+    counters: SentCounters,
 }
 
 /// The sockets of an address by which messages leave.
@@ -139,7 +139,7 @@ impl Dispatch {
             let reached = tables.peer(*index).and_then(|peer| peer.current().map(|session| (peer, session)));
             match reached {
                 Some((peer, session)) => {
-                    self.add(tables, underlay, buffer, run, session.endpoint(), Account::Peer(peer))
+                    self.add(tables, underlay, buffer, run, session.endpoint(), SentCounters::Peer(peer))
                 }
                 None => tables.drops.add(Reason::NoSession, run.count as u64),
             }
@@ -154,10 +154,10 @@ impl Dispatch {
         buffer: usize,
         run: Run,
         to: Endpoint,
-        account: Account,
+        counters: SentCounters,
     ) {
         let socket = match self.kind {
-            SocketKind::Data => underlay.data_socket(account.peer(), &to),
+            SocketKind::Data => underlay.data_socket(counters.peer(), &to),
             SocketKind::Control => underlay.control_socket(&to),
         };
         let Some(socket) = socket else {
@@ -165,7 +165,7 @@ impl Dispatch {
         };
         let address = RawAddress::new(&to.address);
         if run.count == 1 || underlay.socket(socket).is_some_and(Socket::gso) {
-            self.messages.push(Message { buffer, run, socket, address, account });
+            self.messages.push(Message { buffer, run, socket, address, counters });
             return;
         }
         for single in singles(run) {
@@ -174,7 +174,7 @@ impl Dispatch {
                 run: single,
                 socket,
                 address: address.clone(),
-                account: account.clone(),
+                counters: counters.clone(),
             });
         }
     }
@@ -213,7 +213,7 @@ fn send_all<'a>(
     while let Some(first) = rest.first() {
         match sender.send(socket.as_fd(), rest.iter().map(|message| outgoing(message, &message.run, bytes_of))) {
             Ok(sent) => {
-                rest[..sent].iter().for_each(|message| count_sent(tables, &message.account, &message.run));
+                rest[..sent].iter().for_each(|message| count_sent(tables, &message.counters, &message.run));
                 rest = &rest[sent..];
                 retried = false;
             }
@@ -254,7 +254,7 @@ fn failed<'a>(
                 if socket.disable_gso() {
                     tables.counters.add(Counter::GsoOff, 1);
                 }
-                count_sent(tables, &message.account, &single);
+                count_sent(tables, &message.counters, &single);
             }
             // The way is barred to all of them.
             Err(error) if number == 0 => return tables.drops.add(send_reason(&error), message.run.count as u64),
@@ -263,13 +263,13 @@ fn failed<'a>(
     }
 }
 
-fn count_sent(tables: &ForwardingTables, account: &Account, run: &Run) {
+fn count_sent(tables: &ForwardingTables, counters: &SentCounters, run: &Run) {
     let (datagrams, bytes) = (run.count as u64, run.length as u64);
     tables.counters.add(Counter::UdpSends, 1);
     tables.counters.add(Counter::UdpTxDatagrams, datagrams);
     tables.counters.add(Counter::UdpTxBytes, bytes);
-    match account {
-        Account::Session(session) => session.traffic.tx.add(datagrams, bytes),
-        Account::Peer(peer) => peer.tree_traffic.tx.add(datagrams, bytes),
+    match counters {
+        SentCounters::Session(session) => session.traffic.tx.add(datagrams, bytes),
+        SentCounters::Peer(peer) => peer.tree_traffic.tx.add(datagrams, bytes),
     }
 }

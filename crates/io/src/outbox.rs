@@ -11,7 +11,7 @@ use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::root_tree::{Members, RootTree};
 use treecast_core::session::Session;
 
-use crate::dispatch::{Account, Dispatch, Run, SocketKind, MAX_RUN_LEN};
+use crate::dispatch::{Dispatch, Run, SentCounters, SocketKind, MAX_RUN_LEN};
 use crate::underlay::Underlay;
 
 const TX_BUFFER_LEN: usize = 2 * 65_536 + MAX_DATAGRAM_LEN;
@@ -183,8 +183,8 @@ impl Outbox {
             for run in &tx_buffer.runs {
                 match &tx_buffer.target {
                     Some(KeptTarget::Session(session)) => {
-                        let account = Account::Session(session.clone());
-                        self.dispatch.add(tables, underlay, index, *run, session.endpoint(), account);
+                        let counters = SentCounters::Session(session.clone());
+                        self.dispatch.add(tables, underlay, index, *run, session.endpoint(), counters);
                     }
                     Some(KeptTarget::Tree(_, members)) => {
                         self.dispatch.add_tree(tables, underlay, index, *run, &members.hops.next_hops);

@@ -13,9 +13,9 @@ pub const fn reassembly_len(batch_len: usize) -> usize {
 }
 
 /// The part of the buffer that is left in this batch.
-pub struct Reassembly<'a>(pub &'a mut [u8]);
+pub struct ReassemblyBuffer<'a>(pub &'a mut [u8]);
 
-impl<'a> Reassembly<'a> {
+impl<'a> ReassemblyBuffer<'a> {
     /// Takes a part; the frame, when that completes one that its node may send.
     pub fn take(
         &mut self,

@@ -28,7 +28,7 @@ use crate::ingress::Ingress;
 use crate::local_ports::LocalPorts;
 use crate::outbox::Outbox;
 use crate::probe_turn;
-use crate::reassembly::{reassembly_len, Reassembly};
+use crate::reassembly::{reassembly_len, ReassemblyBuffer};
 use crate::received_message::ReceivedMessage;
 use crate::relay::Relayed;
 use crate::repair::turn_trees;
@@ -217,7 +217,7 @@ impl Worker {
         }
         let mut delivering = Delivering::new(tables, local, delivered, now_ns);
         let mut sink = |delivery: Delivery<'_>| delivering.deliver(&delivery);
-        let mut reassembly = Reassembly(reassembly_buffer);
+        let mut reassembly = ReassemblyBuffer(reassembly_buffer);
         let groups = !tables.port(TAP_PORT).is_some_and(Port::groups_go_singly);
         let mut coalescer = Coalescer::new(Merging { groups, ..*merging });
         let mut recent = Recent::default();

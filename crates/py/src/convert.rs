@@ -47,7 +47,7 @@ pub fn os_error(what: &str, error: &io::Error) -> PyErr {
     PyOSError::new_err((error.raw_os_error().unwrap_or(0), format!("{what}: {text}")))
 }
 
-/// The name of a `RefusalReason`.
+/// The name of a `CommandRefusalReason`.
 pub fn reason(refused: Refused) -> &'static str {
     match refused {
         Refused::Unknown => "unknown",

@@ -282,7 +282,7 @@ def apply(forwarder: _native.Forwarder, commands: Iterable[c.Command]) -> list[e
         able = [command for command in able if id(command) not in bad]
         records = emit_commands(able, place)
     for position, reason, text in forwarder.apply(records, handshakes):
-        refused.append(e.CommandRefused(able[position], e.RefusalReason(reason), ValueError(text)))
+        refused.append(e.CommandRefused(able[position], e.CommandRefusalReason(reason), ValueError(text)))
     return refused
 
 
@@ -290,7 +290,7 @@ def _unsent(command: c.Command, place: Callable[[object], int]) -> e.CommandRefu
     try:
         emit_commands((command,), place)
     except Exception as error:
-        return e.CommandRefused(command, e.RefusalReason.INVALID, error)
+        return e.CommandRefused(command, e.CommandRefusalReason.INVALID, error)
     return None
 
 

@@ -169,7 +169,7 @@ class HostSeen(Struct, frozen=True):
     mac: MacAddress
 
 
-class RefusalReason(Enum):
+class CommandRefusalReason(Enum):
     TABLE_FULL = "table_full"
     UNKNOWN = "unknown"
     """There is no such tree, key or offer."""
@@ -182,7 +182,7 @@ class CommandRefused:
     """The data plane has not carried out a command. ``error``: what it raised."""
 
     command: Command
-    reason: RefusalReason
+    reason: CommandRefusalReason
     error: Exception | None = field(default=None, compare=False)
 
 

@@ -43,7 +43,7 @@ class Arrival:
 
 
 @dataclass(slots=True)
-class _Brought:
+class _NeighbourQueue:
     """Advertisements that one neighbour brought, by origin, and the origins' shares of them."""
 
     of: dict[NodeIndex, dict[RecordKey, Arrival]] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Arrivals:
     """One node's. The order of each origin's stays, of each neighbour's."""
 
     def __init__(self) -> None:
-        self._brought: dict[NodeIndex, _Brought] = {}
+        self._brought: dict[NodeIndex, _NeighbourQueue] = {}
         """The neighbours of which something waits, the next one first."""
         self._little = TokenBucket.full(LITTLE_PER_S, LITTLE_BURST, Instant(0.0))
         self._work = TokenBucket.full(WORK_PER_S, WORK_BURST, Instant(0.0))
@@ -80,7 +80,7 @@ class Arrivals:
         """Keep it for a later turn, in place of an older one of its key. MalformedError where the neighbour has brought
         too much; returns the origin with more of which one was put out for it.
         """
-        brought = self._brought.setdefault(peer, _Brought())
+        brought = self._brought.setdefault(peer, _NeighbourQueue())
         origin, key = NodeIndex(arrival.body.origin), (arrival.body.kind, arrival.body.key)
         waiting = brought.of.get(origin, {})
         put_out: NodeIndex | None = None
@@ -115,7 +115,7 @@ class Arrivals:
             self._work.take(now, arrival.work)
         return taken
 
-    def _remove(self, brought: _Brought, origin: NodeIndex, key: RecordKey) -> None:
+    def _remove(self, brought: _NeighbourQueue, origin: NodeIndex, key: RecordKey) -> None:
         del brought.of[origin][key]
         if not brought.of[origin]:
             del brought.of[origin]

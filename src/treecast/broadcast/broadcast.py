@@ -23,9 +23,9 @@ from treecast.broadcast.ca_records import CaRecords
 from treecast.broadcast.consulted_neighbours import ConsultedNeighbours
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.footprint import BroadcastFootprint, footprint_of, tables_of
-from treecast.broadcast.intake import Intake, Links
+from treecast.broadcast.intake import Intake, LinkRecords
 from treecast.broadcast.learned import Learned
-from treecast.broadcast.link_state import LinkState, ListedBy, own_links
+from treecast.broadcast.link_state import LinkStateDatabase, ListedBy, own_links
 from treecast.broadcast.new_epochs import NewEpochs
 from treecast.broadcast.news import News
 from treecast.broadcast.own_advertisements import OwnAdvertisements
@@ -91,7 +91,7 @@ class Broadcast:
         self.reconciliation = Reconciliation(me, self._store, self._neighbours, rng, drops)
         self._wake: Timers[NodeIndex] = Timers()
         """The time at which each neighbour has a message to get."""
-        self._link_state = LinkState(self._store)
+        self._link_state = LinkStateDatabase(self._store)
         self._consulted = ConsultedNeighbours(self._link_state, self._neighbours)
         self._listed_by = ListedBy()
         self.paths = ShortestPaths(me, self._link_state, self._listed_by, self._neighbours, self._own.links)
@@ -103,7 +103,7 @@ class Broadcast:
             acceptance=Acceptance(self._store, verify_certificate, verify_signature, wall_clock_ms),
             own=self._own,
             neighbours=self._neighbours,
-            links=Links(self._link_state, self._consulted, self._listed_by),
+            links=LinkRecords(self._link_state, self._consulted, self._listed_by),
             news=self._news,
             ca_records=self.ca_records,
             over_quota=self.over_quota,
@@ -181,7 +181,7 @@ class Broadcast:
         self._own.keep_links(now, kept)
 
     @property
-    def link_state(self) -> LinkState:
+    def link_state(self) -> LinkStateDatabase:
         """The links that others advertise."""
         return self._link_state
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from itertools import islice
 
 from treecast.base.ids import NodeIndex
-from treecast.broadcast.link_state import LinkState
+from treecast.broadcast.link_state import LinkStateDatabase
 
 CONSULTED_NEIGHBOURS = 4
 """The neighbours for each origin: a list of 1,000 takes 50 us to read."""
@@ -19,7 +19,7 @@ CONSULTED_NEIGHBOURS = 4
 class ConsultedNeighbours:
     """The consulted neighbours of each origin that was judged. ``neighbours``: all linked nodes, as they are now."""
 
-    def __init__(self, link_state: LinkState, neighbours: Collection[NodeIndex]) -> None:
+    def __init__(self, link_state: LinkStateDatabase, neighbours: Collection[NodeIndex]) -> None:
         self._link_state = link_state
         self._neighbours = neighbours
         self._of: dict[NodeIndex, tuple[NodeIndex, ...] | None] = {}

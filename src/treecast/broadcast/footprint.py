@@ -9,7 +9,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_ORIGINS, MAX_RECORDS_PER_ORIGIN
 from treecast.base.tables import TableUse
 from treecast.broadcast.consulted_neighbours import ConsultedNeighbours
-from treecast.broadcast.link_state import LinkState
+from treecast.broadcast.link_state import LinkStateDatabase
 from treecast.broadcast.own_groups import OwnGroups
 from treecast.broadcast.store import Store
 from treecast.wire.advertisement import KINDS
@@ -38,7 +38,7 @@ class BroadcastFootprint:
 
 def footprint_of(
     store: Store,
-    link_state: LinkState,
+    link_state: LinkStateDatabase,
     consulted: ConsultedNeighbours,
     neighbours: Sequence[NodeIndex],
     unsent: int,

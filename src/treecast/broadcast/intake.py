@@ -18,7 +18,7 @@ from treecast.broadcast.ca_records import VOID, CaRecords
 from treecast.broadcast.consulted_neighbours import ConsultedNeighbours
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.learned import Learned
-from treecast.broadcast.link_state import LinkState, ListedBy, links_in
+from treecast.broadcast.link_state import LinkStateDatabase, ListedBy, links_in
 from treecast.broadcast.new_epochs import NewEpochs
 from treecast.broadcast.news import News
 from treecast.broadcast.own_advertisements import OwnAdvertisements
@@ -33,10 +33,10 @@ from treecast.wire.revocation import CA_ORIGIN
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
+class LinkRecords:
     """LINKS advertisements of all nodes, as they are read here."""
 
-    state: LinkState
+    state: LinkStateDatabase
     consulted: ConsultedNeighbours
     listed_by: ListedBy
 
@@ -52,7 +52,7 @@ class Intake:
         acceptance: Acceptance,
         own: OwnAdvertisements,
         neighbours: Mapping[NodeIndex, Neighbour],
-        links: Links,
+        links: LinkRecords,
         news: News,
         ca_records: CaRecords,
         over_quota: OverQuota,

@@ -14,7 +14,7 @@ CACHED_ORIGINS = 8
 """Advertisements of one origin come in rows. A set of 1,000 links takes 54 kB."""
 
 
-class LinkState:
+class LinkStateDatabase:
     """The links that other origins advertise, read from the advertisements held: sets of all would take O(N^2)."""
 
     def __init__(self, store: Store) -> None:

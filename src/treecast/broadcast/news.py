@@ -12,7 +12,7 @@ from random import Random
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after
 from treecast.broadcast.flooding import Neighbour
-from treecast.broadcast.link_state import LinkState, ListedBy
+from treecast.broadcast.link_state import LinkStateDatabase, ListedBy
 from treecast.broadcast.store import Record, RecordKey, Store
 from treecast.wire.revocation import CA_ORIGIN
 
@@ -21,7 +21,7 @@ YOUNG_FOR: Duration = 0.5
 
 
 @dataclass(slots=True)
-class _Brought:
+class _NewsItem:
     """A record that was news, and the neighbours that sent it in the same turn."""
 
     record: Record
@@ -36,13 +36,13 @@ class _Brought:
 class News:
     """The news of one turn, by origin and key."""
 
-    def __init__(self, store: Store, link_state: LinkState, listed_by: ListedBy, rng: Random) -> None:
+    def __init__(self, store: Store, link_state: LinkStateDatabase, listed_by: ListedBy, rng: Random) -> None:
         self._store = store
         self._link_state = link_state
         self._listed_by = listed_by
         self._rng = rng
-        self._brought: dict[tuple[NodeIndex, RecordKey], _Brought] = {}
-        self._held_back: dict[tuple[NodeIndex, RecordKey], _Brought] = {}
+        self._brought: dict[tuple[NodeIndex, RecordKey], _NewsItem] = {}
+        self._held_back: dict[tuple[NodeIndex, RecordKey], _NewsItem] = {}
         """Each is of a record that is held: bounded as these are."""
         self._release: Instant | None = None
 
@@ -50,7 +50,7 @@ class News:
         """A neighbour sent a record that was not held. ``begins``: nothing was, of this epoch of its origin, or its
         origin is the CA.
         """
-        self._brought[(record.origin, record.record_key)] = _Brought(record, sender, begins)
+        self._brought[(record.origin, record.record_key)] = _NewsItem(record, sender, begins)
 
     def sent_again(self, origin: NodeIndex, key: RecordKey, wire: bytes, sender: NodeIndex) -> None:
         """A neighbour sent what was not newer: one that sent the same news as another needs it no more."""
@@ -92,7 +92,7 @@ class News:
         """The time at which ``take`` has something that was held back."""
         return self._release
 
-    def _left(self, brought: _Brought, neighbours: Set[NodeIndex]) -> Set[NodeIndex]:
+    def _left(self, brought: _NewsItem, neighbours: Set[NodeIndex]) -> Set[NodeIndex]:
         """The neighbours among these that may lack it."""
         record = brought.record
         origin = self._store.get(record.origin)
@@ -121,5 +121,5 @@ class News:
         return neighbours - set(listing) | {self._rng.choice(listing)}
 
 
-def _by_origin(news: Mapping[tuple[NodeIndex, RecordKey], _Brought]) -> Iterable[_Brought]:
+def _by_origin(news: Mapping[tuple[NodeIndex, RecordKey], _NewsItem]) -> Iterable[_NewsItem]:
     return sorted(news.values(), key=lambda brought: brought.record.origin)

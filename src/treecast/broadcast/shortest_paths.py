@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from heapq import heappop, heappush
 
 from treecast.base.ids import NodeIndex
-from treecast.broadcast.link_state import LinkState, ListedBy
+from treecast.broadcast.link_state import LinkStateDatabase, ListedBy
 from treecast.broadcast.own_links import OwnLinks
 from treecast.wire.advertised_links import NOT_MEASURED
 from treecast.wire.link_delays import delay_us
@@ -34,7 +34,7 @@ class ShortestPaths:
     def __init__(
         self,
         me: NodeIndex,
-        links: LinkState,
+        links: LinkStateDatabase,
         listed_by: ListedBy,
         neighbours: Collection[NodeIndex],
         own: OwnLinks,
@@ -65,7 +65,7 @@ class _Search:
         me: NodeIndex,
         to: NodeIndex,
         without: Collection[NodeIndex],
-        links: LinkState,
+        links: LinkStateDatabase,
         listed_by: ListedBy,
         own: Mapping[NodeIndex, Classes],
     ) -> None:

@@ -29,7 +29,7 @@ from treecast.daemon.node import reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.daemon.own_interface import OwnIPv6, report_groups, set_up, settings_of, stays
 from treecast.daemon.peer_addresses import require_underlay_peers
-from treecast.daemon.running import Opened, run_opened
+from treecast.daemon.running import OpenResources, run_opened
 from treecast.daemon.underlay_watch import SMALLEST_MTU, first_guess
 
 DEFAULT_PORT = 7700
@@ -96,7 +96,8 @@ def _open_and_run(options: UpOptions, log: Log) -> None:
                 take_account(options.account)
             try:
                 watch = InterfaceWatch(plane.interface, settings, overlay_mtu(underlay_mtu), keeper)
-                asyncio.run(run_opened(Opened(options, identity, plane, endpoints, descriptors, watch, ipv6, log)))
+                opened = OpenResources(options, identity, plane, endpoints, descriptors, watch, ipv6, log)
+                asyncio.run(run_opened(opened))
             finally:
                 keeper.close()
         finally:

@@ -64,7 +64,7 @@ from treecast.multicast import TAP, PimSegment
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenResources:
     """All that a node has open when its event loop begins. ``packet_sockets``: by interface."""
 
     options: UpOptions
@@ -92,7 +92,7 @@ class _Parts:
     memory: Memory
 
 
-async def run_opened(opened: Opened) -> None:
+async def run_opened(opened: OpenResources) -> None:
     """Run a node until it is to end. OperatorError when it cannot go on."""
     now, plane, log = clock.monotonic(), opened.plane, opened.log
     parts = _parts_of(opened, now)
@@ -121,7 +121,7 @@ async def run_opened(opened: Opened) -> None:
     upkeep.ending.check()
 
 
-def _parts_of(opened: Opened, now: Instant) -> _Parts:
+def _parts_of(opened: OpenResources, now: Instant) -> _Parts:
     """The parts; whatever they say is wrong is among the problems, and signals end the node."""
     options, network, plane, log = opened.options, opened.identity.network, opened.plane, opened.log
     loop = asyncio.get_running_loop()
@@ -148,7 +148,7 @@ def _parts_of(opened: Opened, now: Instant) -> _Parts:
     return _Parts(engine, upkeep, node, packet_ports, bridging, of_links, of_hosts, of_ca, memory)
 
 
-def _server_of(opened: Opened, parts: _Parts, started_at: Instant) -> ControlServer:
+def _server_of(opened: OpenResources, parts: _Parts, started_at: Instant) -> ControlServer:
     """The server of the verbs that ask this node."""
     answers = Answers(
         opened.identity,
@@ -166,7 +166,7 @@ def _server_of(opened: Opened, parts: _Parts, started_at: Instant) -> ControlSer
     return ControlServer(opened.options.directory, answers, parts.upkeep.faults.note, followers.answer, tracing.ask)
 
 
-def _start(opened: Opened, parts: _Parts) -> None:
+def _start(opened: OpenResources, parts: _Parts) -> None:
     options, plane, log, upkeep = opened.options, opened.plane, opened.log, parts.upkeep
     if load_record(options.directory) is not None:
         plane.carry_out([SetPortForwarding(TAP, on=False)])  # until the node has listened on the LAN
@@ -228,7 +228,7 @@ def _follow_files(directory: Path, own: NodeIdentity, node: RunningNode, upkeep:
 
 
 def _follow_network(
-    opened: Opened, node: RunningNode, bridging: Bridging, packet_ports: PacketPorts, upkeep: Upkeep
+    opened: OpenResources, node: RunningNode, bridging: Bridging, packet_ports: PacketPorts, upkeep: Upkeep
 ) -> None:
     """Start what follows this machine's links, addresses and routes, and says what is wrong with them."""
     options, plane, interface_watch = opened.options, opened.plane, opened.interface_watch

@@ -15,7 +15,7 @@ from treecast.base.commands import Command, SendControl
 from treecast.base.counters import Drops
 from treecast.base.downstream_commands import AcceptKey, ConfirmStream, LeaveStream, RefuseKey
 from treecast.base.errors import MalformedError
-from treecast.base.events import KeyOffered, RefusalReason
+from treecast.base.events import CommandRefusalReason, KeyOffered
 from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey, is_of_any, prefix_holds
 from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId
 from treecast.base.key_refusals import BY_DROP, KeyRefusalReason
@@ -178,7 +178,7 @@ class DownstreamTrees:
             self._unwanted.set(key, limit)
             self._ended.add(key)
 
-    def refused(self, command: AcceptKey, reason: RefusalReason) -> None:
+    def refused(self, command: AcceptKey, reason: CommandRefusalReason) -> None:
         """The data plane has not taken a key. The root, without acknowledgement, sends copies and offers the key again.
 
         An offer that is not there (UNKNOWN) was judged before, for it was repeated meanwhile; where no other of the
@@ -187,10 +187,10 @@ class DownstreamTrees:
         key = (command.root, command.stream)
         if key not in self._trees:
             return
-        if reason is RefusalReason.TABLE_FULL:
+        if reason is CommandRefusalReason.TABLE_FULL:
             self._report_refusal(*key, command.key_id, KeyRefusalReason.TABLE_FULL)
         self._accepted[key] -= 1
-        if reason is not RefusalReason.UNKNOWN or self._accepted[key] <= 0:
+        if reason is not CommandRefusalReason.UNKNOWN or self._accepted[key] <= 0:
             self._leave(self._trees[key])
 
     def judge(self, root: NodeIndex) -> None:

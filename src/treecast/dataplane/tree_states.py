@@ -11,7 +11,7 @@ from treecast.base.commands import Command, SendControl
 from treecast.base.counters import Drops
 from treecast.base.downstream_commands import AcceptTree, EndRelaying, RefuseTree
 from treecast.base.errors import MalformedError
-from treecast.base.events import ParentFailed, RefusalReason, TreeOffered
+from treecast.base.events import CommandRefusalReason, ParentFailed, TreeOffered
 from treecast.base.ids import NO_NODE, NodeIndex, StreamId
 from treecast.base.limits import MAX_RELAYED_STREAMS, MAX_RELAYED_STREAMS_PER_ROOT
 from treecast.base.parent_failures import ParentFailure
@@ -124,9 +124,9 @@ class TreeStates:
         if children:
             self._children[key] = children
 
-    def refused(self, command: AcceptTree, reason: RefusalReason) -> None:
+    def refused(self, command: AcceptTree, reason: CommandRefusalReason) -> None:
         """The data plane has not taken a state. The root, without acknowledgement, sends copies and the state again."""
-        if reason is not RefusalReason.UNKNOWN:
+        if reason is not CommandRefusalReason.UNKNOWN:
             self._end((command.root, command.stream))
 
     def judge(self) -> None:

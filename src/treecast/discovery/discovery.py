@@ -42,7 +42,7 @@ from treecast.wire.ipv4 import PROTOCOL_IGMP
 
 
 @dataclass(frozen=True, slots=True)
-class HostChange:
+class HostPublication:
     """The content that this node publishes of a host; None: the host is no longer here."""
 
     key: HostKey
@@ -269,15 +269,15 @@ class Discovery:
 
     # results
 
-    def changes(self) -> list[HostChange]:
+    def changes(self) -> list[HostPublication]:
         """The hosts that this node must publish or withdraw since the last call."""
         local = self._host_table.local
         changed = sorted(set(local.changed))
         local.changed.clear()
-        changes: list[HostChange] = []
+        changes: list[HostPublication] = []
         for key in changed:
             self._place(key)
-            changes.append(HostChange(key, self._claims.publishable(key, local.get(key))))
+            changes.append(HostPublication(key, self._claims.publishable(key, local.get(key))))
         return changes
 
     def take_duplicates(self) -> list[HostKey]:

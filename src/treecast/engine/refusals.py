@@ -24,7 +24,7 @@ from treecast.base.commands import (
     UseKey,
 )
 from treecast.base.downstream_commands import AcceptKey, AcceptTree
-from treecast.base.events import CommandRefused, RefusalReason
+from treecast.base.events import CommandRefusalReason, CommandRefused
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
 from treecast.engine.faults import Faults
@@ -46,11 +46,11 @@ class Refusals:
     def take(self, now: Instant, refused: CommandRefused) -> None:
         """A command that was not carried out."""
         command, reason = refused.command, refused.reason
-        if isinstance(command, AcceptKey | AcceptTree) and reason is RefusalReason.UNKNOWN:
+        if isinstance(command, AcceptKey | AcceptTree) and reason is CommandRefusalReason.UNKNOWN:
             self._offer_is_gone(command)
             return
         self._rooms.drops.count("command_refused")
-        is_bug = reason is RefusalReason.INVALID and not isinstance(command, OF_PORTS)
+        is_bug = reason is CommandRefusalReason.INVALID and not isinstance(command, OF_PORTS)
         if is_bug and refused.error is not None:
             self._faults.note(type(command).__name__, refused.error)
         match command:
@@ -81,7 +81,7 @@ class Refusals:
     def _offer_is_gone(self, command: AcceptKey | AcceptTree) -> None:
         """One that came twice was judged the first time; one of a root that has begun anew since is no more."""
         if isinstance(command, AcceptKey):
-            self._rooms.downstream_trees.refused(command, RefusalReason.UNKNOWN)
+            self._rooms.downstream_trees.refused(command, CommandRefusalReason.UNKNOWN)
 
     def problems(self) -> Iterator[Problem]:
         """Tables that are full."""

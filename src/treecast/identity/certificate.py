@@ -104,8 +104,8 @@ class CertificateError(MalformedError):
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
-    """The claims of a certificate. Keys are public keys; times are seconds since 1970, both ends valid.
+class CertificateContent:
+    """The content of a certificate. Keys are public keys; times are seconds since 1970, both ends valid.
 
     ``ipv4`` and ``ipv6`` are the node's addresses with the lengths of the network's prefixes, or None. Each certificate
     of a CA has another ``serial``.
@@ -126,8 +126,8 @@ class Claims:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Certificate(Claims):
-    """Claims and a signature over ``body``, from which they were read. Nothing is checked but the form until ``verify``
+class Certificate(CertificateContent):
+    """A content and a signature over ``body``, from which it was read. Nothing is checked but the form until ``verify``
     returns. ``issuer``: the id of the CA key that signed it.
     """
 
@@ -207,36 +207,36 @@ class Verifier:
         return certificate
 
 
-def issue(ca_key: SigningKey, claims: Claims) -> Certificate:
-    """``claims`` signed by the CA; CertificateError ``certificate_malformed`` when they fit no certificate."""
-    body = _encode(_body_of(claims, derive_issuer_id(ca_key.public)))
+def issue(ca_key: SigningKey, content: CertificateContent) -> Certificate:
+    """``content`` signed by the CA; CertificateError ``certificate_malformed`` when they fit no certificate."""
+    body = _encode(_body_of(content, derive_issuer_id(ca_key.public)))
     return Certificate.decode(_encode(SignedBody(body, ca_key.sign(_CONTEXT, body))))
 
 
-def _body_of(claims: Claims, issuer: bytes) -> CertificateBody:
-    rights = claims.rights
+def _body_of(content: CertificateContent, issuer: bytes) -> CertificateBody:
+    rights = content.rights
     return CertificateBody(
         version=_VERSION,
-        network_id=bytes(claims.network_id),
+        network_id=bytes(content.network_id),
         issuer=issuer,
-        serial=claims.serial,
-        node_index=claims.node_index,
-        name=claims.name,
-        static_key=claims.static_key,
-        signing_key=claims.signing_key,
-        ipv4=claims.ipv4.ip.packed if claims.ipv4 else None,
-        ipv4_prefix_length=claims.ipv4.network.prefixlen if claims.ipv4 else 0,
-        ipv6=claims.ipv6.ip.packed if claims.ipv6 else None,
-        ipv6_prefix_length=claims.ipv6.network.prefixlen if claims.ipv6 else 0,
-        not_before_s=claims.not_before_s,
-        not_after_s=claims.not_after_s,
+        serial=content.serial,
+        node_index=content.node_index,
+        name=content.name,
+        static_key=content.static_key,
+        signing_key=content.signing_key,
+        ipv4=content.ipv4.ip.packed if content.ipv4 else None,
+        ipv4_prefix_length=content.ipv4.network.prefixlen if content.ipv4 else 0,
+        ipv6=content.ipv6.ip.packed if content.ipv6 else None,
+        ipv6_prefix_length=content.ipv6.network.prefixlen if content.ipv6 else 0,
+        not_before_s=content.not_before_s,
+        not_after_s=content.not_after_s,
         roles=int(rights.roles),
         send_to=_packed(rights.send_to),
         receive_from=_packed(rights.receive_from),
         hosts=rights.hosts,
         groups=rights.groups,
         area=rights.area,
-        extensions=claims.extensions,
+        extensions=content.extensions,
     )
 
 

@@ -9,7 +9,7 @@ from treecast.base.errors import OperatorError
 from treecast.base.ids import NodeId
 from treecast.base.limits import MAX_CERTIFICATE_BYTES
 from treecast.base.time import iso_date
-from treecast.identity.certificate import MAX_TIME_S, Certificate, CertificateError, Claims, issue
+from treecast.identity.certificate import MAX_TIME_S, Certificate, CertificateContent, CertificateError, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
 from treecast.identity.registry import Assignment, Issued, Registry, assign, keep
@@ -168,7 +168,7 @@ class Authority:
         if not 1 <= validity_days <= MAX_VALIDITY_DAYS:
             raise OperatorError(f"a certificate is valid for 1 to {MAX_VALIDITY_DAYS} days: {validity_days} is outside")
         network, serial = self.network, self.registry.last_serial + 1
-        claims = Claims(
+        content = CertificateContent(
             network_id=network.id,
             node_index=assigned.index,
             name=name,
@@ -184,18 +184,18 @@ class Authority:
         for other in self.registry.nodes:
             if other.index != assigned.index and (other.static_key == static_key or other.signing_key == signing_key):
                 raise OperatorError(f"node {other.name} has a key of these already: make new ones for {name}")
-        certificate = self._sign(claims)
+        certificate = self._sign(content)
         addresses = assigned.ipv4, assigned.ipv6
         issued = Issued(
-            assigned.index, name, static_key, signing_key, *addresses, serial, claims.not_after_s, claims.rights
+            assigned.index, name, static_key, signing_key, *addresses, serial, content.not_after_s, content.rights
         )
         return certificate, self.registry.with_node(issued)
 
-    def _sign(self, claims: Claims) -> Certificate:
+    def _sign(self, content: CertificateContent) -> Certificate:
         try:
-            return issue(self.key, claims)
+            return issue(self.key, content)
         except CertificateError as error:  # names, addresses and dates are good ones here
             raise OperatorError(
-                f"the certificate of {claims.name} would be longer than {MAX_CERTIFICATE_BYTES} bytes: give it fewer "
+                f"the certificate of {content.name} would be longer than {MAX_CERTIFICATE_BYTES} bytes: give it fewer "
                 f"prefixes of groups"
             ) from error

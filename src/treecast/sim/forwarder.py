@@ -54,7 +54,7 @@ REPORT_AGAIN = 2**20
 class ModelForwarder(TreeReception):
     """One node's tables. Frames that reach the hosts are appended to ``delivered``."""
 
-    refuses: Callable[[c.Command], e.RefusalReason | None] = lambda _: None
+    refuses: Callable[[c.Command], e.CommandRefusalReason | None] = lambda _: None
     """Why a command is not carried out though it could be."""
     datagram_weight: int = 1
     """Each datagram wears its key or session as so many do."""
@@ -280,7 +280,7 @@ class ModelForwarder(TreeReception):
                 if reason is None:
                     self._do(command)
             except KeyError:
-                reason = e.RefusalReason.UNKNOWN
+                reason = e.CommandRefusalReason.UNKNOWN
             if reason is not None:
                 self.end_offer(command)
                 refused.append(e.CommandRefused(command, reason))

@@ -17,7 +17,7 @@ RELAYS_SAVE_PERCENT = 20
 BACKUP_LATER_US = 20_000
 LOOKS = 64
 
-Links = Sequence[Mapping[int, int]]
+LinkDelays = Sequence[Mapping[int, int]]
 """Each node's neighbours, and the delays of the links to them in microseconds."""
 
 
@@ -25,7 +25,7 @@ Links = Sequence[Mapping[int, int]]
 class Request:
     """One tree that is to be planned. ``capacity`` and ``copy_us``: by node."""
 
-    links: Links
+    links: LinkDelays
     root: int
     members: Collection[int]
     relays: Collection[int]

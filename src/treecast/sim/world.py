@@ -15,7 +15,7 @@ from treecast.base.membership import FilterMode
 from treecast.base.time import Duration, Instant, after
 from treecast.engine.engine import Engine
 from treecast.engine.environment import ALL_ALIKE, GroupOptions
-from treecast.identity.certificate import Certificate, Claims, issue
+from treecast.identity.certificate import Certificate, CertificateContent, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network as NetworkIdentity
 from treecast.identity.node import NodeIdentity
@@ -279,7 +279,7 @@ class World:
     ) -> Certificate:
         """A certificate of this network, also of a node that only others advertise."""
         self._serials += 1
-        claims = Claims(
+        content = CertificateContent(
             network_id=self._identity.id,
             node_index=index,
             name=name or f"n{index}",
@@ -292,7 +292,7 @@ class World:
             rights=rights,
             serial=self._serials,
         )
-        return issue(self._ca, claims)
+        return issue(self._ca, content)
 
     def revocation(self, node: NodeIndex, serial: int, name: str = "") -> bytes:
         """The CA's record that the node's certificates up to this serial are void."""

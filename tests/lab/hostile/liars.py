@@ -13,7 +13,7 @@ from treecast.adapters.node_directory import CERTIFICATE_FILE
 from treecast.adapters.noise import native_network
 from treecast.adapters.storage import load_authority
 from treecast.base.ids import NetworkId, NodeIndex
-from treecast.identity.certificate import Claims, issue
+from treecast.identity.certificate import CertificateContent, issue
 from treecast.identity.ids import derive_network_id
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
@@ -64,7 +64,7 @@ def liars(network: Path, other_network: Path, member: Path, now_unix_s: int) -> 
         return Liar(own, keys.static.private, emit_payload(HandshakePayload(certificate, 1, 1, 1, 0, 1500, "1")))
 
     def signed(ca: SigningKey, of: NetworkId, not_before_s: int, not_after_s: int) -> Liar:
-        claims = Claims(
+        claims = CertificateContent(
             network_id=of,
             node_index=NodeIndex(99),
             name="liar",

@@ -23,11 +23,11 @@ from treecast.adapters.native_records import emit_endpoint, parse_endpoint
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import Inject, OfferKey, SendControl, SendHandshake
 from treecast.base.events import (
+    CommandRefusalReason,
     CommandRefused,
     ControlDatagram,
     PathAnswered,
     PathSeen,
-    RefusalReason,
     SessionHandshake,
     TapFrame,
 )
@@ -151,7 +151,7 @@ def test_a_peer_without_session_is_a_named_drop_and_a_false() -> None:
         planes[0].do(SendControl(NodeIndex(9), b"message"))
         assert forwarder.drops()["no_session"] == 1
         offer = OfferKey(StreamId(5), KeyId(1), NodeIndex(9), b"", KeyId(0), 0)
-        assert apply(forwarder, [offer]) == [CommandRefused(offer, RefusalReason.UNKNOWN)]
+        assert apply(forwarder, [offer]) == [CommandRefused(offer, CommandRefusalReason.UNKNOWN)]
 
 
 def test_a_taken_port_and_a_bad_interface_are_named_with_their_errno() -> None:

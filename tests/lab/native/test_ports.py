@@ -20,7 +20,7 @@ from treecast.base.commands import (
     SetStormLimits,
     SetUnknownUnicastFlood,
 )
-from treecast.base.events import HandshakeDatagram, HostSeen, RefusalReason, TapFrame
+from treecast.base.events import CommandRefusalReason, HandshakeDatagram, HostSeen, TapFrame
 from treecast.base.keep_local import KeepLocal
 from treecast.wire.beacon import BEACON_GROUP
 
@@ -172,7 +172,7 @@ def test_storms_are_cut_and_unknown_unicast_is_flooded_where_asked(two: DataPlan
 
 def test_there_is_no_other_port(two: DataPlanes) -> None:
     (refused,) = apply(two[0].forwarder, [SetPortForwarding(1, on=True)])
-    assert (refused.reason, str(refused.error)) == (RefusalReason.INVALID, "no such port")
+    assert (refused.reason, str(refused.error)) == (CommandRefusalReason.INVALID, "no such port")
 
 
 def test_a_handshake_that_would_run_over_the_overlay_stays_outside(two: DataPlanes) -> None:

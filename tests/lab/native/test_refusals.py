@@ -25,7 +25,7 @@ from treecast.base.commands import (
     UseKey,
 )
 from treecast.base.downstream_commands import AcceptKey
-from treecast.base.events import RefusalReason
+from treecast.base.events import CommandRefusalReason
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.limits import MAX_REMOTE_HOSTS, MAX_ROOT_TREES
 from treecast.identity.keys import SigningKey
@@ -56,7 +56,7 @@ def plane() -> Iterator[DataPlane]:
         own.stop()
 
 
-def refused(plane: DataPlane, *commands: Command) -> list[tuple[Command, RefusalReason]]:
+def refused(plane: DataPlane, *commands: Command) -> list[tuple[Command, CommandRefusalReason]]:
     return [(refusal.command, refusal.reason) for refusal in plane.carry_out(commands)]
 
 
@@ -67,10 +67,10 @@ def test_what_is_not_there_or_cannot_be_costs_itself_only(plane: DataPlane) -> N
     group = IPv4Address("239.1.1.1")
     commands = (CreateTree(StreamId(1), EPOCH, KEY), unknown, no_offer, no_port, with_itself)
     assert refused(plane, *commands, SetRoute(0, group, None, StreamId(1))) == [
-        (unknown, RefusalReason.UNKNOWN),
-        (no_offer, RefusalReason.UNKNOWN),
-        (no_port, RefusalReason.INVALID),
-        (with_itself, RefusalReason.INVALID),
+        (unknown, CommandRefusalReason.UNKNOWN),
+        (no_offer, CommandRefusalReason.UNKNOWN),
+        (no_port, CommandRefusalReason.INVALID),
+        (with_itself, CommandRefusalReason.INVALID),
     ]
     assert group in [flow.group for flow, _ in plane.sent_by_flow()], "the last one was carried out"
 
@@ -79,8 +79,8 @@ def test_a_tree_too_many_is_refused_and_what_follows_it_carried_out(plane: DataP
     trees = [CreateTree(StreamId(number), EPOCH, KEY) for number in range(1, MAX_ROOT_TREES + 2)]
     members = SetTreeMembers(trees[-1].stream, (PEER,), ())
     assert refused(plane, *trees, members, SetHost(0, MAC, PEER)) == [
-        (trees[-1], RefusalReason.TABLE_FULL),
-        (members, RefusalReason.UNKNOWN),
+        (trees[-1], CommandRefusalReason.TABLE_FULL),
+        (members, CommandRefusalReason.UNKNOWN),
     ]
 
 
@@ -112,7 +112,7 @@ def test_a_command_of_impossible_values_costs_itself_only(plane: DataPlane) -> N
     allowed = (SetHost(0, MAC, PEER), RemoveTree(StreamId(7)))
     refusals = plane.carry_out([allowed[0], *impossible, allowed[1]])
     assert sorted(map(repr, (refusal.command for refusal in refusals))) == sorted(map(repr, impossible))
-    assert {refusal.reason for refusal in refusals} == {RefusalReason.INVALID}
+    assert {refusal.reason for refusal in refusals} == {CommandRefusalReason.INVALID}
 
 
 def test_hosts_of_one_turn_are_written_together_with_what_comes_between_in_its_order(plane: DataPlane) -> None:
@@ -121,10 +121,10 @@ def test_hosts_of_one_turn_are_written_together_with_what_comes_between_in_its_o
     hosts = [SetHost(7, MacAddress(b"\x02\0" + number.to_bytes(4, "big")), PEER) for number in numbers]
     ((late, reason),) = refused(plane, c.ForgetPeer(PEER), *hosts)
     assert isinstance(late, SetHost)
-    assert reason == RefusalReason.TABLE_FULL
+    assert reason == CommandRefusalReason.TABLE_FULL
     first = hosts[0] if hosts[0] != late else hosts[1]
     assert len(refused(plane, c.RemoveHost(7, first.mac), late, first)) == 1
-    assert refused(plane, late, c.ForgetPeer(PEER), late, first) in ([], [(late, RefusalReason.TABLE_FULL)])
+    assert refused(plane, late, c.ForgetPeer(PEER), late, first) in ([], [(late, CommandRefusalReason.TABLE_FULL)])
     assert refused(plane, late, first) == []
 
 
@@ -138,6 +138,6 @@ def test_routes_of_one_turn_are_set_together_with_what_comes_between_in_its_orde
     begin = [c.RemoveRoute(flow.vlan, flow.group, flow.source) for flow in known]
     between = (tree, SetTreeMembers(tree.stream, (PEER,), ()), c.RemoveRoute(7, groups[0], None))
     assert not refused(plane, *begin, *routes, *between, late)
-    assert refused(plane, routes[0]) == [(routes[0], RefusalReason.TABLE_FULL)]
+    assert refused(plane, routes[0]) == [(routes[0], CommandRefusalReason.TABLE_FULL)]
     assert {flow.group for flow, _ in plane.sent_by_flow()} == {late.group, *groups[1:]}
     assert not refused(plane, *(c.RemoveRoute(7, group, None) for group in (late.group, *groups)))

@@ -20,7 +20,7 @@ from treecast.base.time import Instant
 from treecast.base.timers import Timers
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.own_groups import MAX_LISTED_BYTES, OwnGroups
-from treecast.identity.certificate import Certificate, Claims, Extension, issue
+from treecast.identity.certificate import Certificate, CertificateContent, Extension, issue
 from treecast.identity.keys import NodeKeys
 from treecast.wire.advertised_groups import MAX_SOURCES, GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertised_links import LinksContent
@@ -166,7 +166,7 @@ _KEYS = NodeKeys.from_seeds(bytes(32), bytes([1] * 32))
 
 def _node_of(index: int) -> bytes:
     """A NODE advertisement of a member; all have the same keys here."""
-    claims = Claims(
+    claims = CertificateContent(
         NETWORK.id, NodeIndex(index), f"n{index}", _KEYS.static.public, _KEYS.signing.public, None, None, 0, 10**9
     )
     body = emit(Body(index, 1, 1, Kind.NODE, b"", emit(NodeContent.of(issue(CA, claims).encode(), ()))))

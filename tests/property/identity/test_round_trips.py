@@ -14,8 +14,8 @@ from treecast.base.limits import MAX_CERTIFICATE_BYTES
 from treecast.identity.certificate import (
     MAX_TIME_S,
     Certificate,
+    CertificateContent,
     CertificateError,
-    Claims,
     Extension,
     issue,
 )
@@ -36,7 +36,7 @@ _PREFIXES = st.builds(
 )
 _GROUPS = st.none() | st.lists(_PREFIXES, max_size=8).map(tuple)
 _CLAIMS = st.builds(
-    lambda claims, times, *rest: Claims(*claims, *sorted(times), *rest),
+    lambda claims, times, *rest: CertificateContent(*claims, *sorted(times), *rest),
     st.tuples(
         st.builds(NetworkId, st.binary(min_size=16, max_size=16)),
         st.builds(NodeIndex, st.integers(1, 0xFFFFFFFF)),
@@ -62,11 +62,11 @@ _CLAIMS = st.builds(
 
 
 @given(_CLAIMS)
-def test_a_certificate_is_read_back_as_it_was_issued(claims: Claims) -> None:
+def test_a_certificate_is_read_back_as_it_was_issued(claims: CertificateContent) -> None:
     certificate = issue(CA_KEY, claims)
     assert Certificate.decode(certificate.encode()) == certificate
     assert len(certificate.encode()) <= MAX_CERTIFICATE_BYTES
-    assert Claims(*(getattr(certificate, field) for field in Claims.__slots__)) == claims
+    assert CertificateContent(*(getattr(certificate, field) for field in CertificateContent.__slots__)) == claims
 
 
 def _accepted(data: bytes) -> bool:

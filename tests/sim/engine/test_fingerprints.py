@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from treecast.base.commands import SetFingerprint
-from treecast.base.events import RefusalReason
+from treecast.base.events import CommandRefusalReason
 from treecast.broadcast import unacknowledged
 from treecast.sim.datagrams import SessionDatagram
 from treecast.sim.world import SimNode, World
@@ -126,7 +126,8 @@ def test_a_member_that_lies_for_ever_costs_five_descriptions_a_minute_and_link_a
     world = World(5)
     nodes = mesh(world, 7)
     liar = nodes[4]
-    liar.forwarder.refuses = lambda command: RefusalReason.INVALID if isinstance(command, SetFingerprint) else None
+    invalid = CommandRefusalReason.INVALID
+    liar.forwarder.refuses = lambda command: invalid if isinstance(command, SetFingerprint) else None
     liar.forwarder.fingerprints.own = 1
     world.run(120.0)
     descriptions = Descriptions(world)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from tests.sim.engine.test_hostile_members import counted, mesh
 from treecast.base.commands import Command
 from treecast.base.downstream_commands import AcceptKey
-from treecast.base.events import RefusalReason
+from treecast.base.events import CommandRefusalReason
 from treecast.sim.world import SimNode, World
 
 GROUP = "239.1.1.1"
 
 
-def takes_no_key(command: Command) -> RefusalReason | None:
-    return RefusalReason.TABLE_FULL if isinstance(command, AcceptKey) else None
+def takes_no_key(command: Command) -> CommandRefusalReason | None:
+    return CommandRefusalReason.TABLE_FULL if isinstance(command, AcceptKey) else None
 
 
 def stream(world: World, sender: SimNode, first: int, count: int) -> None:

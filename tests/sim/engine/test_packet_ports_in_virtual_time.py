@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from tests.sim.engine.meshes import two
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.commands import Inject, SetPortGroup
-from treecast.base.events import HostSeen, RefusalReason, TapFrame
+from treecast.base.events import CommandRefusalReason, HostSeen, TapFrame
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.storm_control import NO_LIMITS
@@ -133,7 +133,7 @@ def test_a_group_that_the_data_plane_had_no_room_for_is_sent_to_it_again() -> No
     world, first, _ = two()
     open_port(world, first)
     first.forwarder.refuses = lambda command: (
-        RefusalReason.TABLE_FULL if isinstance(command, SetPortGroup) and command.group == GROUP else None
+        CommandRefusalReason.TABLE_FULL if isinstance(command, SetPortGroup) and command.group == GROUP else None
     )
     say(first, JOIN, GROUP)
     world.run(1.0)

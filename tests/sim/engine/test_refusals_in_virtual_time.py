@@ -25,7 +25,7 @@ from treecast.base.commands import (
 )
 from treecast.base.counters import SESSION_BEGUN
 from treecast.base.downstream_commands import AcceptKey
-from treecast.base.events import CommandRefused, RefusalReason
+from treecast.base.events import CommandRefusalReason, CommandRefused
 from treecast.base.ids import KeyId, StreamId, TreeEpoch
 from treecast.base.keep_local import KEEP_ALL
 from treecast.base.membership import ANY_SOURCE
@@ -37,9 +37,9 @@ from treecast.sim.world import SimNode, World
 GROUP = "239.1.1.1"
 
 
-def full(*kinds: type) -> Callable[[Command], RefusalReason | None]:
+def full(*kinds: type) -> Callable[[Command], CommandRefusalReason | None]:
     """A data plane whose tables for these have no room."""
-    return lambda command: RefusalReason.TABLE_FULL if isinstance(command, kinds) else None
+    return lambda command: CommandRefusalReason.TABLE_FULL if isinstance(command, kinds) else None
 
 
 def room(_: Command) -> None:
@@ -125,7 +125,7 @@ def test_a_command_that_cannot_be_is_a_bug_but_not_where_a_port_was_closed_meanw
         FloodFrame(3, bytes(60)),
     ]
     for command in (*of_ports, CreateTree(StreamId(9), TreeEpoch(1), KeyId(1))):
-        refused = CommandRefused(command, RefusalReason.INVALID, ValueError("no such thing"))
+        refused = CommandRefused(command, CommandRefusalReason.INVALID, ValueError("no such thing"))
         node.engine.turn(world.underlay.now, [refused])
     drops = node.engine.drops.snapshot()
     assert (drops["command_refused"], drops["internal_error"]) == (len(of_ports) + 1, 1)

@@ -20,7 +20,7 @@ from treecast.base.commands import (
     UseKey,
 )
 from treecast.base.downstream_commands import AcceptKey, AcceptTree
-from treecast.base.events import RefusalReason
+from treecast.base.events import CommandRefusalReason
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Duration
@@ -190,10 +190,10 @@ class TroubledWorld:
     def _refuse(self, node: SimNode, share: float) -> None:
         rng = self.world.rng
 
-        def refuses(command: Command) -> RefusalReason | None:
+        def refuses(command: Command) -> CommandRefusalReason | None:
             if isinstance(command, REFUSABLE) and rng.random() < share:
                 self.refused[type(command).__name__] += 1
-                return rng.choice((RefusalReason.TABLE_FULL, RefusalReason.UNKNOWN))
+                return rng.choice((CommandRefusalReason.TABLE_FULL, CommandRefusalReason.UNKNOWN))
             return None
 
         node.forwarder.refuses = refuses

@@ -18,7 +18,7 @@ from treecast.broadcast.broadcast import Broadcast
 from treecast.broadcast.learned import Learned
 from treecast.broadcast.news import YOUNG_FOR
 from treecast.broadcast.store import NODE_LIFETIME
-from treecast.identity.certificate import Certificate, Claims, issue
+from treecast.identity.certificate import Certificate, CertificateContent, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
 from treecast.wire.advertised_groups import GroupsContent, ListedGroup, chunk_key
@@ -38,7 +38,7 @@ def keys_of(index: int) -> NodeKeys:
 
 def certificate_of(index: int) -> Certificate:
     keys = keys_of(index)
-    claims = Claims(
+    claims = CertificateContent(
         NETWORK.id,
         NodeIndex(index),
         f"n{index}",

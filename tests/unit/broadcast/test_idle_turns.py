@@ -6,7 +6,7 @@ from tests.unit.broadcast.test_broadcast import CA, NETWORK, Node
 from tests.unit.counting import steps_of
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
-from treecast.identity.certificate import Claims, issue
+from treecast.identity.certificate import CertificateContent, issue
 from treecast.identity.keys import NodeKeys
 from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, NodeContent, Signed, emit, parse_signed
 from treecast.wire.control import Acknowledge, Flood
@@ -16,7 +16,8 @@ KEYS = NodeKeys.from_seeds(bytes(32), bytes([1] * 32))
 
 
 def node_advertisement(index: int) -> bytes:
-    claims = Claims(NETWORK.id, NodeIndex(index), "n", KEYS.static.public, KEYS.signing.public, None, None, 0, 10**9)
+    keys = KEYS.static.public, KEYS.signing.public
+    claims = CertificateContent(NETWORK.id, NodeIndex(index), "n", *keys, None, None, 0, 10**9)
     body = emit(Body(index, 1, 1, Kind.NODE, b"", emit(NodeContent.of(issue(CA, claims).encode(), ()))))
     return emit(Signed(body, KEYS.signing.sign(SIGNING_CONTEXT, body)))
 

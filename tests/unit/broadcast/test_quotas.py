@@ -16,7 +16,7 @@ from treecast.base.time import Instant
 from treecast.broadcast import quotas
 from treecast.broadcast.quotas import DEFAULT_QUOTA, NAMED_FOR, OverQuota
 from treecast.broadcast.store import WITHDRAWN_LIFETIME
-from treecast.identity.certificate import Claims, issue
+from treecast.identity.certificate import CertificateContent, issue
 from treecast.identity.rights import DEFAULT_RIGHTS, Rights
 from treecast.wire.advertised_groups import GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertisement import HostContent, Kind, NodeContent, emit
@@ -27,7 +27,7 @@ ORIGIN = 5
 
 def certified(sequence: int, rights: Rights) -> bytes:
     keys = keys_of(ORIGIN)
-    claims = Claims(
+    claims = CertificateContent(
         network_id=NETWORK.id,
         node_index=NodeIndex(ORIGIN),
         name="n5",

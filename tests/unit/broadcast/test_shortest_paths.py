@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from random import Random
 
 from treecast.base.ids import NodeIndex
-from treecast.broadcast.link_state import LinkState, ListedBy
+from treecast.broadcast.link_state import LinkStateDatabase, ListedBy
 from treecast.broadcast.own_links import OwnLinks
 from treecast.broadcast.shortest_paths import ENOUGH_NODES, LONGEST_PATH, SEARCHED_NODES, ShortestPaths
 from treecast.broadcast.store import Store
@@ -18,7 +18,7 @@ Measured = dict[tuple[int, int], tuple[int, int]]
 """The classes that one node advertises of its link with another."""
 
 
-class Listed(LinkState):
+class Listed(LinkStateDatabase):
     """Links as they are given, and how often they were read."""
 
     def __init__(self, links: Mapping[int, Set[int]], measured: Measured) -> None:

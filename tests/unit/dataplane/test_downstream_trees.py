@@ -9,7 +9,7 @@ import pytest
 from treecast.base.commands import SendControl
 from treecast.base.counters import Drops
 from treecast.base.downstream_commands import AcceptKey, LeaveStream, RefuseKey
-from treecast.base.events import KeyOffered, RefusalReason
+from treecast.base.events import CommandRefusalReason, KeyOffered
 from treecast.base.flows import BROADCAST, Flow, KeyFlow
 from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId
 from treecast.base.key_refusals import BY_DROP, KeyRefusalReason
@@ -101,7 +101,7 @@ def test_the_root_learns_that_the_data_plane_has_no_room_for_its_key() -> None:
     trees.offered(Instant(1.0), KeyOffered(NodeIndex(1), StreamId(5), KeyId(7), emit_context(ANY_SOURCE)))
     (accept,) = trees.commands
     assert isinstance(accept, AcceptKey)
-    trees.refused(accept, RefusalReason.TABLE_FULL)
+    trees.refused(accept, CommandRefusalReason.TABLE_FULL)
     (sent,) = [one for one in trees.commands if isinstance(one, SendControl)]
     assert parse_control(sent.data) == KeyRefusal(5, 7, KeyRefusalReason.TABLE_FULL)
 

@@ -7,7 +7,7 @@ import pytest
 from treecast.base.commands import SendControl
 from treecast.base.counters import Drops
 from treecast.base.downstream_commands import AcceptTree, EndRelaying, RefuseTree
-from treecast.base.events import RefusalReason, TreeOffered
+from treecast.base.events import CommandRefusalReason, TreeOffered
 from treecast.base.ids import NO_NODE, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Instant
 from treecast.dataplane import tree_states
@@ -133,9 +133,9 @@ def test_a_state_that_the_data_plane_refuses_is_none_and_one_that_came_twice_sta
     node = Node()
     command = AcceptTree(ROOT, StreamId(5), EPOCH, b"")
     assert node.takes(5, CHILDREN)
-    node.states.refused(command, RefusalReason.UNKNOWN)
+    node.states.refused(command, CommandRefusalReason.UNKNOWN)
     assert node.states.relayed() == ((ROOT, 5),)
-    node.states.refused(command, RefusalReason.TABLE_FULL)
+    node.states.refused(command, CommandRefusalReason.TABLE_FULL)
     assert (node.ended(), node.states.relayed()) == ([5], ())
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from treecast.base.counters import Drops
 from treecast.base.downstream_commands import AcceptKey, LeaveStream
-from treecast.base.events import KeyOffered, RefusalReason
+from treecast.base.events import CommandRefusalReason, KeyOffered
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, StreamId
 from treecast.base.membership import FilterMode, SourceFilter
@@ -68,7 +68,7 @@ def test_an_offer_of_a_run_of_its_root_that_has_ended_keeps_no_tree_of_the_next_
     trees.offered(Instant(1.0), KeyOffered(ROOT, StreamId(500), KeyId(1), emit_context(FLOW)))
     (accepted,) = [command for command in trees.commands if isinstance(command, AcceptKey)]
     assert ended(trees) == []
-    trees.refused(accepted, RefusalReason.UNKNOWN)
+    trees.refused(accepted, CommandRefusalReason.UNKNOWN)
     assert ended(trees) == remove(500)
     offer(trees, 2.0, 3)
     assert [tree.stream for tree in trees.trees()] == [3]
@@ -79,7 +79,7 @@ def test_an_offer_that_comes_twice_keeps_the_tree() -> None:
     for _ in range(2):
         trees.offered(Instant(1.0), KeyOffered(ROOT, StreamId(5), KeyId(1), emit_context(FLOW)))
     _, again = [command for command in trees.commands if isinstance(command, AcceptKey)]
-    trees.refused(again, RefusalReason.UNKNOWN)
+    trees.refused(again, CommandRefusalReason.UNKNOWN)
     assert ended(trees) == []
 
 

@@ -16,7 +16,7 @@ from treecast.base.problems import Problem
 from treecast.base.time import Instant
 from treecast.engine.engine import Engine
 from treecast.engine.environment import NodeEnvironment
-from treecast.identity.certificate import Certificate, Claims, issue
+from treecast.identity.certificate import Certificate, CertificateContent, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
 from treecast.identity.node import NodeIdentity
@@ -35,7 +35,7 @@ FIRST = 1_000
 
 
 def certificate_of(index: int, not_after_s: int = 10**9) -> Certificate:
-    claims = Claims(
+    claims = CertificateContent(
         NETWORK.id, NodeIndex(index), f"n{index}", KEYS.static.public, KEYS.signing.public, None, None, 0, not_after_s
     )
     return issue(CA, claims)

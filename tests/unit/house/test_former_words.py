@@ -147,6 +147,7 @@ FORMER = [
     "RouteReceipt",
     "UNANSWERED_ROUTE_TURNS",
     "bridge_table",
+    "_Brought",
 ]
 """Identifiers that had no other meaning; those that have one ("cross", "seeking", "reach") cannot be looked for."""
 

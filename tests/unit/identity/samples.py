@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface
 
 from treecast.base.ids import NodeIndex
-from treecast.identity.certificate import MAX_TIME_S, Certificate, Claims, issue
+from treecast.identity.certificate import MAX_TIME_S, Certificate, CertificateContent, issue
 from treecast.identity.ids import derive_network_id
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network, unique_local_prefix
@@ -29,7 +29,7 @@ NOT_BEFORE_S = 1_700_000_000
 NOT_AFTER_S = 1_800_000_000
 NOW_S = 1_750_000_000.5
 
-CLAIMS = Claims(
+CLAIMS = CertificateContent(
     network_id=NETWORK.id,
     node_index=NodeIndex(7),
     name="alice",

@@ -31,8 +31,8 @@ from treecast.identity.certificate import (
     CERTIFICATE_NOT_YET_VALID,
     CERTIFICATE_WRONG_NETWORK,
     Certificate,
+    CertificateContent,
     CertificateError,
-    Claims,
     Extension,
     Verifier,
     issue,
@@ -77,7 +77,7 @@ def _with(field: str, value: object) -> bytes:
     return _sealed(list({**_FIELDS, field: value}.values()))
 
 
-def _forged(claims: Claims, signature: bytes = CERTIFICATE.signature) -> Certificate:
+def _forged(claims: CertificateContent, signature: bytes = CERTIFICATE.signature) -> Certificate:
     """Other claims than those that the CA signed."""
     return Certificate.decode(msgspec.msgpack.encode([issue(CA_KEY, claims).body, signature]))
 
@@ -268,7 +268,7 @@ def test_bytes_of_another_form_are_malformed_even_when_signed(data: bytes) -> No
 @pytest.mark.parametrize(
     "claims", [replace(CLAIMS, name="A"), replace(CLAIMS, node_index=NodeIndex(0)), replace(CLAIMS, not_after_s=0)]
 )
-def test_the_ca_issues_nothing_that_no_one_could_read(claims: Claims) -> None:
+def test_the_ca_issues_nothing_that_no_one_could_read(claims: CertificateContent) -> None:
     with pytest.raises(CertificateError):
         issue(CA_KEY, claims)
 

@@ -10,7 +10,7 @@ import msgspec
 
 from treecast.base.addresses import IPNetwork
 from treecast.base.ids import NodeIndex
-from treecast.identity.certificate import Certificate, Claims, Extension, issue
+from treecast.identity.certificate import Certificate, CertificateContent, Extension, issue
 from treecast.identity.ids import derive_network_id, derive_node_id, node_mac
 from treecast.identity.keys import NodeKeys, SigningKey, verify
 from treecast.identity.network import unique_local_prefix
@@ -99,7 +99,7 @@ def test_node_ids_and_macs_are_derived_from_keys_and_indices() -> None:
 def test_certificates_are_these_bytes() -> None:
     for node in _VECTORS.nodes:
         keys = _keys(node)
-        claims = Claims(
+        claims = CertificateContent(
             network_id=derive_network_id(_CA_KEY.public),
             node_index=NodeIndex(node.node_index),
             name=node.name,

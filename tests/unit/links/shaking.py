@@ -15,7 +15,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.path_commands import SetPeerUnderlayMtu
 from treecast.base.time import Instant
 from treecast.base.underlay_routes import UnderlayRouteType
-from treecast.identity.certificate import Certificate, Claims, issue
+from treecast.identity.certificate import Certificate, CertificateContent, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
 from treecast.identity.revocation import Revocations
@@ -39,7 +39,7 @@ def certificate_of(index: int, *, ca: SigningKey = CA, not_after_s: int = 2000) 
     keys = NodeKeys.from_seeds(bytes([index] * 32), bytes([index + 100] * 32))
     network = Network("test", ca.public, NETWORK.ipv4, NETWORK.ipv6, NETWORK.key)
     address = IPv4Interface(f"10.77.0.{index}/16")
-    claims = Claims(
+    claims = CertificateContent(
         network.id,
         NodeIndex(index),
         f"n{index}",

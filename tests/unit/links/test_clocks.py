@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 from tests.unit.links.shaking import endpoint_of
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
-from treecast.identity.certificate import Claims, issue
+from treecast.identity.certificate import CertificateContent, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
 from treecast.links.clocks import clock_doubt, differing
@@ -22,7 +22,7 @@ NOW, WALL_CLOCK_MS = Instant(10.0), 1_000_000
 
 def peer_a_minute_ahead(state: LinkState) -> Peer:
     node = NodeIndex(2)
-    claims = Claims(NETWORK.id, node, "n2", KEYS.static.public, KEYS.signing.public, None, None, 0, 10**9)
+    claims = CertificateContent(NETWORK.id, node, "n2", KEYS.static.public, KEYS.signing.public, None, None, 0, 10**9)
     path = Path(0, endpoint_of(2))
     offset_s = WALL_CLOCK_MS / 1000 - NOW + 60.0
     return Peer(node, issue(CA, claims), 1, path, state, unix_offset_s=offset_s, known_offset_s=offset_s)
