@@ -138,10 +138,10 @@ struct Waiting {
 
 /// The parts of frames that are not whole yet.
 #[derive(Debug, Default)]
-pub struct Reassembly(Mutex<Places>);
+pub struct Reassembly(Mutex<Slots>);
 
 #[derive(Debug, Default)]
-struct Places {
+struct Slots {
     /// Full and free slots; made as they are needed, and kept.
     slots: Vec<Waiting>,
     free: Vec<usize>,
@@ -232,7 +232,7 @@ impl Waiting {
     }
 }
 
-impl Places {
+impl Slots {
     /// The node of which a frame made room, where one did.
     fn keep(&mut self, arrived: &Arrived<'_>, now_ns: u64) -> Option<u32> {
         let of_sender = self.per_sender.get(&arrived.sender).copied().unwrap_or_default();

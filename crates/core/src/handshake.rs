@@ -24,16 +24,16 @@ const REFUSAL_HEADER_LEN: usize = 8;
 const INIT_PAYLOAD_LEN: usize = HANDSHAKE_LEN - INIT_HEADER_LEN - 32 - AEAD_TAG_LEN - MAC_LEN - COOKIE_MAC_LEN;
 
 /// Noise's payload in a RESPONSE: ephemeral key, sealed static key, the payload's tag and the MAC taken off.
-const RESPONSE_ROOM: usize = HANDSHAKE_LEN - RESPONSE_HEADER_LEN - 32 - 48 - AEAD_TAG_LEN - MAC_LEN;
+const RESPONSE_PAYLOAD_LEN: usize = HANDSHAKE_LEN - RESPONSE_HEADER_LEN - 32 - 48 - AEAD_TAG_LEN - MAC_LEN;
 /// Noise's payload in a FINAL.
-const FINAL_ROOM: usize = HANDSHAKE_LEN - FINAL_HEADER_LEN - 48 - AEAD_TAG_LEN - MAC_LEN;
+const FINAL_PAYLOAD_LEN: usize = HANDSHAKE_LEN - FINAL_HEADER_LEN - 48 - AEAD_TAG_LEN - MAC_LEN;
 
 /// The longest payload of a RESPONSE.
-pub const MAX_RESPONSE_PAYLOAD_LEN: usize = RESPONSE_ROOM - PREFIX_LEN;
+pub const MAX_RESPONSE_PAYLOAD_LEN: usize = RESPONSE_PAYLOAD_LEN - PREFIX_LEN;
 /// The longest payload of a REFUSAL: with it, no REFUSAL is longer than the shortest FINAL.
 pub const MAX_REFUSAL_PAYLOAD_LEN: usize = 48;
 /// The longest payload of a FINAL.
-pub const MAX_FINAL_PAYLOAD_LEN: usize = FINAL_ROOM - PREFIX_LEN - FINAL_NONCE_LEN;
+pub const MAX_FINAL_PAYLOAD_LEN: usize = FINAL_PAYLOAD_LEN - PREFIX_LEN - FINAL_NONCE_LEN;
 
 /// The two keys of a session as one side sees them.
 pub struct SessionKeys {
@@ -170,7 +170,7 @@ impl Handshake {
     /// Responder: the RESPONSE datagram.
     pub fn write_response(&mut self, payload: &[u8]) -> Result<Vec<u8>, Failure> {
         self.require(false, Step::Init)?;
-        let payload = padded(payload, &[], RESPONSE_ROOM)?;
+        let payload = padded(payload, &[], RESPONSE_PAYLOAD_LEN)?;
         let mut out = Vec::with_capacity(HANDSHAKE_LEN);
         out.extend_from_slice(&prefix(RESPONSE));
         out.extend_from_slice(&self.index.to_be_bytes());
@@ -196,7 +196,7 @@ impl Handshake {
     /// Initiator: the FINAL datagram. `nonce` is fresh random bytes.
     pub fn write_final(&mut self, payload: &[u8], nonce: [u8; FINAL_NONCE_LEN]) -> Result<Vec<u8>, Failure> {
         self.require(true, Step::Response)?;
-        let payload = padded(payload, &nonce, FINAL_ROOM)?;
+        let payload = padded(payload, &nonce, FINAL_PAYLOAD_LEN)?;
         let mut out = Vec::with_capacity(HANDSHAKE_LEN);
         out.extend_from_slice(&prefix(FINAL));
         out.extend_from_slice(&self.remote_index.to_be_bytes());

@@ -11,17 +11,17 @@ use foldhash::quality::RandomState; // seeded at random: a host cannot choose ad
 
 use crate::flows::FlowTable;
 use crate::headers::{Frame, Mac};
+use crate::keep_local::KeptLocalKind;
 use crate::limits::MAX_SEEN_HOSTS;
 use crate::rate::{Rate, TokenBucket};
 use crate::reason::Reason;
 use crate::session::lock;
-use crate::site::SiteWord;
 
 /// The TAP's number among them.
 pub const TAP_PORT: u32 = 0;
 
 /// A host that still sends is reported again after this.
-const TOLD_FOR_NS: u64 = 60_000_000_000;
+const REPORTED_FOR_NS: u64 = 60_000_000_000;
 /// A host that could not be reported is not tried again at each frame.
 const RETRY_NS: u64 = 10_000_000;
 /// A full table is searched for old entries no oftener.
@@ -89,7 +89,7 @@ pub struct Port {
     /// Groups go out by filter only.
     selective: AtomicBool,
     floods_unknown: AtomicBool,
-    /// Frames by which its LAN configures its own hosts alone, by [`SiteWord::bit`].
+    /// Frames by which its LAN configures its own hosts alone, by [`KeptLocalKind::bit`].
     keeps: AtomicU8,
     /// Frames for groups go out one by one.
     groups_singly: AtomicBool,
@@ -169,8 +169,8 @@ impl Port {
 
     /// Sets which frames neither leave the port's LAN for the overlay nor come there from it.
     pub fn set_keep_local(&self, routers: bool, dhcp: bool) {
-        let bit = |on: bool, word: SiteWord| if on { word.bit() } else { 0 };
-        self.keeps.store(bit(routers, SiteWord::Routers) | bit(dhcp, SiteWord::Dhcp), Ordering::Relaxed);
+        let bit = |on: bool, kind: KeptLocalKind| if on { kind.bit() } else { 0 };
+        self.keeps.store(bit(routers, KeptLocalKind::Routers) | bit(dhcp, KeptLocalKind::Dhcp), Ordering::Relaxed);
     }
 
     /// May a frame pass, in whichever direction?
@@ -179,8 +179,8 @@ impl Port {
         if keeps == 0 {
             return Ok(());
         }
-        match SiteWord::of(frame) {
-            Some(word) if keeps & word.bit() != 0 => Err(word.reason()),
+        match KeptLocalKind::of(frame) {
+            Some(kind) if keeps & kind.bit() != 0 => Err(kind.reason()),
             _ => Ok(()),
         }
     }
@@ -258,8 +258,8 @@ impl Seen {
             }
         }
         report()?;
-        self.until_ns.insert(key, now_ns + TOLD_FOR_NS);
-        Ok(now_ns + TOLD_FOR_NS)
+        self.until_ns.insert(key, now_ns + REPORTED_FOR_NS);
+        Ok(now_ns + REPORTED_FOR_NS)
     }
 
     fn sweep(&mut self, now_ns: u64) {

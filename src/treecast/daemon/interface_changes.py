@@ -48,7 +48,7 @@ def addresses_of_others(
 
 
 @dataclass(frozen=True, slots=True)
-class AsMade:
+class ExpectedInterface:
     """The interface as the node has set it up."""
 
     name: str

@@ -26,7 +26,7 @@ from treecast.base.errors import OperatorError
 from treecast.base.problems import Problem
 from treecast.base.time import Duration
 from treecast.daemon.ending import Ending
-from treecast.daemon.interface_changes import AsMade, Owner, addresses_of_others, addresses_within
+from treecast.daemon.interface_changes import ExpectedInterface, Owner, addresses_of_others, addresses_within
 from treecast.daemon.interface_keeper import InterfaceKeeper
 
 KEEPER_TIME: Duration = 3.0
@@ -41,7 +41,7 @@ class InterfaceWatch:
         self._interface = interface
         self._index = index_of(interface)
         self._settings = settings
-        self._as_made = AsMade(interface, overlay_mtu_bytes, settings)
+        self._expected = ExpectedInterface(interface, overlay_mtu_bytes, settings)
         self._keeper = keeper
         self._seen_bridged: bool | None = None
         """The state at the last look; None before the first one."""
@@ -87,7 +87,7 @@ class InterfaceWatch:
         if not self._keeper.is_running():
             advice = "what it loses is not put back until the node is started again"
             yield Problem("interface_unkept", name, f"the process that looks after {name} has ended: {advice}")
-        yield from self._as_made.changes(name, owner, bridged=bridged)
+        yield from self._expected.changes(name, owner, bridged=bridged)
         master = master_of(name)
         if not bridged and master:
             text = f"{name} is in {master}, where no treecast bridge add has put it: programs here reach nobody by it"

@@ -12,7 +12,7 @@ from hashlib import sha256
 from treecast.base.ids import NodeIndex
 
 POSITIONS = 2**64
-"""Places on the ring: the first eight bytes of the hash."""
+"""Positions on the ring: the first eight bytes of the hash."""
 
 
 def position_of(node_id: bytes) -> int:
@@ -21,7 +21,7 @@ def position_of(node_id: bytes) -> int:
 
 
 def points_of(node_id: bytes, what: bytes, count: int) -> list[int]:
-    """Places that a node draws, the same ones at each start: nobody else's, and nobody's choice."""
+    """Positions that a node draws, the same ones at each start: nobody else's, and nobody's choice."""
     return [int.from_bytes(sha256(node_id + what + bytes((number,))).digest()[:8], "big") for number in range(count)]
 
 

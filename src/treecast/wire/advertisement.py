@@ -46,7 +46,7 @@ MAX_HOST_ADDRESSES = 32
 HOST_IS_ROUTER = 1
 _ENDPOINT_BYTES = 22
 """An endpoint with an IPv6 address."""
-_NODE_ROOM_BYTES = MAX_ADVERTISEMENT_BYTES - 168
+_CERTIFICATE_AND_ENDPOINTS_BYTES = MAX_ADVERTISEMENT_BYTES - 168
 """NODE without its certificate's bytes and without endpoints has at most 168: signature 70, body 30, content 68."""
 
 
@@ -137,11 +137,11 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True):
         relaying: Relaying = UNBOUNDED,
     ) -> NodeContent:
         """The first endpoints, as many as fit an advertisement beside the certificate."""
-        fitting = min(MAX_ENDPOINTS, (_NODE_ROOM_BYTES - len(certificate)) // _ENDPOINT_BYTES)
-        places = tuple(ListedEndpoint(e.address.packed, e.port) for e in endpoints[:fitting])
+        fitting = min(MAX_ENDPOINTS, (_CERTIFICATE_AND_ENDPOINTS_BYTES - len(certificate)) // _ENDPOINT_BYTES)
+        endpoint_list = tuple(ListedEndpoint(e.address.packed, e.port) for e in endpoints[:fitting])
         return cls(
             certificate,
-            places,
+            endpoint_list,
             underlay_mtu=underlay_mtu,
             capabilities=protocol_version.CAPABILITIES,
             uplink_class=uplink_class(relaying.uplink_bps),

@@ -9,7 +9,7 @@ import pytest
 from treecast.adapters.interface import Settings, own_addresses
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.daemon import interface_changes
-from treecast.daemon.interface_changes import AsMade, addresses_of_others, addresses_within
+from treecast.daemon.interface_changes import ExpectedInterface, addresses_of_others, addresses_within
 
 PREFIXES = (IPv4Network("127.0.0.0/16"), IPv6Network("fd00::/64"))
 OWN = MacAddress.parse("02:54:00:00:00:02")
@@ -41,7 +41,7 @@ def test_what_is_outside_of_the_overlay_or_no_node_s_is_no_problem(monkeypatch: 
 
 
 def test_a_mac_of_another_node_is_said_to_be_its(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = AsMade("treecast0", 1374, Settings(OWN, IPv4Interface("10.77.0.2/16"), None, (), ()))
+    made = ExpectedInterface("treecast0", 1374, Settings(OWN, IPv4Interface("10.77.0.2/16"), None, (), ()))
     monkeypatch.setattr(interface_changes, "mac_of", lambda name: MacAddress.parse("02:54:00:00:00:01"))
     (problem,) = made._mac("treecast0", owner)
     assert "has the MAC 02:54:00:00:00:01, which is node n0's, its certificate says 02:54:00:00:00:02" in problem.text

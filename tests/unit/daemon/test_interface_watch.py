@@ -12,7 +12,7 @@ from treecast.adapters.interface import Settings
 from treecast.adapters.netdevice import flags_of
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.daemon import interface_watch
-from treecast.daemon.interface_changes import AsMade
+from treecast.daemon.interface_changes import ExpectedInterface
 from treecast.daemon.interface_watch import InterfaceWatch
 
 GROUPS = (IPv4Network("239.1.0.0/16"), IPv6Network("ff00::/8"))
@@ -69,7 +69,7 @@ class Machine:
 def test_a_sound_interface_is_looked_at_when_the_machine_s_network_has_changed_and_never_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(AsMade, "changes", lambda *_, **__: ())
+    monkeypatch.setattr(ExpectedInterface, "changes", lambda *_, **__: ())
     machine = Machine(monkeypatch)
     for _ in range(100):
         assert machine.kinds() == set()
@@ -83,7 +83,7 @@ def test_a_sound_interface_is_looked_at_when_the_machine_s_network_has_changed_a
 
 
 def test_what_changes_without_the_machine_s_network_is_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AsMade, "changes", lambda *_, **__: ())
+    monkeypatch.setattr(ExpectedInterface, "changes", lambda *_, **__: ())
     machine = Machine(monkeypatch)
     assert machine.kinds() == set()
     machine.names["127.0.0.1"] = "n7"

@@ -148,6 +148,13 @@ FORMER = [
     "UNANSWERED_ROUTE_TURNS",
     "bridge_table",
     "_Brought",
+    "AsMade",
+    "_as_made",
+    "SiteWord",
+    "TOLD_FOR_NS",
+    "_NODE_ROOM_BYTES",
+    "RESPONSE_ROOM",
+    "FINAL_ROOM",
 ]
 """Identifiers that had no other meaning; those that have one ("cross", "seeking", "reach") cannot be looked for."""
 

@@ -11,9 +11,9 @@ use treecast_core::aead::Aead;
 use treecast_core::egress::Leaving;
 use treecast_core::frame::{FrameFacts, FrameKind};
 use treecast_core::headers::{Frame, Headers, MAX_EXTENSION_HEADERS};
+use treecast_core::keep_local::KeptLocalKind;
 use treecast_core::punt::PuntKind;
 use treecast_core::reason::Reason;
-use treecast_core::site::SiteWord;
 use treecast_core::traffic_class;
 
 const ALL_NODES: [u8; 16] = [0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
@@ -92,7 +92,7 @@ struct Said {
     kind: Result<FrameKind, Reason>,
     about: PuntKind,
     leaving: Leaving,
-    site: Option<SiteWord>,
+    kept: Option<KeptLocalKind>,
     class: u8,
     protocol: Option<u8>,
     upper: Option<Vec<u8>>,
@@ -104,7 +104,7 @@ fn said(bytes: &[u8]) -> Said {
         kind: facts(bytes).map(|facts| facts.kind),
         about: PuntKind::of(&frame),
         leaving: Leaving::of(&frame),
-        site: SiteWord::of(&frame),
+        kept: KeptLocalKind::of(&frame),
         class: traffic_class::of(&frame),
         protocol: frame.ip().map(|ip| ip.packet.protocol),
         upper: frame.ip().map(|ip| ip.upper.to_vec()),
@@ -205,13 +205,13 @@ fn a_later_fragment_has_no_upper_layer_for_anybody() {
     for (protocol, upper) in messages() {
         let said = said(&behind(&[HopByHop, Later], GROUP, protocol, &upper));
         let group = Leaving::Group { vlan: 0, group: GROUP.into(), source: IpAddr::from(SOURCE6) };
-        assert_eq!((said.protocol, said.upper, said.site, said.leaving), (Some(59), Some(vec![]), None, group));
+        assert_eq!((said.protocol, said.upper, said.kept, said.leaving), (Some(59), Some(vec![]), None, group));
         assert!(matches!(said.kind, Ok(FrameKind::Group { .. })));
     }
     for (protocol, upper) in messages_v4() {
         let said = said(&with_options(1, 0x2001, [239, 1, 1, 1], protocol, &upper));
         let punted = protocol == 2; // whose type is in the first
-        assert_eq!((said.upper, said.site, said.kind == Ok(FrameKind::Punt)), (Some(vec![]), None, punted));
+        assert_eq!((said.upper, said.kept, said.kind == Ok(FrameKind::Punt)), (Some(vec![]), None, punted));
     }
 }
 
@@ -252,9 +252,9 @@ fn a_packet_that_contradicts_itself_is_none_for_everybody() {
     for (at, value) in [(14, 0x44), (14, 0x57), (14, 0x65), (16, 0xFF), (17, 27)] {
         let mut frame = good.clone();
         frame[at] = value;
-        let Said { kind, leaving, site, class, protocol, .. } = said(&frame);
+        let Said { kind, leaving, kept, class, protocol, .. } = said(&frame);
         assert_eq!(kind, Err(Reason::FrameMalformed), "{at} {value}");
-        assert_eq!((leaving, site, class, protocol), (Leaving::Other, None, 0, None), "{at} {value}");
+        assert_eq!((leaving, kept, class, protocol), (Leaving::Other, None, 0, None), "{at} {value}");
     }
     assert_eq!(said(&good[..good.len() - 1]).protocol, None, "cut off");
     assert_eq!(said(&behind(&[HopByHop], GROUP, 58, &[143, 0, 0, 0])[..61]).protocol, None, "cut off");

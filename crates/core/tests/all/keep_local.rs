@@ -4,9 +4,9 @@ use crate::common::*;
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::headers::Frame;
+use treecast_core::keep_local::KeptLocalKind;
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::Hops;
-use treecast_core::site::SiteWord;
 use treecast_core::verdict::Destination;
 
 const ALL_NODES: [u8; 16] = [0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
@@ -72,13 +72,13 @@ fn others() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn the_words_of_a_site_are_told_from_all_else_and_nothing_is_too_short_to_read() {
-    let cases = [(routers(), Some(SiteWord::Routers)), (dhcp(), Some(SiteWord::Dhcp)), (others(), None)];
-    for (frames, word) in cases {
+fn the_kinds_that_a_lan_keeps_are_told_from_all_else_and_nothing_is_too_short_to_read() {
+    let cases = [(routers(), Some(KeptLocalKind::Routers)), (dhcp(), Some(KeptLocalKind::Dhcp)), (others(), None)];
+    for (frames, kind) in cases {
         for frame in frames.into_iter().flat_map(|frame| [tagged(&frame), frame]) {
-            assert_eq!(SiteWord::of(&Frame::read(&frame)), word, "{frame:02X?}");
+            assert_eq!(KeptLocalKind::of(&Frame::read(&frame)), kind, "{frame:02X?}");
             for length in 0..frame.len() {
-                let _ = SiteWord::of(&Frame::read(&frame[..length]));
+                let _ = KeptLocalKind::of(&Frame::read(&frame[..length]));
             }
         }
     }

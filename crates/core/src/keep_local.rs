@@ -10,17 +10,17 @@ use crate::reason::Reason;
 const DHCP: (u16, u16) = (68, 67);
 const DHCPV6: (u16, u16) = (546, 547);
 
-/// Traffic that a site keeps to itself.
+/// Kinds of frames that a LAN keeps to itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SiteWord {
+pub enum KeptLocalKind {
     /// Router Solicitations and Advertisements, Redirects (RFC 4861 section 4).
     Routers,
     /// DHCP and DHCPv6 between clients and servers. What relay agents send to servers is addressed on purpose, and none.
     Dhcp,
 }
 
-impl SiteWord {
-    /// The word of a frame that was read; the headers of a super-frame are enough.
+impl KeptLocalKind {
+    /// The kind of a frame that was read; the headers of a super-frame are enough.
     pub fn of(frame: &Frame<'_>) -> Option<Self> {
         let ip = frame.ip()?;
         let ports = match ip.packet.version {
