@@ -14,7 +14,7 @@ use crate::rate::{Rate, TokenBucket};
 use crate::reason::Reason;
 use crate::session::lock;
 use crate::tree_state::TreePlace;
-use crate::withheld::Failure;
+use crate::withheld::ParentFailure;
 
 /// See `base/events.py`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Event {
     SessionHandshake { peer: u32, session: u32, data: Vec<u8> },
     KeyOffered { stream: StreamName, key_id: u32, context: Vec<u8> },
     TreeOffered { tree: TreeName, place: TreePlace },
-    ParentFailed { tree: TreeName, parent: u32, failure: Failure },
+    ParentFailed { tree: TreeName, parent: u32, failure: ParentFailure },
     PathSeen { peer: u32, session: u32, endpoint: Endpoint },
     PathAnswered { peer: u32, session: u32, endpoint: Endpoint },
     SessionConfirmed { peer: u32, session: u32 },
@@ -162,11 +162,11 @@ impl Event {
     }
 }
 
-type Waiting = [VecDeque<Event>; TURNS.len()];
+type EventQueues = [VecDeque<Event>; TURNS.len()];
 
 /// Events since the reader last looked.
-struct Arrived {
-    queues: Waiting,
+struct ArrivedEvents {
+    queues: EventQueues,
     /// Events of sessions.
     peers: PeerQueues<Event, { OF_SESSIONS.len() }>,
     /// How many of each kind are in them.
@@ -182,8 +182,8 @@ struct Arrived {
 /// those that it took, so no worker waits while it does. Each kind's bound holds on either side; of those of sessions it takes no
 /// more than a batch, so that who comes late waits behind no more.
 pub struct Events {
-    arrived: Mutex<Arrived>,
-    taken: Mutex<Waiting>,
+    arrived: Mutex<ArrivedEvents>,
+    taken: Mutex<EventQueues>,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -196,8 +196,8 @@ impl std::fmt::Debug for Events {
 impl Events {
     /// `wake` is called when the queues were empty and are not any more.
     pub fn new(wake: Box<dyn Fn() + Send + Sync>) -> Self {
-        let arrived = Arrived {
-            queues: Waiting::default(),
+        let arrived = ArrivedEvents {
+            queues: EventQueues::default(),
             peers: PeerQueues::default(),
             counts: Default::default(),
             buckets: Default::default(),
@@ -243,7 +243,7 @@ impl Events {
     }
 }
 
-impl Arrived {
+impl ArrivedEvents {
     /// The reason for which another peer's event was pushed out, if one was.
     fn push(&mut self, event: Event, now_ns: u64) -> Result<Option<Reason>, Reason> {
         let number = event.kind();
@@ -294,7 +294,7 @@ impl Arrived {
 
     /// Gives what is in a queue to the reader, who has taken all of that queue before; of sessions, by turns of the peers, so that
     /// the reader has `limit`.
-    fn hand_over(&mut self, taken: &mut Waiting, limit: usize) {
+    fn hand_over(&mut self, taken: &mut EventQueues, limit: usize) {
         let sessions = &mut taken[Queue::Sessions as usize];
         while sessions.len() < limit {
             let Some((of_sessions, event)) = self.peers.pop() else { break };

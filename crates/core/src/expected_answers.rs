@@ -19,7 +19,7 @@ const KEPT_NS: u64 = 15_000_000_000;
 const PER_HANDSHAKE: Rate = Rate { per_second: 8, burst: 16 };
 
 #[derive(Debug, Default)]
-struct Kept {
+struct KeptIndices {
     newer: HashMap<u32, TokenBucket>,
     older: HashMap<u32, TokenBucket>,
     began_ns: u64,
@@ -27,7 +27,7 @@ struct Kept {
 
 /// The indices, in two halves by their age.
 #[derive(Debug, Default)]
-pub struct ExpectedAnswers(Mutex<Kept>);
+pub struct ExpectedAnswers(Mutex<KeptIndices>);
 
 impl ExpectedAnswers {
     /// This node sends a handshake datagram: INIT and RESPONSE have answers.
@@ -47,13 +47,13 @@ impl ExpectedAnswers {
         let index = u32_at(datagram, at).ok_or(Reason::DatagramShort)?;
         let mut kept = lock(&self.0);
         kept.age(now_ns);
-        let Kept { newer, older, .. } = &mut *kept;
+        let KeptIndices { newer, older, .. } = &mut *kept;
         let bucket = newer.get_mut(&index).or_else(|| older.get_mut(&index)).ok_or(Reason::HandshakeUnknown)?;
         bucket.take(PER_HANDSHAKE, now_ns).then_some(()).ok_or(Reason::HandshakeRateAnswers)
     }
 }
 
-impl Kept {
+impl KeptIndices {
     fn age(&mut self, now_ns: u64) {
         let age_ns = now_ns.saturating_sub(self.began_ns);
         if age_ns >= KEPT_NS || self.newer.len() >= MAX_EXPECTED_ANSWERS {

@@ -22,7 +22,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 /// A sharer that was refused of late, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusals {
+pub struct SharerRefusals {
     /// None: those that there was no place for.
     pub sharer: Option<u32>,
     /// The refusals since it took or was refused the first time.
@@ -79,9 +79,9 @@ impl FairBudget {
     }
 
     /// Reports all that were refused of late.
-    pub(crate) fn refusals(&self, now_ns: u64) -> impl Iterator<Item = Refusals> + '_ {
+    pub(crate) fn refusals(&self, now_ns: u64) -> impl Iterator<Item = SharerRefusals> + '_ {
         let of_late = move |share: &&Share| now_ns.saturating_sub(share.refused_ns) <= REPORTED_NS && share.refused > 0;
-        let report = |share: &Share| Refusals { sharer: share.sharer, refused: share.refused };
+        let report = |share: &Share| SharerRefusals { sharer: share.sharer, refused: share.refused };
         self.shares.iter().filter(of_late).map(report)
     }
 

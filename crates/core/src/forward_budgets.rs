@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-pub use crate::fair_budget::Refusals;
+pub use crate::fair_budget::SharerRefusals;
 use crate::fair_budget::{FairBudget, CLASSES};
 use crate::limits::MAX_BUDGETS_PER_SHARD;
 use crate::rate::{Rate, TokenBucket};
@@ -87,7 +87,7 @@ pub struct BudgetRefusals {
     /// The budget of that neighbour's that was refused.
     pub budget: Budget,
     /// The node that was refused, and how often.
-    pub refusals: Refusals,
+    pub refusals: SharerRefusals,
 }
 
 #[derive(Debug, Default)]

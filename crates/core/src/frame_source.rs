@@ -68,7 +68,7 @@ impl Default for CertifiedNodes {
 
 /// The address that a frame is from, by its own word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sender {
+enum ClaimedSender {
     None,
     V4([u8; 4]),
     V6([u8; 16]),
@@ -81,7 +81,7 @@ enum Sender {
 struct FrameSource {
     node: u32,
     mac: Mac,
-    sender: Sender,
+    sender: ClaimedSender,
 }
 
 /// A source that was found right: it is so for the rest of a batch.
@@ -92,7 +92,7 @@ pub(crate) struct KnownSource {
     limited: Option<Arc<CertifiedNode>>,
 }
 
-impl Sender {
+impl ClaimedSender {
     #[inline(always)]
     fn of(bytes: &[u8], ethertype: u16, network: usize) -> Self {
         let sender = match ethertype {
@@ -155,7 +155,7 @@ impl CertifiedNodes {
             _ => return Err(Reason::SourceOfAnotherNode),
         }
         source.sender.address().map_or(Ok(()), |address| self.check_address(&source, address))?;
-        if let Sender::Arp(octets) = source.sender {
+        if let ClaimedSender::Arp(octets) = source.sender {
             self.check_binding(node, octets.into())?;
         }
         Ok(KnownSource { source, limited: certified.filter(|certified| certified.send_to.is_some()) })
@@ -193,7 +193,7 @@ impl CertifiedNodes {
             return Err(Reason::FrameNeverCrosses);
         }
         let (ethertype, network) = behind_tags(frame);
-        let source = FrameSource { node, mac, sender: Sender::of(frame.bytes, ethertype, network) };
+        let source = FrameSource { node, mac, sender: ClaimedSender::of(frame.bytes, ethertype, network) };
         if last.as_ref().is_none_or(|known| known.source != source) {
             *last = Some(self.check(source)?);
         }

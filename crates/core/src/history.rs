@@ -30,7 +30,7 @@ pub struct History {
 
 /// A kept datagram.
 #[derive(Clone, Copy, Debug)]
-struct Kept {
+struct KeptDatagram {
     counter: u64,
     came_ns: u64,
     start: usize,
@@ -42,7 +42,7 @@ struct Kept {
 struct Ring {
     bytes: Vec<u8>,
     /// Datagrams in the order in which they came.
-    kept: VecDeque<Kept>,
+    kept: VecDeque<KeptDatagram>,
 }
 
 /// Datagrams that are to be sent once more, one behind the other.
@@ -77,14 +77,14 @@ impl History {
         let length = datagram.len();
         if let Some(place) = ring.bytes.get_mut(start..start + length) {
             place.copy_from_slice(datagram);
-            ring.kept.push_back(Kept { counter, came_ns: now_ns, start, length, traffic_class });
+            ring.kept.push_back(KeptDatagram { counter, came_ns: now_ns, start, length, traffic_class });
         }
     }
 
     /// The datagrams with higher counters that came within [`HISTORY_NS`].
     pub(crate) fn after(&self, counter: u64, now_ns: u64) -> Retransmission {
         let (ring, mut retransmission) = (lock(&self.ring), Retransmission::default());
-        let is_due = |kept: &&Kept| kept.counter > counter && kept.came_ns.saturating_add(HISTORY_NS) >= now_ns;
+        let is_due = |kept: &&KeptDatagram| kept.counter > counter && kept.came_ns.saturating_add(HISTORY_NS) >= now_ns;
         for kept in ring.kept.iter().filter(is_due) {
             retransmission
                 .bytes
@@ -153,7 +153,7 @@ mod tests {
     }
 
     fn counters(history: &History, after: u64, now_ns: u64) -> Vec<u64> {
-        let due = |kept: &&Kept| kept.counter > after && kept.came_ns + HISTORY_NS >= now_ns;
+        let due = |kept: &&KeptDatagram| kept.counter > after && kept.came_ns + HISTORY_NS >= now_ns;
         lock(&history.ring).kept.iter().filter(due).map(|kept| kept.counter).collect()
     }
 

@@ -18,7 +18,7 @@ pub const LINK_SECRET_ID_LEN: usize = 8;
 
 /// Bytes that are no encapsulation key or no ciphertext of ML-KEM-768, or no randomness was to be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
+pub struct MalformedExchange;
 
 /// Secret that the keys of a link's hybrid sessions are made of, besides those of their handshakes.
 pub struct LinkSecret {
@@ -28,7 +28,7 @@ pub struct LinkSecret {
 
 impl LinkSecret {
     /// Made of a shared secret, and of the exchange that it came from.
-    pub fn new(shared: &[u8], encapsulation_key: &[u8], ciphertext: &[u8]) -> Result<Self, Malformed> {
+    pub fn new(shared: &[u8], encapsulation_key: &[u8], ciphertext: &[u8]) -> Result<Self, MalformedExchange> {
         let mut exchange = digest::Context::new(&digest::SHA256);
         exchange.update(encapsulation_key);
         exchange.update(ciphertext);
@@ -55,10 +55,10 @@ impl hkdf::KeyType for Length {
     }
 }
 
-fn expand(extracted: &hkdf::Prk, info: &[u8], out: &mut [u8]) -> Result<(), Malformed> {
+fn expand(extracted: &hkdf::Prk, info: &[u8], out: &mut [u8]) -> Result<(), MalformedExchange> {
     let info = [info];
-    let okm = extracted.expand(&info, Length(out.len())).map_err(|_| Malformed)?;
-    okm.fill(out).map_err(|_| Malformed)
+    let okm = extracted.expand(&info, Length(out.len())).map_err(|_| MalformedExchange)?;
+    okm.fill(out).map_err(|_| MalformedExchange)
 }
 
 /// The key pair of the side that begins an exchange.
@@ -69,9 +69,9 @@ pub struct KeyPair {
 
 impl KeyPair {
     /// A fresh one.
-    pub fn generate() -> Result<Self, Malformed> {
-        let private = DecapsulationKey::generate(&ML_KEM_768).map_err(|_| Malformed)?;
-        let public = private.encapsulation_key().and_then(|key| key.key_bytes()).map_err(|_| Malformed)?;
+    pub fn generate() -> Result<Self, MalformedExchange> {
+        let private = DecapsulationKey::generate(&ML_KEM_768).map_err(|_| MalformedExchange)?;
+        let public = private.encapsulation_key().and_then(|key| key.key_bytes()).map_err(|_| MalformedExchange)?;
         Ok(Self { private, encapsulation_key: public.as_ref().to_vec() })
     }
 
@@ -82,16 +82,16 @@ impl KeyPair {
 
     /// The link secret, from the other side's ciphertext. One that was made for another key gives another secret
     /// (implicit rejection, FIPS 203 section 7.3).
-    pub fn decapsulate(&self, ciphertext: &[u8]) -> Result<LinkSecret, Malformed> {
-        let shared = self.private.decapsulate(Ciphertext::from(ciphertext)).map_err(|_| Malformed)?;
+    pub fn decapsulate(&self, ciphertext: &[u8]) -> Result<LinkSecret, MalformedExchange> {
+        let shared = self.private.decapsulate(Ciphertext::from(ciphertext)).map_err(|_| MalformedExchange)?;
         LinkSecret::new(shared.as_ref(), &self.encapsulation_key, ciphertext)
     }
 }
 
 /// The side that answers: a ciphertext for this encapsulation key, and the link secret.
-pub fn encapsulate(encapsulation_key: &[u8]) -> Result<(Vec<u8>, LinkSecret), Malformed> {
-    let key = EncapsulationKey::new(&ML_KEM_768, encapsulation_key).map_err(|_| Malformed)?;
-    let (ciphertext, shared) = key.encapsulate().map_err(|_| Malformed)?;
+pub fn encapsulate(encapsulation_key: &[u8]) -> Result<(Vec<u8>, LinkSecret), MalformedExchange> {
+    let key = EncapsulationKey::new(&ML_KEM_768, encapsulation_key).map_err(|_| MalformedExchange)?;
+    let (ciphertext, shared) = key.encapsulate().map_err(|_| MalformedExchange)?;
     let secret = LinkSecret::new(shared.as_ref(), encapsulation_key, ciphertext.as_ref())?;
     Ok((ciphertext.as_ref().to_vec(), secret))
 }

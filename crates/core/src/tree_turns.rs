@@ -11,7 +11,7 @@ use crate::reason::Reason;
 use crate::session::lock;
 use crate::silence::{Watched, OVERTAKEN, SECOND_NS, WATCHED_NS};
 use crate::tree_mark::TreeMark;
-use crate::withheld::{Failure, Withheld, LATER_NS};
+use crate::withheld::{ParentFailure, Withheld, LATER_NS};
 
 /// Datagrams that a turn is to send.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl ForwardingTables {
             turn.marks.extend(waiting.map(|child| (*child, TreeMark { tree: tree.name, counter })));
         }
         if watched.has_returned() {
-            self.report_parent(&tree, Failure::Returned, now_ns);
+            self.report_parent(&tree, ParentFailure::Returned, now_ns);
         }
         watched.count_silence(self.last_received_ns(&tree), ran_ns, now_ns);
         if tree.is_below_a_relay() && !tree.stream.is_superseded(tree.name.epoch) {
@@ -91,16 +91,16 @@ impl ForwardingTables {
         let withheld_since = watched.withheld_since(now_ns);
         if watched.is_graft_due(now_ns) {
             let newest = tree.upstream.newest.load(Ordering::Relaxed);
-            self.graft(watched, newest, Failure::Silent, turn, now_ns);
+            self.graft(watched, newest, ParentFailure::Silent, turn, now_ns);
         } else if let Some(since) = withheld_since {
             let is_there = now_ns.saturating_sub(watched.received_ns) <= LATER_NS;
             let has_sent = tree.upstream.parent_ns.load(Ordering::Relaxed) != 0;
             let is_in_use = has_sent || tree.is_in_use();
             if !is_in_use && watched.is_report_due(now_ns) {
                 self.anchor_requests.add(TreeMark { tree: tree.name, counter: 0 });
-                self.report_parent(tree, Failure::SendsNothing, now_ns);
+                self.report_parent(tree, ParentFailure::SendsNothing, now_ns);
             } else if is_in_use && watched.count_graft(is_there, now_ns) {
-                let failure = if is_there { Failure::Withholds } else { Failure::Silent };
+                let failure = if is_there { ParentFailure::Withholds } else { ParentFailure::Silent };
                 self.graft(watched, since, failure, turn, now_ns);
             }
         }
@@ -114,7 +114,7 @@ impl ForwardingTables {
     }
 
     /// Grafts, by the trees of its stream that have this parent, the one in use and the one that is to be, for what follows a counter.
-    fn graft(&self, watched: &mut Watched, newest: u64, failure: Failure, turn: &mut Turn, now_ns: u64) {
+    fn graft(&self, watched: &mut Watched, newest: u64, failure: ParentFailure, turn: &mut Turn, now_ns: u64) {
         let lost = watched.tree.clone();
         if lost.backup != 0 {
             graft_at_backup(&lost, newest, turn, now_ns);
@@ -144,7 +144,7 @@ impl ForwardingTables {
         }
     }
 
-    fn report_parent(&self, tree: &DownstreamTree, failure: Failure, now_ns: u64) {
+    fn report_parent(&self, tree: &DownstreamTree, failure: ParentFailure, now_ns: u64) {
         self.report(Event::ParentFailed { tree: tree.name, parent: tree.parent, failure }, now_ns);
     }
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 /// Why a parent on a tree is given up, or that it should not have been, as ParentLost has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum ParentFailure {
     /// The parent sends nothing at all.
     Silent = 1,
     /// The parent sends on less than the backup has.

@@ -9,7 +9,7 @@ use treecast_core::handshake::SessionKeys;
 use treecast_core::headers::Frame;
 use treecast_core::port::TAP_PORT;
 use treecast_core::verdict::RecentFlow;
-use treecast_io::apply::{Refusal, SpentHandshake};
+use treecast_io::apply::{CommandRefusal, SpentHandshake};
 use treecast_io::commands::read_all;
 use treecast_io::configuration::Configuration;
 use treecast_io::forwarder::Forwarder;
@@ -54,7 +54,7 @@ impl Commanded {
         Self { forwarder, member }
     }
 
-    fn apply(&self, commands: &[u8]) -> Result<Vec<Refusal>, Malformed> {
+    fn apply(&self, commands: &[u8]) -> Result<Vec<CommandRefusal>, Malformed> {
         let keys = Some(SessionKeys { seal: Zeroizing::new([3; 32]), open: Zeroizing::new([4; 32]) });
         let finished = SpentHandshake { keys, index: NEXT_SESSION, remote_index: NEXT_SESSION + 1 };
         self.forwarder.apply(commands, vec![finished])
@@ -77,7 +77,7 @@ impl Commanded {
 }
 
 /// Carries commands out, at a node that has what they can be about: those that were refused.
-pub fn carry_out(bytes: &[u8]) -> Result<Vec<Refusal>, Malformed> {
+pub fn carry_out(bytes: &[u8]) -> Result<Vec<CommandRefusal>, Malformed> {
     let node = Commanded::new();
     let refusals = node.apply(bytes)?;
     node.forward();

@@ -22,7 +22,7 @@ use crate::commands::{read_all, Command};
 use crate::forwarder::Forwarder;
 use crate::msgpack::Malformed;
 use crate::sys::thread::monotonic_ns;
-use crate::waiting::{Host, Waiting};
+use crate::waiting::{Host, WaitingCommands};
 
 /// A handshake that a command names by its place in the list; spent by that. `keys`: None when it is not finished, or spent.
 #[allow(missing_docs)]
@@ -34,7 +34,7 @@ pub struct SpentHandshake {
 
 /// A command that was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct CommandRefusal {
     /// The place of the command among those that came with it.
     pub position: usize,
     /// Why, by kind.
@@ -51,9 +51,9 @@ impl Cause {
         Self(Refused::Invalid, text.to_owned())
     }
 
-    fn at(self, position: usize) -> Refusal {
+    fn at(self, position: usize) -> CommandRefusal {
         let Self(reason, text) = self;
-        Refusal { position, reason, text }
+        CommandRefusal { position, reason, text }
     }
 }
 
@@ -77,8 +77,12 @@ impl From<io::Error> for Cause {
 
 impl Forwarder {
     /// Carries out these commands. Malformed when they are no whole array: then none was carried out.
-    pub fn apply(&self, commands: &[u8], mut handshakes: Vec<SpentHandshake>) -> Result<Vec<Refusal>, Malformed> {
-        let (mut refusals, mut waiting) = (Vec::new(), Waiting::default());
+    pub fn apply(
+        &self,
+        commands: &[u8],
+        mut handshakes: Vec<SpentHandshake>,
+    ) -> Result<Vec<CommandRefusal>, Malformed> {
+        let (mut refusals, mut waiting) = (Vec::new(), WaitingCommands::default());
         for (position, command) in read_all(commands)?.enumerate() {
             let done = match command.map(|command| waiting.take(position, command)) {
                 Some(Some(due)) => {
@@ -100,7 +104,7 @@ impl Forwarder {
         Ok(refusals)
     }
 
-    fn write_hosts(&self, hosts: &[(usize, Host)], refusals: &mut Vec<Refusal>) {
+    fn write_hosts(&self, hosts: &[(usize, Host)], refusals: &mut Vec<CommandRefusal>) {
         let refused = match hosts[..] {
             [] => return,
             [(_, (vlan, mac, peer))] => {
@@ -111,7 +115,7 @@ impl Forwarder {
         table_full(refused, hosts.iter().map(|(position, (vlan, mac, _))| (*position, (*vlan, *mac))), refusals);
     }
 
-    fn write_routes(&self, routes: &[(usize, SetRoute)], refusals: &mut Vec<Refusal>) {
+    fn write_routes(&self, routes: &[(usize, SetRoute)], refusals: &mut Vec<CommandRefusal>) {
         if routes.is_empty() {
             return;
         }
@@ -266,7 +270,11 @@ impl Forwarder {
 }
 
 /// Adds refusals of the commands whose keys a full table has refused.
-fn table_full<K: Hash + Eq>(refused: Vec<K>, all: impl Iterator<Item = (usize, K)>, refusals: &mut Vec<Refusal>) {
+fn table_full<K: Hash + Eq>(
+    refused: Vec<K>,
+    all: impl Iterator<Item = (usize, K)>,
+    refusals: &mut Vec<CommandRefusal>,
+) {
     if !refused.is_empty() {
         let refused: HashSet<K> = refused.into_iter().collect();
         let of = all.filter(|(_, key)| refused.contains(key));

@@ -14,7 +14,7 @@ use treecast_core::reason::Reason;
 use treecast_core::session::{Peer, Session};
 
 use crate::sys::address::RawAddress;
-use crate::sys::batch::{Outgoing, Sender};
+use crate::sys::batch::{BatchSender, Outgoing};
 use crate::sys::udp::Socket;
 use crate::underlay::{is_transient, send_reason, SocketId, Underlay};
 
@@ -94,7 +94,7 @@ impl SentCounters {
 }
 
 /// One message to be sent: a run, to one peer.
-pub struct Message {
+pub struct OutgoingMessage {
     /// Number of the buffer that the run lies in.
     pub buffer: usize,
     /// The run.
@@ -116,14 +116,14 @@ pub enum SocketKind {
 /// Messages, and the headers to send them with.
 pub struct Dispatch {
     kind: SocketKind,
-    messages: Vec<Message>,
-    sender: Sender,
+    messages: Vec<OutgoingMessage>,
+    sender: BatchSender,
 }
 
 impl Dispatch {
     /// Sends by sockets of this kind.
     pub fn new(kind: SocketKind) -> Self {
-        Self { kind, messages: Vec::with_capacity(MESSAGES_PER_CALL), sender: Sender::new(MESSAGES_PER_CALL) }
+        Self { kind, messages: Vec::with_capacity(MESSAGES_PER_CALL), sender: BatchSender::new(MESSAGES_PER_CALL) }
     }
 
     /// Adds a run of `buffer` for each node of `next_hops`.
@@ -165,11 +165,11 @@ impl Dispatch {
         };
         let address = RawAddress::new(&to.address);
         if run.count == 1 || underlay.socket(socket).is_some_and(Socket::gso) {
-            self.messages.push(Message { buffer, run, socket, address, counters });
+            self.messages.push(OutgoingMessage { buffer, run, socket, address, counters });
             return;
         }
         for single in singles(run) {
-            self.messages.push(Message {
+            self.messages.push(OutgoingMessage {
                 buffer,
                 run: single,
                 socket,
@@ -204,8 +204,8 @@ fn singles(run: Run) -> impl Iterator<Item = Run> {
 fn send_all<'a>(
     tables: &ForwardingTables,
     socket: &Socket,
-    sender: &mut Sender,
-    messages: &[Message],
+    sender: &mut BatchSender,
+    messages: &[OutgoingMessage],
     bytes_of: &impl Fn(usize) -> &'a [u8],
 ) {
     let mut rest = messages;
@@ -227,7 +227,11 @@ fn send_all<'a>(
     }
 }
 
-fn outgoing<'s, 'a: 's>(message: &'s Message, run: &Run, bytes_of: &impl Fn(usize) -> &'a [u8]) -> Outgoing<'s> {
+fn outgoing<'s, 'a: 's>(
+    message: &'s OutgoingMessage,
+    run: &Run,
+    bytes_of: &impl Fn(usize) -> &'a [u8],
+) -> Outgoing<'s> {
     let segment = if run.count > 1 { run.segment as u16 } else { 0 };
     let data = &bytes_of(message.buffer)[run.start..run.end()];
     Outgoing { address: &message.address, data, segment, traffic_class: run.traffic_class }
@@ -238,8 +242,8 @@ fn outgoing<'s, 'a: 's>(message: &'s Message, run: &Run, bytes_of: &impl Fn(usiz
 fn failed<'a>(
     tables: &ForwardingTables,
     socket: &Socket,
-    sender: &mut Sender,
-    message: &Message,
+    sender: &mut BatchSender,
+    message: &OutgoingMessage,
     error: &std::io::Error,
     bytes_of: &impl Fn(usize) -> &'a [u8],
 ) {

@@ -23,7 +23,7 @@ use crate::sys::poll::EventFd;
 use crate::sys::tap::Tap;
 use crate::sys::thread::{monotonic_ns, set_slice};
 use crate::underlay::{Underlay, UnderlayMtu};
-use crate::worker::{Share, Worker};
+use crate::worker::{Worker, WorkerShare};
 use crate::worker_liveness::WorkerLiveness;
 
 /// Slice of the thread that decides: longer than any system's usual ones, so that what moves packets need not await its turn's end.
@@ -122,7 +122,7 @@ impl Forwarder {
         if !running.workers.is_empty() {
             return Ok(());
         }
-        let share = |number| Share { number, of: self.workers };
+        let share = |number| WorkerShare { number, of: self.workers };
         let livenesses =
             (0..self.workers).map(|_| WorkerLiveness::new().map(Arc::new)).collect::<io::Result<Vec<_>>>()?;
         let make = |(number, liveness): (usize, &Arc<WorkerLiveness>)| {

@@ -75,7 +75,7 @@ impl PacketPorts {
         let open = self.open.load();
         let Some(port) = open.iter().find(|port| port.number == number) else { return false };
         port.follow_mac();
-        port.send(tables, &Write { vnet: &[0; VNET_LEN], head: frame, payloads: &[] }, 1)
+        port.send(tables, &TapWrite { vnet: &[0; VNET_LEN], head: frame, payloads: &[] }, 1)
     }
 
     /// Gives a frame, or a super-frame of `frames`, to the packet ports that want it, but not to the one it came from.
@@ -88,7 +88,7 @@ impl PacketPorts {
         parts: &[IoSlice<'_>],
         frames: usize,
     ) -> LocalDelivery {
-        let Some(write) = Write::of(parts) else { return LocalDelivery { to_tap: true, taken: false } };
+        let Some(write) = TapWrite::of(parts) else { return LocalDelivery { to_tap: true, taken: false } };
         let leaving = Leaving::of(frame);
         let mut taken = false;
         for port in self.open.load().iter().filter(|port| port.number != from) {
@@ -129,8 +129,8 @@ impl PacketPort {
         mac
     }
 
-    fn send(&self, tables: &ForwardingTables, write: &Write<'_>, frames: usize) -> bool {
-        let Write { vnet, head, payloads } = write;
+    fn send(&self, tables: &ForwardingTables, write: &TapWrite<'_>, frames: usize) -> bool {
+        let TapWrite { vnet, head, payloads } = write;
         let (Some(destination), Some(rest)) = (head.get(..6), head.get(12..)) else { return false };
         let own = self.mac();
         let mut all = [IoSlice::new(&[]); MAX_PARTS];
@@ -158,14 +158,14 @@ impl PacketPort {
 }
 
 /// A write to the TAP, taken apart: `head` holds all headers, if not the whole frame.
-pub struct Write<'a> {
+pub struct TapWrite<'a> {
     vnet: &'a [u8],
     /// The frame from the destination MAC on.
     pub head: &'a [u8],
     payloads: &'a [IoSlice<'a>],
 }
 
-impl<'a> Write<'a> {
+impl<'a> TapWrite<'a> {
     /// None when there is no frame behind the virtio-net header.
     pub fn of(parts: &'a [IoSlice<'a>]) -> Option<Self> {
         let (vnet, head) = parts.first()?.split_at_checked(VNET_LEN)?;

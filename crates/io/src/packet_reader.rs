@@ -50,7 +50,7 @@ impl PacketPorts {
         poll.add(port.socket.as_fd(), TOKEN_SOCKET)?;
         tables.renew_port(number, true);
         let (tables, underlay, local) = (tables.clone(), underlay.clone(), local.clone());
-        let reader = Reader { tables, underlay, local, port: port.clone(), poll };
+        let reader = PortReader { tables, underlay, local, port: port.clone(), poll };
         let thread = std::thread::Builder::new().name(format!("treecast-port{number}"));
         threads.push((port, thread.spawn(move || reader.run())?));
         own.publish(&threads);
@@ -79,7 +79,7 @@ impl PacketPorts {
 }
 
 /// The thread of one port.
-struct Reader {
+struct PortReader {
     tables: Arc<ForwardingTables>,
     underlay: Arc<Underlay>,
     local: Arc<LocalPorts>,
@@ -87,7 +87,7 @@ struct Reader {
     poll: Poll,
 }
 
-impl Reader {
+impl PortReader {
     fn run(self) {
         let _ = set_slice(0);
         let mut outbox = Outbox::new(SocketKind::Data);

@@ -17,7 +17,7 @@ use treecast_core::traffic_class;
 use treecast_core::verdict::Destination;
 
 use crate::outbox::{Outbox, Target, TxBuffer};
-use crate::seals::{Routed, Seals, Tree};
+use crate::seals::{Routed, Seals, TreeSeal};
 use crate::sys::thread::monotonic_ns;
 use crate::underlay::Underlay;
 use crate::wrapping::wrap;
@@ -77,9 +77,9 @@ impl Sealing<'_> {
         if !members.hops.next_hops.is_empty() {
             let most = self.underlay.mtu.limit(members.underlay_mtu);
             if tree.is_wrapped() {
-                self.all_wrapped(&Tree(tree, members), segmenter, most);
+                self.all_wrapped(&TreeSeal(tree, members), segmenter, most);
             } else {
-                self.all(Target::Tree(tree, members), segmenter, &Tree(tree, members), most);
+                self.all(Target::Tree(tree, members), segmenter, &TreeSeal(tree, members), most);
             }
         }
         let class = Class::Stream(members.tree().stream);
@@ -126,7 +126,7 @@ impl Sealing<'_> {
     }
 
     /// Frames of broadcast: each sealed and signed once, then sealed for each next hop.
-    fn all_wrapped(&mut self, by: &Tree<'_>, segmenter: &Segmenter<'_>, most: DatagramLimit) {
+    fn all_wrapped(&mut self, by: &TreeSeal<'_>, segmenter: &Segmenter<'_>, most: DatagramLimit) {
         let most = most.body_len(by.overhead() + SESSION_OVERHEAD);
         self.each(segmenter, by, most, |sealing, inner, body| sealing.put_wrapped(by, inner, body));
     }
@@ -169,7 +169,7 @@ impl Sealing<'_> {
     }
 
     /// One tree datagram with this body, in the next hops' sessions.
-    fn put_wrapped(&mut self, by: &Tree<'_>, inner: Inner, body: [&[u8]; 2]) -> Result<(), Reason> {
+    fn put_wrapped(&mut self, by: &TreeSeal<'_>, inner: Inner, body: [&[u8]; 2]) -> Result<(), Reason> {
         let mut scratch = std::mem::take(&mut self.outbox.scratch);
         let sealed = by.seal_body(inner, body, &mut scratch);
         if let Ok(length) = sealed {

@@ -85,9 +85,9 @@ impl Seals for Routed<'_> {
 
 /// A tree, for the members that the frame was looked up for: they hold the key that they were looked up with.
 #[derive(Debug)]
-pub struct Tree<'t>(pub &'t RootTree, pub &'t Members);
+pub struct TreeSeal<'t>(pub &'t RootTree, pub &'t Members);
 
-impl Seals for Tree<'_> {
+impl Seals for TreeSeal<'_> {
     const BODY_OFFSET: usize = TREE_BODY_OFFSET;
 
     fn overhead(&self) -> usize {

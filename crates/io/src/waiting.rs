@@ -24,14 +24,14 @@ pub struct Due<'a> {
 
 /// Hosts and routes that wait.
 #[derive(Default)]
-pub struct Waiting {
+pub struct WaitingCommands {
     hosts: Together<Host>,
     routes: Together<SetRoute>,
     /// Trees that were made meanwhile: who makes one, and gives it members, changes nothing that a route has led to.
     new_trees: HashSet<u32>,
 }
 
-impl Waiting {
+impl WaitingCommands {
     /// Notes a command that may wait; gives back one that is to be carried out now.
     pub fn take<'a>(&mut self, position: usize, command: Command<'a>) -> Option<Due<'a>> {
         match command {
@@ -90,7 +90,7 @@ mod tests {
 
     /// The positions at which commands are carried out, in order: those that wait where they are written.
     fn order(commands: Vec<Command<'static>>) -> Vec<usize> {
-        let (mut waiting, mut order) = (Waiting::default(), Vec::new());
+        let (mut waiting, mut order) = (WaitingCommands::default(), Vec::new());
         let write = |hosts: Together<Host>, routes: Together<SetRoute>| {
             hosts
                 .into_iter()

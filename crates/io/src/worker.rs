@@ -54,7 +54,7 @@ const TOKEN_SOCKETS: u64 = 1 << 32;
 
 /// A worker's place among all of them.
 #[derive(Clone, Copy, Debug)]
-pub struct Share {
+pub struct WorkerShare {
     /// The worker's number, from 0 on.
     pub number: usize,
     /// The number of workers, at least 1.
@@ -66,7 +66,7 @@ pub struct Worker {
     tables: Arc<ForwardingTables>,
     underlay: Arc<Underlay>,
     local: Arc<LocalPorts>,
-    share: Share,
+    share: WorkerShare,
     liveness: Arc<WorkerLiveness>,
     /// The liveness of the worker that takes the turns.
     first: Arc<WorkerLiveness>,
@@ -89,7 +89,7 @@ impl Worker {
         local: Arc<LocalPorts>,
         stop: &EventFd,
         [liveness, first]: [Arc<WorkerLiveness>; 2],
-        share: Share,
+        share: WorkerShare,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         poll.add(stop.as_fd(), TOKEN_STOP)?;

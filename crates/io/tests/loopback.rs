@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use treecast_io::socket_group::SocketGroup;
 use treecast_io::sys::address::RawAddress;
-use treecast_io::sys::batch::{Outgoing, Receiver, Sender};
+use treecast_io::sys::batch::{BatchSender, Outgoing, Receiver};
 use treecast_io::sys::poll::{EventFd, Poll};
 use treecast_io::sys::thread::{monotonic_ns, random};
 use treecast_io::sys::udp::{Buffers, Socket};
@@ -51,7 +51,7 @@ fn runs_and_single_datagrams_arrive_with_their_bytes_and_classes_over_both_famil
             segment,
             traffic_class,
         });
-        let mut sender = Sender::new(8);
+        let mut sender = BatchSender::new(8);
         assert_eq!(sender.send(from.as_fd(), outgoing.into_iter()).unwrap(), 4);
         let expected: Vec<Seen> = rows
             .into_iter()
@@ -69,7 +69,7 @@ fn a_sender_takes_no_more_than_it_has_room_for_and_names_the_first_error() {
     let socket = Socket::bind(&"127.0.0.1:0".parse().unwrap(), BUFFERS).unwrap();
     let (here, nowhere) = (RawAddress::new(&socket.local()), RawAddress::new(&"127.0.0.1:0".parse().unwrap()));
     let one = |address| Outgoing { address, data: b"datagram", segment: 0, traffic_class: 0 };
-    let mut sender = Sender::new(2);
+    let mut sender = BatchSender::new(2);
     assert_eq!(sender.send(socket.as_fd(), [&here; 5].map(one).into_iter()).unwrap(), 2);
     assert_eq!(sender.send(socket.as_fd(), [&here, &nowhere].map(one).into_iter()).unwrap(), 1);
     let error = sender.send(socket.as_fd(), [&nowhere, &here].map(one).into_iter()).unwrap_err();

@@ -6,7 +6,7 @@ use treecast_core::datagram::TreeName;
 use treecast_core::events::Event;
 use treecast_core::source_filter::SourceFilter;
 use treecast_core::tree_state::TreePlace;
-use treecast_core::withheld::Failure;
+use treecast_core::withheld::ParentFailure;
 use treecast_io::commands::{read_all, Command, COMMANDS};
 use treecast_io::event_records::emit_all;
 use treecast_io::msgpack::Writer;
@@ -121,7 +121,7 @@ fn an_event_is_its_name_and_its_fields() {
             tree,
             place: TreePlace { parent: 2, backup: 0, children: [4, 5].into(), backup_children: [6].into() },
         },
-        Event::ParentFailed { tree, parent: 3, failure: Failure::Withholds },
+        Event::ParentFailed { tree, parent: 3, failure: ParentFailure::Withholds },
         Event::ForeignHandshake { source: "[fe80::1%3]:7700".parse().unwrap() },
     ];
     let offered = [&b"\x95\xd9\x0aKeyOffered\x02\xce\0\0\x01\x2c\x09\xc4\x01\xc0"[..]].concat();

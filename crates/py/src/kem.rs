@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use treecast_core::kem as core;
 
-fn error(_: core::Malformed) -> PyErr {
+fn error(_: core::MalformedExchange) -> PyErr {
     PyValueError::new_err("not of ML-KEM-768")
 }
 

@@ -42,7 +42,7 @@ from treecast.adapters.interface_configuration import (
 )
 from treecast.adapters.lan_memory import give_back
 from treecast.adapters.link import (
-    Link,
+    NetworkInterface,
     find_link,
     ports_of,
     refusals,
@@ -210,7 +210,7 @@ def bridge_remove(directory: Path, interface: str) -> Done:
     return Done(True, nic, notes=notes)
 
 
-def _has_addresses(kernel: RouteSocket, nic: Link) -> bool:
+def _has_addresses(kernel: RouteSocket, nic: NetworkInterface) -> bool:
     return any(not address.is_link_local for address in read_configuration(kernel, nic.index).addresses)
 
 
@@ -234,7 +234,7 @@ def bridge_name(interface: str) -> str:
     return BRIDGE_PREFIX + interface[-(_MAX_NAME - len(BRIDGE_PREFIX)) :]
 
 
-def _require_bridgeable(ipr: IPRoute, interface: str, tap: str, record: BridgeRecord | None) -> Link:
+def _require_bridgeable(ipr: IPRoute, interface: str, tap: str, record: BridgeRecord | None) -> NetworkInterface:
     made = (record.bridge, record.interface) if record is not None else ("", "")
     link = require_lan_interface(ipr, interface, tap, *made)
     require_no_bridge(link)
@@ -243,14 +243,14 @@ def _require_bridgeable(ipr: IPRoute, interface: str, tap: str, record: BridgeRe
     return link
 
 
-def _require_tap(ipr: IPRoute, tap: str) -> Link:
+def _require_tap(ipr: IPRoute, tap: str) -> NetworkInterface:
     link = find_link(ipr, tap)
     if link is None:
         raise OperatorError(f"the node's interface {tap} is not here: run this where the node runs, while it runs")
     return link
 
 
-def _require_left_alone(kernel: RouteSocket, nic: Link, bridge: str, *, force: bool) -> tuple[str, ...]:
+def _require_left_alone(kernel: RouteSocket, nic: NetworkInterface, bridge: str, *, force: bool) -> tuple[str, ...]:
     """Sentences on addresses that will end, and, with ``force``, on the program that configures the interface;
     without, OperatorError where one does.
     """

@@ -102,7 +102,7 @@ class PacketPortRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (3 if known or not self.mac else 1) if named else (2 if known else 0)
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _BridgeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bridge: BridgeRecord | None
     packet_ports: Annotated[list[PacketPortRecord], Meta(max_length=16)]
 
@@ -143,20 +143,20 @@ def locked(directory: Path) -> Iterator[None]:
         yield
 
 
-def _load(directory: Path) -> _File:
+def _load(directory: Path) -> _BridgeFile:
     path = directory / BRIDGE_FILE
     with explained(f"read {path}"):
         try:
             data = read_file(path, MAX_RECORD_BYTES)
         except FileNotFoundError:
-            return _File(None, [])
+            return _BridgeFile(None, [])
     try:
-        return msgspec.json.decode(data, type=_File)
+        return msgspec.json.decode(data, type=_BridgeFile)
     except msgspec.DecodeError as error:
         raise OperatorError(f"{path} is damaged: remove it, and the bridge it named, then add again") from error
 
 
-def _write(directory: Path, content: _File) -> None:
+def _write(directory: Path, content: _BridgeFile) -> None:
     path = directory / BRIDGE_FILE
     with explained(f"write {path}"):
         if content.bridge is None and not content.packet_ports:

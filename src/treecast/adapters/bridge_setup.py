@@ -34,7 +34,7 @@ from treecast.adapters.interface_configuration import (
     without_prefix_route,
 )
 from treecast.adapters.lan_memory import give_back, static_addresses, static_routes
-from treecast.adapters.link import Link, find_link
+from treecast.adapters.link import NetworkInterface, find_link
 from treecast.adapters.put_back import PutBack
 from treecast.adapters.rtnetlink import RouteSocket
 from treecast.adapters.sysfs import ipv6_is_off, snoops
@@ -79,7 +79,9 @@ class BridgeSetUp:
         self._kernel = kernel
         self._directory = directory
 
-    def join(self, nic: Link, tap: Link, name: str, *, lan_too: bool = False, remembered_as: str = "") -> list[str]:
+    def join(
+        self, nic: NetworkInterface, tap: NetworkInterface, name: str, *, lan_too: bool = False, remembered_as: str = ""
+    ) -> list[str]:
         """``lan_too``: a bridge that had been deleted gets what the LAN's interface had once, which is returned.
         ``remembered_as``: the interface's name when it was added, where it has another now.
         """
@@ -136,7 +138,7 @@ class BridgeSetUp:
         routes = dict.fromkeys([*record.routes, *(str(r) for r in overlay_routes(left, before))])
         return msgspec.structs.replace(record, addresses=list(addresses), routes=list(routes))
 
-    def _bridge(self, undo: ExitStack, nic: Link, name: str) -> int:
+    def _bridge(self, undo: ExitStack, nic: NetworkInterface, name: str) -> int:
         known = find_link(self._ipr, name)
         if known is not None:
             self._ipr.link("set", index=known.index, kind="bridge", br_mcast_snooping=0)
@@ -159,7 +161,7 @@ class BridgeSetUp:
         self._ipr.link("set", index=made.index, state="up")
         return made.index
 
-    def _join_nic(self, undo: ExitStack, nic: Link, bridge: int) -> None:
+    def _join_nic(self, undo: ExitStack, nic: NetworkInterface, bridge: int) -> None:
         configuration = read_configuration(self._kernel, nic.index)
         undo.callback(_quietly(lambda: add_routes(self._kernel, nic.index, configuration.routes)))
         undo.callback(_quietly(lambda: add_addresses(self._kernel, nic.index, configuration.addresses)))
@@ -174,7 +176,7 @@ class BridgeSetUp:
     def _join_tap(
         self,
         undo: ExitStack,
-        tap: Link,
+        tap: NetworkInterface,
         record: BridgeRecord,
         bridge: int,
         configuration: InterfaceConfiguration,
@@ -194,7 +196,7 @@ class BridgeSetUp:
         delete_addresses(self._kernel, tap.index, configuration.addresses)
 
 
-def part(ipr: IPRoute, kernel: RouteSocket, record: BridgeRecord, bridge: Link, interface: str) -> None:
+def part(ipr: IPRoute, kernel: RouteSocket, record: BridgeRecord, bridge: NetworkInterface, interface: str) -> None:
     """``interface``: as the one of the record is called now."""
     nic, tap = find_link(ipr, interface), find_link(ipr, record.tap)
     configuration = read_configuration(kernel, bridge.index)
@@ -219,7 +221,7 @@ def part(ipr: IPRoute, kernel: RouteSocket, record: BridgeRecord, bridge: Link, 
         undo.pop_all()
 
 
-def give_overlay_back(ipr: IPRoute, kernel: RouteSocket, record: BridgeRecord, tap: Link) -> None:
+def give_overlay_back(ipr: IPRoute, kernel: RouteSocket, record: BridgeRecord, tap: NetworkInterface) -> None:
     """The TAP has again what it had before it was in a bridge that somebody has deleted since."""
     ipr.link("set", index=tap.index, mtu=record.tap_mtu)
     addresses = [with_prefix_route(address_of(text)) for text in record.addresses]
@@ -229,13 +231,13 @@ def give_overlay_back(ipr: IPRoute, kernel: RouteSocket, record: BridgeRecord, t
     add_routes(kernel, tap.index, [route_of(text, tap.index, connected=False) for text in routes])
 
 
-def _overlay_mtu(nic: Link, tap: Link, before: BridgeRecord | None) -> int:
+def _overlay_mtu(nic: NetworkInterface, tap: NetworkInterface, before: BridgeRecord | None) -> int:
     """The TAP's own. One that was in a bridge, and was taken out by others, still has the LAN's."""
     left_behind = before is not None and tap.mtu_bytes == min(nic.mtu_bytes, LAN_MTU)
     return before.tap_mtu if before is not None and left_behind else tap.mtu_bytes
 
 
-def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: Link, *, routes_too: bool) -> PutBack:
+def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: NetworkInterface, *, routes_too: bool) -> PutBack:
     """Gives the bridge what it has lost of the overlay's addresses, and of its routes: a DHCP client may flush them,
     and takes all of them for its own. ``routes_too``: even if no address is missing.
     """
@@ -258,7 +260,7 @@ def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: Link, *, routes_
     return PutBack(bridge.name, tuple(map(str, lost)), tuple(text.split()[0] for text in missing))
 
 
-def stop_snooping(ipr: IPRoute, bridge: Link) -> tuple[str, ...]:
+def stop_snooping(ipr: IPRoute, bridge: NetworkInterface) -> tuple[str, ...]:
     """A bridge that snoops sends the node's reports to one querier only; the node filters. Returns what was wrong."""
     if not snoops(bridge.name):
         return ()

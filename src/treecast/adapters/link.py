@@ -20,7 +20,7 @@ _ONE_OF_MANY = ("bond", "team")
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class NetworkInterface:
     """``master``: the index of the bridge or bond it is in, 0 for none; ``kind``: as ``ip link`` has it, or empty."""
 
     index: int
@@ -34,13 +34,13 @@ class Link:
     ethernet: bool
 
 
-def find_link(ipr: IPRoute, name: str) -> Link | None:
+def find_link(ipr: IPRoute, name: str) -> NetworkInterface | None:
     """The interface of this name; None when there is none."""
     found = ipr.link_lookup(ifname=name)
     return read_link(ipr, found[0]) if found else None
 
 
-def require_lan_interface(ipr: IPRoute, name: str, tap: str, bridge: str, bridged: str) -> Link:
+def require_lan_interface(ipr: IPRoute, name: str, tap: str, bridge: str, bridged: str) -> NetworkInterface:
     """The interface of this name; OperatorError when it is the node's own or no Ethernet: it leads to no LAN.
 
     ``bridge``, ``bridged``: what the node has made, and of which interface; empty for none.
@@ -57,7 +57,7 @@ def require_lan_interface(ipr: IPRoute, name: str, tap: str, bridge: str, bridge
     return link
 
 
-def require_free(ipr: IPRoute, link: Link) -> None:
+def require_free(ipr: IPRoute, link: NetworkInterface) -> None:
     """OperatorError when it is in another interface."""
     if link.master:
         master = read_link(ipr, link.master)
@@ -74,7 +74,7 @@ def taken(name: str, master: str, kind: str) -> str:
     return f"{name} is in {master} already: {advice}"
 
 
-def require_no_bridge(link: Link) -> None:
+def require_no_bridge(link: NetworkInterface) -> None:
     """OperatorError when it is a bridge, which cannot be in another."""
     if link.kind == "bridge":
         text = f"{link.name} is a bridge itself, and a bridge cannot be in another"
@@ -87,10 +87,10 @@ def _give_port(bridge: str) -> str:
     return f"give {bridge} a port for this ({commands}) and name tc0"
 
 
-def read_link(ipr: IPRoute, index: int) -> Link:
+def read_link(ipr: IPRoute, index: int) -> NetworkInterface:
     message = ipr.get_links(index)[0]
     info = message.get_attr("IFLA_LINKINFO")
-    return Link(
+    return NetworkInterface(
         index=index,
         name=message.get_attr("IFLA_IFNAME"),
         mac=MacAddress.parse(message.get_attr("IFLA_ADDRESS") or "00:00:00:00:00:00"),

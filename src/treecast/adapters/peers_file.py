@@ -22,7 +22,7 @@ MAX_PEERS_FILE_BYTES = 131_072
 """256 nodes with names of 63 characters and four IPv6 endpoints each have 120 kB."""
 
 
-class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _NodeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     node: Annotated[int, Meta(ge=1, le=0xFFFF_FFFF)]
     name: Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,63}\Z")]
     endpoints: Annotated[list[str], Meta(max_length=MAX_REMEMBERED_ENDPOINTS)]
@@ -42,10 +42,10 @@ class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Remembered(node, self.name, endpoints, *when, overlay, self.serial)
 
 
-_NODE = msgspec.json.Decoder(_Node)
+_NODE = msgspec.json.Decoder(_NodeRecord)
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _PeersFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     network: str
     nodes: Annotated[list[msgspec.Raw], Meta(max_length=MAX_REMEMBERED_NODES)]
 
@@ -53,19 +53,19 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load_peers(directory: Path, network: NetworkId) -> tuple[Remembered, ...]:
     """The nodes that an earlier run knew; none without a file. OperatorError, DamagedError among them."""
 
-    def values(file: _File, entries: Entries) -> tuple[Remembered, ...]:
+    def values(file: _PeersFile, entries: Entries) -> tuple[Remembered, ...]:
         if file.network != str(network):
             raise ForeignError("is of another network")
         return tuple(node.value() for node in entries.sound(file.nodes, _NODE))
 
     write = partial(write_peers, directory, network)
-    return load_remembered(directory / PEERS_FILE, MAX_PEERS_FILE_BYTES, _File, values, write)
+    return load_remembered(directory / PEERS_FILE, MAX_PEERS_FILE_BYTES, _PeersFile, values, write)
 
 
 def write_peers(directory: Path, network: NetworkId, nodes: Iterable[Remembered]) -> None:
     """OperatorError."""
     records = [
-        _Node(
+        _NodeRecord(
             one.node,
             one.name,
             [str(endpoint) for endpoint in one.endpoints],
@@ -76,4 +76,4 @@ def write_peers(directory: Path, network: NetworkId, nodes: Iterable[Remembered]
         )
         for one in nodes
     ]
-    write_remembered(directory / PEERS_FILE, _File(str(network), [raw(record) for record in records]))
+    write_remembered(directory / PEERS_FILE, _PeersFile(str(network), [raw(record) for record in records]))

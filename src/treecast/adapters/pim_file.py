@@ -111,7 +111,7 @@ class _Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _SEGMENT = msgspec.json.Decoder(_Segment)
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _PimFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     written_unix_s: Annotated[int, Meta(ge=0, le=2**40)]
     segments: Annotated[list[msgspec.Raw], Meta(max_length=MAX_REMEMBERED_PIM_ENTRIES)]
 
@@ -122,16 +122,16 @@ def load_pim(directory: Path) -> tuple[PimSegment, ...]:
     OperatorError, DamagedError among them.
     """
 
-    def values(file: _File, entries: Entries) -> tuple[PimSegment, ...]:
+    def values(file: _PimFile, entries: Entries) -> tuple[PimSegment, ...]:
         now, elapsed_s = clock.monotonic(), max(clock.unix_s() - file.written_unix_s, 0)
         segments = [segment.value(now, elapsed_s, entries) for segment in entries.sound(file.segments, _SEGMENT)]
         return tuple(segment for segment in segments if segment.joins)
 
-    return load_remembered(directory / PIM_FILE, MAX_PIM_FILE_BYTES, _File, values, partial(write_pim, directory))
+    return load_remembered(directory / PIM_FILE, MAX_PIM_FILE_BYTES, _PimFile, values, partial(write_pim, directory))
 
 
 def write_pim(directory: Path, segments: Iterable[PimSegment]) -> None:
     """OperatorError."""
     now = clock.monotonic()
     records = [raw(_Segment.of(segment, now)) for segment in segments]
-    write_remembered(directory / PIM_FILE, _File(int(clock.unix_s()), records))
+    write_remembered(directory / PIM_FILE, _PimFile(int(clock.unix_s()), records))

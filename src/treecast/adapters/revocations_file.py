@@ -33,21 +33,21 @@ MAX_REVOCATIONS_FILE_BYTES = MAX_CA_RECORDS * _MAX_ENTRY_BYTES + 64
 _RECORD = msgspec.json.Decoder(Annotated[bytes, Meta(max_length=MAX_ADVERTISEMENT_BYTES)])
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _RevocationsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     records: Annotated[list[msgspec.Raw], Meta(max_length=MAX_CA_RECORDS)]
 
 
 def load_ca_records(directory: Path, network: Network) -> tuple[bytes, ...]:
     """The records that the network's CA signed; none without a file. OperatorError, DamagedError among them."""
 
-    def values(file: _File, entries: Entries) -> tuple[bytes, ...]:
+    def values(file: _RevocationsFile, entries: Entries) -> tuple[bytes, ...]:
         found = entries.sound(file.records, _RECORD)
         genuine = tuple(record for record in found if is_ca_record(record, network.ca_public_key))
         entries.leave_out(len(found) - len(genuine))
         return genuine
 
     write = partial(write_ca_records, directory)
-    return load_remembered(directory / REVOCATIONS_FILE, MAX_REVOCATIONS_FILE_BYTES, _File, values, write)
+    return load_remembered(directory / REVOCATIONS_FILE, MAX_REVOCATIONS_FILE_BYTES, _RevocationsFile, values, write)
 
 
 def write_ca_records(directory: Path, records: Iterable[bytes]) -> None:
@@ -57,7 +57,7 @@ def write_ca_records(directory: Path, records: Iterable[bytes]) -> None:
 
 
 def _encode(records: Iterable[bytes]) -> bytes:
-    return encode_remembered(_File([raw(record) for record in records]))
+    return encode_remembered(_RevocationsFile([raw(record) for record in records]))
 
 
 def add_revocation(directory: Path, network: Network, path: Path) -> tuple[NodeIndex, RevocationContent, str]:

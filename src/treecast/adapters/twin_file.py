@@ -22,7 +22,7 @@ REFUSED_FOR_S = 3600
 _MAX_BYTES = 4096
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _TwinFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     older_at: Annotated[str, Meta(max_length=1024)]
     ended_unix_s: Annotated[int, Meta(ge=0, le=2**40)]
 
@@ -31,7 +31,7 @@ def write_twin(directory: Path, older_at: str, unix_s: float) -> None:
     """``older_at``: the endpoints of the older run. OperatorError."""
     path = directory / TWIN_FILE
     with explained(f"write {path}"):
-        replace_file(path, msgspec.json.encode(_File(older_at, int(unix_s))) + b"\n", SECRET_MODE)
+        replace_file(path, msgspec.json.encode(_TwinFile(older_at, int(unix_s))) + b"\n", SECRET_MODE)
 
 
 def require_no_twin(directory: Path, name: str, unix_s: float) -> None:
@@ -39,7 +39,7 @@ def require_no_twin(directory: Path, name: str, unix_s: float) -> None:
     path = directory / TWIN_FILE
     with explained(f"read {path}"):
         try:
-            file = msgspec.json.decode(read_file(path, _MAX_BYTES), type=_File)
+            file = msgspec.json.decode(read_file(path, _MAX_BYTES), type=_TwinFile)
         except (FileNotFoundError, ValueError):  # damaged: to run and end again does less harm than never to run
             return
     if not 0 <= unix_s - file.ended_unix_s < REFUSED_FOR_S:  # also a clock that was set back

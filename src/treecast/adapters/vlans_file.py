@@ -20,20 +20,20 @@ MAX_VLANS_FILE_BYTES = 32_768
 _VLAN = msgspec.json.Decoder(Annotated[int, Meta(ge=1, le=4095)])
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _VlansFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vlans: Annotated[list[msgspec.Raw], Meta(max_length=4095)]
 
 
 def load_vlans(directory: Path) -> tuple[int, ...]:
     """The VLANs of an earlier run; none without a file. OperatorError, DamagedError among them."""
 
-    def values(file: _File, entries: Entries) -> tuple[int, ...]:
+    def values(file: _VlansFile, entries: Entries) -> tuple[int, ...]:
         return tuple(entries.sound(file.vlans, _VLAN))
 
     write = partial(write_vlans, directory)
-    return load_remembered(directory / VLANS_FILE, MAX_VLANS_FILE_BYTES, _File, values, write)
+    return load_remembered(directory / VLANS_FILE, MAX_VLANS_FILE_BYTES, _VlansFile, values, write)
 
 
 def write_vlans(directory: Path, vlans: Iterable[int]) -> None:
     """OperatorError."""
-    write_remembered(directory / VLANS_FILE, _File([raw(vlan) for vlan in vlans]))
+    write_remembered(directory / VLANS_FILE, _VlansFile([raw(vlan) for vlan in vlans]))

@@ -22,7 +22,7 @@ from treecast.base.flows import CountedFlow, Flow, GroupKey
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
 from treecast.base.sorting import SLICE, sorted_in_slices
 from treecast.base.time import Instant
-from treecast.daemon.group_traffic import GroupTraffic, Numbers
+from treecast.daemon.group_traffic import GroupNumbers, GroupTraffic
 from treecast.engine.view import (
     GroupView,
     LocalGroupView,
@@ -41,7 +41,7 @@ _Members = Sequence[MemberView]
 class GroupAnswers:
     """Made anew for each request: ``now`` is the moment it came."""
 
-    def __init__(self, view: View, plane: Numbers, port_names: Mapping[int, str], now: Instant) -> None:
+    def __init__(self, view: View, plane: GroupNumbers, port_names: Mapping[int, str], now: Instant) -> None:
         self._view = view
         self._plane = plane
         self._port_names = port_names

@@ -19,7 +19,7 @@ from treecast.base.flows import SENDER_PAUSE, GroupKey
 from treecast.base.limits import MAX_WAITING_FOLLOWERS
 from treecast.base.time import Duration, Instant, after
 from treecast.daemon.group_answers import GroupAnswers
-from treecast.daemon.group_traffic import Numbers
+from treecast.daemon.group_traffic import GroupNumbers
 from treecast.engine.changes import OF_GROUPS
 from treecast.engine.engine import Engine
 from treecast.engine.view import Touched
@@ -41,7 +41,7 @@ class Turning(Protocol):
     @property
     def engine(self) -> Engine: ...
     @property
-    def plane(self) -> Numbers: ...
+    def plane(self) -> GroupNumbers: ...
 
 
 class GroupFollowers:

@@ -14,7 +14,7 @@ Volume = tuple[int, int]
 NO_VOLUME: Volume = (0, 0)
 
 
-class Numbers(Protocol):
+class GroupNumbers(Protocol):
     """The numbers of ``adapters.native.DataPlane`` that are read."""
 
     def sent_by_flow(self) -> Iterable[tuple[Flow, Volume]]: ...
@@ -32,7 +32,7 @@ class GroupTraffic:
         self._delivered: dict[GroupKey, dict[IPAddress, Volume]] = {}
         self._senders: dict[GroupKey, list[CountedFlow]] = {}
 
-    def read(self, plane: Numbers) -> Iterator[None]:
+    def read(self, plane: GroupNumbers) -> Iterator[None]:
         """Step by step: whoever takes the steps may pause between them."""
         for flow, volume in plane.sent_by_flow():
             self._sent[flow] = volume

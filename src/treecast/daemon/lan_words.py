@@ -9,7 +9,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.storm_control import StormLimits
 from treecast.designated_forwarder.designated_forwarder import PortState
-from treecast.designated_forwarder.election import Why
+from treecast.designated_forwarder.election import StateReason
 
 
 def storms_of(limits: StormLimits, refused: tuple[int, int, int]) -> list[Storm]:
@@ -37,19 +37,19 @@ def in_words(state: PortState, name: Callable[[NodeIndex], str]) -> str:
     nodes = ", ".join(name(node) for node in state.nodes)
     carrier = name(state.forwarder) if state.forwarder is not None else ""
     match state.why:
-        case Why.LOWEST:
+        case StateReason.LOWEST:
             return f"lowest index of the nodes here that can (also here: {nodes})" if nodes else "no other node is here"
-        case Why.LOWER_NODE:
+        case StateReason.LOWER_NODE:
             return f"{carrier} forwards (lower index)" if carrier else "a node with a lower index is about to forward"
-        case Why.HIGHER_NODE:
+        case StateReason.HIGHER_NODE:
             return f"about to forward, {carrier} (higher index) makes way"
-        case Why.SETTLING:
+        case StateReason.SETTLING:
             return "about to forward, if no node with a lower index begins at this moment"
-        case Why.LOOPED:
+        case StateReason.LOOPED:
             return "its own beacons come back, two ways lead to this LAN: nothing is carried until one is gone"
-        case Why.NO_LINKS:
+        case StateReason.NO_LINKS:
             return "the node has no links, so it has nothing to carry"
-        case Why.LISTENING:
+        case StateReason.LISTENING:
             return "it listens for other nodes on this LAN first"
-        case Why.LEARNING:
+        case StateReason.LEARNING:
             return f"{carrier} forwards until this node knows what the LAN's hosts want"

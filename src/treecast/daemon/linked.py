@@ -17,7 +17,7 @@ MOVE_PAUSE: Duration = 60.0
 
 
 @dataclass(slots=True)
-class Moves:
+class MoveLines:
     """Lines about the moves of one node: when the last one was written, and how many moves were since."""
 
     written_at: Instant
@@ -31,7 +31,7 @@ class Linked:
         self._view = view
         self._log = log
         self._position = view.position
-        self._moves: dict[str, Moves] = {}
+        self._moves: dict[str, MoveLines] = {}
         """Moved nodes by their names."""
         self._session_changes = -1
         self._addresses: frozenset[IPAddress] = frozenset()
@@ -66,7 +66,7 @@ class Linked:
             moves.since += 1
             return
         others = {"moves_since_the_last_line": moves.since} if moves is not None and moves.since else {}
-        self._moves[move.name] = Moves(now)
+        self._moves[move.name] = MoveLines(now)
         self._log.info("path moved", peer=move.name, before=str(move.before), now=str(move.now), **others)
 
     def addresses(self) -> frozenset[IPAddress]:

@@ -65,7 +65,7 @@ class KnowsRevocations(Protocol):
     def ca_records(self) -> tuple[bytes, ...]: ...
 
 
-class Kind(Generic[T]):
+class RememberedKind(Generic[T]):
     """One kind of values, and its file. ``fault``: why the file could not be written, while it cannot; or empty."""
 
     def __init__(
@@ -142,13 +142,13 @@ class Memory:
     without. ``problems`` is a source of ``daemon.problems``.
     """
 
-    def __init__(self, directory: Path, kinds: Sequence[Kind[Any]], log: Log) -> None:
+    def __init__(self, directory: Path, kinds: Sequence[RememberedKind[Any]], log: Log) -> None:
         """Each kind is recalled by itself, when the node is ready for it; the memory follows all of them."""
         self._directory = directory
         self._kinds = kinds
         self._log = log
 
-    def start(self, supervision: Supervision, unrecalled: Sequence[Kind[Any]]) -> None:
+    def start(self, supervision: Supervision, unrecalled: Sequence[RememberedKind[Any]]) -> None:
         """Recall these kinds, and follow all until the node stops."""
         for kind in unrecalled:
             kind.recall(self._log)
@@ -208,9 +208,9 @@ def _is_closed(directory: Path) -> bool:
     return False
 
 
-def remembered_nodes(directory: Path, network: NetworkId, links: RemembersLinks) -> Kind[Remembered]:
+def remembered_nodes(directory: Path, network: NetworkId, links: RemembersLinks) -> RememberedKind[Remembered]:
     """Links try the nodes of an earlier run."""
-    return Kind(
+    return RememberedKind(
         "nodes",
         load=partial(load_peers, directory, network),
         write=partial(write_peers, directory, network),
@@ -221,9 +221,9 @@ def remembered_nodes(directory: Path, network: NetworkId, links: RemembersLinks)
     )
 
 
-def remembered_ca_records(directory: Path, network: Network, node: KnowsRevocations) -> Kind[bytes]:
+def remembered_ca_records(directory: Path, network: Network, node: KnowsRevocations) -> RememberedKind[bytes]:
     """The records of the CA are known before anybody is."""
-    return Kind(
+    return RememberedKind(
         "revocations",
         load=partial(load_ca_records, directory, network),
         write=partial(write_ca_records, directory),
@@ -233,9 +233,9 @@ def remembered_ca_records(directory: Path, network: Network, node: KnowsRevocati
     )
 
 
-def remembered_vlans(directory: Path, node: RemembersHosts) -> Kind[int]:
+def remembered_vlans(directory: Path, node: RemembersHosts) -> RememberedKind[int]:
     """The VLANs of an earlier run are queried."""
-    return Kind(
+    return RememberedKind(
         "VLANs",
         load=partial(load_vlans, directory),
         write=partial(write_vlans, directory),
@@ -245,9 +245,9 @@ def remembered_vlans(directory: Path, node: RemembersHosts) -> Kind[int]:
     )
 
 
-def remembered_pim(directory: Path, node: RemembersHosts) -> Kind[PimSegment]:
+def remembered_pim(directory: Path, node: RemembersHosts) -> RememberedKind[PimSegment]:
     """The Joins of PIM routers count after a start, until their hold time ends."""
-    return Kind(
+    return RememberedKind(
         "Joins of PIM routers",
         load=partial(load_pim, directory),
         write=partial(write_pim, directory),

@@ -27,7 +27,7 @@ from treecast.daemon.lan_faults import lan_down, renamed
 from treecast.daemon.lan_words import state_of, storms_of
 from treecast.daemon.log_lines import Log
 from treecast.daemon.node import RunningNode
-from treecast.daemon.refused import Refused
+from treecast.daemon.refused import TooBigCount
 from treecast.designated_forwarder.designated_forwarder import PortState
 from treecast.multicast import PortAddresses
 
@@ -66,7 +66,7 @@ class PacketPorts:
         self._records: list[PacketPortRecord] = []
         self._open: dict[str, _Open] = {}
         self._refusals: dict[str, str] = {}
-        self._too_big = Refused(0)
+        self._too_big = TooBigCount(0)
 
     def reread(self) -> None:
         """Open and close the ports of the file. OperatorError when it is damaged."""

@@ -23,14 +23,14 @@ class PeerTraffic(Protocol):
     def tx_bytes(self) -> int: ...
 
 
-class Numbers(Protocol):
+class PeerNumbers(Protocol):
     """The numbers of ``adapters.native.DataPlane`` that are read."""
 
     def reports(self) -> list[SessionReport]: ...
     def peer_traffic(self) -> Mapping[NodeIndex, PeerTraffic]: ...
 
 
-def peer_answers(view: View, plane: Numbers, now: Instant) -> Iterator[Peer]:
+def peer_answers(view: View, plane: PeerNumbers, now: Instant) -> Iterator[Peer]:
     """One row for each node."""
     reports = {report.session: report for report in plane.reports()}
     traffic = plane.peer_traffic()

@@ -10,7 +10,7 @@ ON_THE_WAY_TIME: Duration = 1.0
 """Datagrams that were made before the MTU fell are refused yet."""
 
 
-class Refused:
+class TooBigCount:
     """The count of one drop reason. What was refused before the longest datagram became shorter counts no more."""
 
     def __init__(self, count: int) -> None:

@@ -45,7 +45,7 @@ _NOT_ITS_TO_SEND = {
 }
 
 
-class Refusals(Protocol):
+class RefusalSource(Protocol):
     """The part of ``adapters.native.DataPlane``, and of the engine's ``Drops``, that is read."""
 
     def take_refusals(self) -> Iterable[tuple[NodeIndex, str, int]]: ...
@@ -73,7 +73,7 @@ class _Refused:
 class RefusedNodes:
     """``problems`` is a source of ``daemon.problems``; ``most`` names nodes for another one, which comes after it."""
 
-    def __init__(self, view: View, *sources: Refusals) -> None:
+    def __init__(self, view: View, *sources: RefusalSource) -> None:
         self._view = view
         self._sources = sources
         self._refused: BoundedTable[tuple[NodeIndex, str], _Refused] = BoundedTable(MAX_NAMED_REFUSED)

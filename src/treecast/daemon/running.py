@@ -32,8 +32,8 @@ from treecast.daemon.group_followers import GroupFollowers
 from treecast.daemon.interface_watch import InterfaceWatch
 from treecast.daemon.log_lines import Log
 from treecast.daemon.memory import (
-    Kind,
     Memory,
+    RememberedKind,
     remembered_ca_records,
     remembered_nodes,
     remembered_pim,
@@ -86,9 +86,9 @@ class _Parts:
     node: RunningNode
     packet_ports: PacketPorts
     bridging: Bridging
-    of_links: Kind[Remembered]
-    of_hosts: tuple[Kind[int], Kind[PimSegment]]
-    of_ca: Kind[bytes]
+    of_links: RememberedKind[Remembered]
+    of_hosts: tuple[RememberedKind[int], RememberedKind[PimSegment]]
+    of_ca: RememberedKind[bytes]
     memory: Memory
 
 

@@ -19,7 +19,7 @@ from treecast.daemon.why_answers import WhyAnswers
 from treecast.engine.engine import Engine
 from treecast.engine.tree_view import TraceOf
 from treecast.wire import control, traced_trees
-from treecast.wire.traced_trees import Graft, Service, Volume
+from treecast.wire.traced_trees import GraftState, Service, Volume
 
 LOOKED_AT_EVERY: Duration = 0.02
 WAIT: Duration = 4.0
@@ -28,10 +28,10 @@ FLOWS_AT_ONCE = 256
 """The flows that are read between two steps of the event loop; one takes about 4 us."""
 
 _SERVICES = {Service.TREE: "tree", Service.COPIES: "copies"}
-_GRAFTS = {Graft.INSTEAD_OF_PARENT: "backup", Graft.BESIDE_PARENT: "both"}
+_GRAFTS = {GraftState.INSTEAD_OF_PARENT: "backup", GraftState.BESIDE_PARENT: "both"}
 
 
-class Numbers(Protocol):
+class FlowNumbers(Protocol):
     """The numbers of ``adapters.native.DataPlane`` that are read."""
 
     def sent_flows(self) -> Iterable[CountedFlow]: ...
@@ -44,7 +44,7 @@ class Tracing(Protocol):
     @property
     def engine(self) -> Engine: ...
     @property
-    def plane(self) -> Numbers: ...
+    def plane(self) -> FlowNumbers: ...
     def trace_trees(self, trace: int, wanted: TraceOf) -> None: ...
 
 
@@ -132,7 +132,7 @@ class TraceAnswers:
             subscribes=node.subscribes,
             parent=self._name(place.parent),
             backup=self._name(place.backup),
-            graft=_GRAFTS.get(Graft(place.graft), "") if place.graft in list(Graft) else "",
+            graft=_GRAFTS.get(GraftState(place.graft), "") if place.graft in list(GraftState) else "",
             epoch=place.epoch,
             key_id=place.key_id,
             since_s=place.since_ms / 1000,

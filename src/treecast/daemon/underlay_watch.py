@@ -23,7 +23,7 @@ from treecast.daemon.log_lines import Log
 from treecast.daemon.lost_underlay_routes import LostUnderlayRoutes
 from treecast.daemon.path_mtus import PathMtus
 from treecast.daemon.periodic_timer import expiry
-from treecast.daemon.refused import Refused
+from treecast.daemon.refused import TooBigCount
 
 USUAL_MTU = 1500
 SMALLEST_MTU = 1280
@@ -85,7 +85,7 @@ class UnderlayWatch:
         """Addresses to look up: new ones first."""
         self._paths = PathMtus()
         self._lost_routes = LostUnderlayRoutes(linked_nodes.names)
-        self._refused = Refused(plane.dropped("socket_too_big"))
+        self._refused = TooBigCount(plane.dropped("socket_too_big"))
 
     async def follow(self) -> None:
         """Look again and again, as long as the node runs."""

@@ -28,7 +28,7 @@ from treecast.base.problems import Problem
 from treecast.base.storm_control import NO_LIMITS, StormLimits
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.designated_forwarder.authenticity import Authenticity, FindSigner, MayCarry
-from treecast.designated_forwarder.election import BEACON_INTERVAL, QUERY_RESPONSE_INTERVAL, Election, Rank, Why
+from treecast.designated_forwarder.election import BEACON_INTERVAL, QUERY_RESPONSE_INTERVAL, Election, Rank, StateReason
 from treecast.designated_forwarder.lan_problems import LanProblems
 from treecast.designated_forwarder.seen import SeenHost, SeenHosts
 from treecast.identity.keys import SigningKey, VerifySignature, verify
@@ -47,7 +47,7 @@ from treecast.wire.ethernet import EthernetFrame
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class BeaconSigner:
     """The node that sends these beacons. ``epoch_ms``: this start, in milliseconds since 1970."""
 
     network_id: NetworkId
@@ -69,7 +69,7 @@ class PortState:
     forwarder: NodeIndex | None
     nodes: tuple[NodeIndex, ...]
     looped: bool
-    why: Why
+    why: StateReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class DesignatedForwarder:
 
     def __init__(
         self,
-        sender: Sender,
+        sender: BeaconSigner,
         drops: Drops,
         query_response_interval: Duration = QUERY_RESPONSE_INTERVAL,
         *,

@@ -56,7 +56,7 @@ class Candidate:
     received_at: Instant
 
 
-class Why(Enum):
+class StateReason(Enum):
     """Why a port is in its state."""
 
     LOWEST = "lowest"
@@ -161,19 +161,19 @@ class Election:
         own = [self.rank] if self.state is BeaconState.FORWARDING else []
         return min([*self._forwarding, *own], default=None)
 
-    def why(self, now: Instant) -> Why:
+    def why(self, now: Instant) -> StateReason:
         """Why ``state`` is as it is."""
         if self.state is BeaconState.FORWARDING:
-            return Why.LOWEST
+            return StateReason.LOWEST
         if self.state is BeaconState.CAPABLE:
             if self._lower:
-                return Why.LOWER_NODE
-            return Why.HIGHER_NODE if self.forwarder() is not None else Why.SETTLING
+                return StateReason.LOWER_NODE
+            return StateReason.HIGHER_NODE if self.forwarder() is not None else StateReason.SETTLING
         if self.is_looped(now):
-            return Why.LOOPED
+            return StateReason.LOOPED
         if not self._able:
-            return Why.NO_LINKS
-        return Why.LEARNING if self._is_learning(now) and now >= self._silent_until else Why.LISTENING
+            return StateReason.NO_LINKS
+        return StateReason.LEARNING if self._is_learning(now) and now >= self._silent_until else StateReason.LISTENING
 
     def is_looped(self, now: Instant) -> bool:
         """Whether its own beacons come back."""

@@ -33,7 +33,7 @@ from treecast.discovery.view import DiscoveryCounters, HostView
 
 
 @dataclass(slots=True)
-class Refused:
+class RefusedSightings:
     """The last sightings of a duplicate on a port of this node, by address."""
 
     port: int
@@ -55,7 +55,7 @@ class HostTable:
         """The caller empties it."""
         self.moves = Moves(drops, config)
         self._config = config
-        self._hosts: Mobility[HostKey, Refused] = Mobility(lambda key: config.pace(key[1]))
+        self._hosts: Mobility[HostKey, RefusedSightings] = Mobility(lambda key: config.pace(key[1]))
         self._addresses: Mobility[AddressKey, HostKey] = Mobility(lambda key: config.pace())
         self._conflicts = AddressConflicts()
         self._departed = DepartedHosts()
@@ -243,13 +243,13 @@ class HostTable:
         """Note a duplicate's sighting; of several addresses, all that were seen on its last port."""
         refused = self._hosts.refused(key)
         if refused is None or refused.port != port:
-            refused = Refused(port, now, {})
+            refused = RefusedSightings(port, now, {})
             self._hosts.refuse(key, refused)
         refused.sighted_at = now
         if len(refused.sightings) <= self._config.max_addresses_per_host or sighting.address in refused.sightings:
             refused.sightings[sighting.address] = sighting
 
-    def _learn_refused(self, now: Instant, key: HostKey, refused: Refused | None) -> None:
+    def _learn_refused(self, now: Instant, key: HostKey, refused: RefusedSightings | None) -> None:
         """The hold has ended: the last announcement counts."""
         if refused is None or after(refused.sighted_at, self._config.host_lifetime) <= now:
             return

@@ -35,7 +35,7 @@ from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.own_node import OwnNode
 from treecast.engine.problems import EngineProblems
 from treecast.engine.reception import Reception
-from treecast.engine.refusals import Refusals
+from treecast.engine.refusals import CommandRefusals
 from treecast.engine.revoking import Revoking
 from treecast.engine.rooms import rooms_of
 from treecast.engine.tree_view import TraceOf, begin_trace
@@ -99,7 +99,7 @@ class Engine:
         self._choosing = LinkChoosing(rooms, self._following)
         self._learning = Learning(rooms, self._choosing.links_changed)
         self._revoking = Revoking(rooms, self._own, self._following, self._learning)
-        self._refusals = Refusals(rooms, self._following, self.faults)
+        self._refusals = CommandRefusals(rooms, self._following, self.faults)
         self._reception = Reception(
             rooms, self._ports.open, self._following, self._learning, self._membership_sync, self._refusals
         )

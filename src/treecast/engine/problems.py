@@ -10,7 +10,7 @@ from treecast.base.problems import Problem
 from treecast.base.tables import TableUse, nearly_full
 from treecast.base.time import Instant
 from treecast.engine.identities import one_name_twice, over_and_over, twice
-from treecast.engine.refusals import Refusals
+from treecast.engine.refusals import CommandRefusals
 from treecast.engine.revoking import Revoking
 from treecast.engine.rooms import Rooms
 
@@ -18,7 +18,7 @@ from treecast.engine.rooms import Rooms
 class EngineProblems:
     """Collects the problems of a node's rooms. It keeps nothing."""
 
-    def __init__(self, rooms: Rooms, refusals: Refusals, revoking: Revoking) -> None:
+    def __init__(self, rooms: Rooms, refusals: CommandRefusals, revoking: Revoking) -> None:
         self._rooms = rooms
         self._refusals = refusals
         self._revoking = revoking

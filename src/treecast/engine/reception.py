@@ -32,7 +32,7 @@ from treecast.dataplane.tree_plan import LostPlace
 from treecast.engine.following import Following
 from treecast.engine.learning import Learning
 from treecast.engine.membership_sync import MembershipSync
-from treecast.engine.refusals import Refusals
+from treecast.engine.refusals import CommandRefusals
 from treecast.engine.rooms import Rooms
 from treecast.wire import ethernet
 from treecast.wire.beacon import is_beacon
@@ -69,7 +69,7 @@ class Reception:
         following: Following,
         learning: Learning,
         membership_sync: MembershipSync,
-        refusals: Refusals,
+        refusals: CommandRefusals,
     ) -> None:
         self._open_ports = open_ports
         self._rooms = rooms

@@ -35,7 +35,7 @@ OF_PORTS = tuple(command for command in get_args(Command) if "port" in command._
 """Their port may have been closed meanwhile."""
 
 
-class Refusals:
+class CommandRefusals:
     """Carries refused commands back to their rooms. Counted as ``command_refused``."""
 
     def __init__(self, rooms: Rooms, following: Following, faults: Faults) -> None:

@@ -30,7 +30,7 @@ from treecast.dataplane.tree_plan import TreePlanning
 from treecast.dataplane.tree_reports import TreeReports
 from treecast.dataplane.tree_states import TreeStates
 from treecast.dataplane.tree_traces import TreeTraces
-from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
+from treecast.designated_forwarder.designated_forwarder import BeaconSigner, DesignatedForwarder
 from treecast.discovery.certified import Given
 from treecast.discovery.discovery import Discovery
 from treecast.engine.changes import Changes
@@ -93,7 +93,7 @@ class Rooms:
 
 
 @dataclass(frozen=True, slots=True)
-class _Node:
+class _Inputs:
     """Inputs that several rooms of a node that starts share."""
 
     identity: NodeIdentity
@@ -131,7 +131,7 @@ def rooms_of(
 ) -> Rooms:
     """The rooms of a node that starts."""
     certificate, drops = identity.certificate, Drops()
-    node = _Node(identity, environment, clock, rng, drops, verifier, NewestCertificates(certificate), Revocations())
+    node = _Inputs(identity, environment, clock, rng, drops, verifier, NewestCertificates(certificate), Revocations())
     prefixes = tuple((UNTAGGED, prefix) for prefix in groups.for_routers)
     nodes = NodeTable(certificate, groups.authenticated)
     nodes.put_relaying(certificate.node_index, environment.relaying)
@@ -223,7 +223,7 @@ def may_carry(nodes: NodeTable, node: NodeIndex) -> bool:
     return certificate is None or Role.BRIDGE in certificate.rights.roles
 
 
-def _broadcast(node: _Node, intern: Callable[[Record], Record]) -> Broadcast:
+def _broadcast(node: _Inputs, intern: Callable[[Record], Record]) -> Broadcast:
     return Broadcast(
         me=node.certificate.node_index,
         signing_key=node.identity.signing_key,
@@ -240,7 +240,7 @@ def _broadcast(node: _Node, intern: Callable[[Record], Record]) -> Broadcast:
     )
 
 
-def _links(node: _Node, factory: HandshakeFactory, broadcast: Broadcast) -> Links:
+def _links(node: _Inputs, factory: HandshakeFactory, broadcast: Broadcast) -> Links:
     environment = node.environment
     me = HandshakePayload(
         certificate=node.certificate.encode(),
@@ -271,11 +271,11 @@ def _links(node: _Node, factory: HandshakeFactory, broadcast: Broadcast) -> Link
 
 
 def _designated_forwarder(
-    node: _Node, membership: MembershipConfig, broadcast: Broadcast, nodes: NodeTable
+    node: _Inputs, membership: MembershipConfig, broadcast: Broadcast, nodes: NodeTable
 ) -> DesignatedForwarder:
     certificate = node.certificate
     return DesignatedForwarder(
-        Sender(
+        BeaconSigner(
             node.identity.network.id,
             certificate.node_index,
             certificate.mac,
@@ -290,7 +290,7 @@ def _designated_forwarder(
     )
 
 
-def _membership(node: _Node, config: MembershipConfig) -> SwitchMembership:
+def _membership(node: _Inputs, config: MembershipConfig) -> SwitchMembership:
     certificate = node.certificate
     return SwitchMembership(
         config,

@@ -32,7 +32,7 @@ from treecast.links.handshakes import Handshakes
 from treecast.links.init_channels import InitChannels
 from treecast.links.link_bounds import LinkBounds
 from treecast.links.link_events import LinkEnd, LinkEvent
-from treecast.links.memory import Memory, Remembered
+from treecast.links.memory import Remembered, RememberedNodes
 from treecast.links.neighbour_routes import NeighbourRoutes, NextHop
 from treecast.links.obstacles import Obstacles
 from treecast.links.peers import Peer, Peers
@@ -97,7 +97,7 @@ class Links:
         self._reachability = Reachability(
             self._targets, self._handshakes.inits, self._handshakes.refused, is_listed, obstacles
         )
-        memory = Memory()
+        memory = RememberedNodes()
         self._roster = Roster(self._peers, self._targets, self._reachability, memory, wall_clock_ms)
         self._remembering = Remembering(
             memory, self._peers, self._targets, self._roster, wall_clock_ms, self._handshakes.give_up

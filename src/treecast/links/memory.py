@@ -51,7 +51,7 @@ class Remembered:
         return after(now, self.linked_unix_s - unix_s) if self.linked_unix_s <= unix_s else None
 
 
-class Memory:
+class RememberedNodes:
     """The nodes that are remembered, by index. Time in which this node is off, or has no link at all, forgets nobody,
     and neither does a wall clock.
     """

@@ -11,7 +11,7 @@ from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.identity.certificate import Certificate
-from treecast.links.memory import Memory, Remembered
+from treecast.links.memory import Remembered, RememberedNodes
 from treecast.links.peers import Peers
 from treecast.links.roster import Roster
 from treecast.links.target import Target
@@ -23,7 +23,7 @@ class Remembering:
 
     def __init__(
         self,
-        memory: Memory,
+        memory: RememberedNodes,
         peers: Peers,
         targets: Targets,
         roster: Roster,

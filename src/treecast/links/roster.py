@@ -11,7 +11,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_GONE_NODES
 from treecast.base.time import Instant
 from treecast.identity.certificate import Certificate
-from treecast.links.memory import Memory
+from treecast.links.memory import RememberedNodes
 from treecast.links.peers import Peer, Peers
 from treecast.links.reachability import Reachability
 from treecast.links.standing import Standing
@@ -62,7 +62,7 @@ class Roster:
         peers: Peers,
         targets: Targets,
         reachability: Reachability,
-        memory: Memory,
+        memory: RememberedNodes,
         wall_clock_ms: Callable[[Instant], int],
     ) -> None:
         self._memory = memory

@@ -26,7 +26,7 @@ from treecast.multicast.router import GroupMembershipRouter
 from treecast.multicast.router_ports import RouterView
 from treecast.multicast.switch import UNTAGGED, SwitchMembership
 from treecast.multicast.switch_output import PortFrame, SwitchOutput, VlanChange
-from treecast.multicast.view import GroupView, HostView, MembershipChange, MembershipCounts, Output, QuerierView
+from treecast.multicast.view import GroupView, MembershipChange, MembershipCounts, Output, QuerierView, TrackedHostView
 
 __all__ = [
     "AbsentPim",
@@ -42,7 +42,7 @@ __all__ = [
     "MLD",
     "GroupMembershipRouter",
     "GroupView",
-    "HostView",
+    "TrackedHostView",
     "Intervals",
     "MembershipChange",
     "MembershipConfig",

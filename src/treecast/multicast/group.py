@@ -16,7 +16,7 @@ from treecast.multicast.config import Intervals
 from treecast.multicast.set_expression import Sources
 from treecast.multicast.tracking import TrackedHosts
 from treecast.multicast.transitions import TABLE
-from treecast.multicast.view import GroupView, HostView, SourceView
+from treecast.multicast.view import GroupView, SourceView, TrackedHostView
 from treecast.wire.group_membership import RecordType
 
 NO_SOURCES: Sources = frozenset()
@@ -89,7 +89,7 @@ class GroupState:
         sources = [SourceView(source, expires) for source, expires in self.requested.items()]
         sources += [SourceView(source, None) for source in self.excluded]
         hosts = (
-            HostView(host.mac, host.address, interest.version, interest.filter, interest.expires, interest.since)
+            TrackedHostView(host.mac, host.address, interest.version, interest.filter, interest.expires, interest.since)
             for host, interest in self.hosts
         )
         return GroupView(

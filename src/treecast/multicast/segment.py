@@ -21,7 +21,7 @@ from treecast.multicast.router_ports import RouterPort, RouterView
 from treecast.multicast.view import Output
 from treecast.wire import ethernet, pim
 from treecast.wire.group_membership import MembershipQuery, ReceivedMessage
-from treecast.wire.mrd import RouterAdvertisement
+from treecast.wire.mrd import MulticastRouterAdvertisement
 from treecast.wire.pim import PimHello, PimJoinPrune
 
 SILENCE: Duration = 130.0
@@ -127,7 +127,7 @@ class Segment:
                         side.receive_query(now, message)
 
     def receive_router(
-        self, now: Instant, shown: PimHello | PimJoinPrune | RouterAdvertisement
+        self, now: Instant, shown: PimHello | PimJoinPrune | MulticastRouterAdvertisement
     ) -> tuple[bool, list[IPAddress]]:
         """A router showed itself: whether it is the first one here, and the groups whose filter is another one now."""
         changed: list[IPAddress] = []
@@ -141,7 +141,7 @@ class Segment:
                 self._routers.note(now, shown.source, "pim", shown.hold_time)
                 self._end_joins_without_router(now)
                 changed = self.pim.advance(now)
-            case RouterAdvertisement():
+            case MulticastRouterAdvertisement():
                 self._routers.note(now, shown.source, "mrd", shown.hold_time)
         return self._follow_routers(), changed
 

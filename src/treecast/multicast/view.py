@@ -48,7 +48,7 @@ class SourceView:
 
 
 @dataclass(frozen=True, slots=True)
-class HostView:
+class TrackedHostView:
     """A tracked host, its own filter, the version of its last report, until when that counts, since when it is one."""
 
     mac: MacAddress
@@ -71,7 +71,7 @@ class GroupView:
     expires: Instant | None
     version: int
     leaving: bool
-    hosts: tuple[HostView, ...]
+    hosts: tuple[TrackedHostView, ...]
     since: Instant
 
 

@@ -22,7 +22,7 @@ LinkDelays = Sequence[Mapping[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PlanRequest:
     """One tree that is to be planned. ``capacity`` and ``copy_us``: by node."""
 
     links: LinkDelays
@@ -40,7 +40,7 @@ class Request:
 class Tree:
     """A tree of a request: parents, and children in the order of their copies."""
 
-    request: Request
+    request: PlanRequest
     parents: dict[int, int] = field(default_factory=dict)
     children: dict[int, list[int]] = field(default_factory=dict)
 
@@ -100,7 +100,7 @@ class Tree:
         return sum(delays) // max(len(delays), 1)
 
 
-def plan(request: Request) -> Tree:
+def plan(request: PlanRequest) -> Tree:
     """The compact tree: the node that is reached first goes in first, below whoever has room."""
     members = frozenset(request.members) - {request.root}
     best = _completed(Tree(request), members)
@@ -120,13 +120,13 @@ def plan(request: Request) -> Tree:
     return best
 
 
-def _grown(request: Request, admitted: Collection[int]) -> Tree:
+def _grown(request: PlanRequest, admitted: Collection[int]) -> Tree:
     tree = _completed(Tree(request), admitted)
     tree.prune()
     return tree
 
 
-def _enough(request: Request, nearest: Sequence[int], missed: int) -> int:
+def _enough(request: PlanRequest, nearest: Sequence[int], missed: int) -> int:
     """The number of the nearest relays that make room for the missed members."""
     free = 0
     for count, relay in enumerate(nearest, 1):
@@ -136,7 +136,7 @@ def _enough(request: Request, nearest: Sequence[int], missed: int) -> int:
     return len(nearest)
 
 
-def keep(request: Request, parents: Mapping[int, int]) -> Tree:
+def keep(request: PlanRequest, parents: Mapping[int, int]) -> Tree:
     """A tree that there is already, with the members that are new below whoever has room."""
     tree = Tree(request)
     wanted = {*request.members, *request.relays} - {request.root}
@@ -193,7 +193,7 @@ def _free_child_slot(tree: Tree, node: int) -> bool:
     return bool(moves)
 
 
-def _useful_relays(request: Request, members: frozenset[int]) -> tuple[frozenset[int], list[int]]:
+def _useful_relays(request: PlanRequest, members: frozenset[int]) -> tuple[frozenset[int], list[int]]:
     """The members, with the relays that a shortest way to a member takes; and all that a way leads to, by distance."""
     known = members | frozenset(request.relays)
     nearest: dict[int, tuple[int, int]] = {request.root: (0, -1)}
@@ -280,7 +280,7 @@ class LinkGraph:
             for node, of in zip(nodes, classes, strict=True)
         ]
         others = [(at, each) for at, each in enumerate(request.nodes) if at != root]
-        wanted = Request(
+        wanted = PlanRequest(
             links,
             root,
             [at for at, each in others if each.is_member],

@@ -22,7 +22,7 @@ _INTERVALS_TO_SILENCE = 3
 
 
 @dataclass(frozen=True, slots=True)
-class RouterAdvertisement:
+class MulticastRouterAdvertisement:
     """``hold_time`` 0: the router ends."""
 
     source: IPAddress
@@ -44,7 +44,7 @@ def is_mrd(frame: EthernetFrame) -> bool:
     return False
 
 
-def parse(frame: EthernetFrame) -> RouterAdvertisement:
+def parse(frame: EthernetFrame) -> MulticastRouterAdvertisement:
     """The advertisement or termination of a frame. MalformedError ``ipv4_*``, ``ipv6_*`` or ``mrd_*``."""
     if frame.ethertype == EtherType.IPV4:
         packet = ipv4.parse(frame.payload)
@@ -52,7 +52,7 @@ def parse(frame: EthernetFrame) -> RouterAdvertisement:
             raise MalformedError("mrd_not_mrd")
         if packet.ttl != 1 or packet.source.is_unspecified or packet.source.is_multicast:
             raise MalformedError("mrd_bad_source")
-        return RouterAdvertisement(packet.source, _hold_time(packet.payload, 4, b""))
+        return MulticastRouterAdvertisement(packet.source, _hold_time(packet.payload, 4, b""))
     if frame.ethertype == EtherType.IPV6:
         packet6 = ipv6.parse(frame.payload)
         upper = ipv6.upper_layer(packet6)
@@ -62,7 +62,7 @@ def parse(frame: EthernetFrame) -> RouterAdvertisement:
             raise MalformedError("mrd_bad_source")
         addresses = packet6.source, packet6.destination
         pseudo_header = ipv6_pseudo_header(*addresses, len(upper.data), ipv6.NEXT_HEADER_ICMPV6)
-        return RouterAdvertisement(packet6.source, _hold_time(upper.data, 6, pseudo_header))
+        return MulticastRouterAdvertisement(packet6.source, _hold_time(upper.data, 6, pseudo_header))
     raise MalformedError("mrd_not_mrd")
 
 

@@ -25,7 +25,7 @@ Volume = tuple[_U63, _U63]
 Children = Annotated[tuple[_U32, ...], Meta(max_length=MAX_TRACED_CHILDREN)]
 
 
-class Graft(IntEnum):
+class GraftState(IntEnum):
     """Whether a node has grafted at its backup. Later versions may have others: then one is a number."""
 
     NONE = 0
@@ -44,7 +44,7 @@ class Service(IntEnum):
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
-    """A node's place on a tree, as it is installed there. ``parent``, ``backup`` 0: none. ``graft``: see ``Graft``.
+    """A node's place on a tree, as it is installed there. ``parent``, ``backup`` 0: none. ``graft``: a ``GraftState``.
 
     ``rtt_us``, ``loss_ppm``: of the link with the parent, of probes; None: not measured. ``next_hops`` are as many as
     ``children`` has, or there are more than it may have.

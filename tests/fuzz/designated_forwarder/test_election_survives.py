@@ -12,7 +12,7 @@ from treecast.base.ids import NetworkId, NodeIndex
 from treecast.base.limits import MAX_CANDIDATES
 from treecast.base.storm_control import LAN_LIMITS
 from treecast.base.time import Instant
-from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
+from treecast.designated_forwarder.designated_forwarder import BeaconSigner, DesignatedForwarder
 from treecast.identity.keys import SigningKey
 from treecast.wire.beacon import (
     BEACON_CONTEXT,
@@ -45,7 +45,7 @@ def sign(body: bytes) -> bytes:
 
 def test_the_listener_survives_any_beacon() -> None:
     drops = Drops()
-    sender = Sender(NETWORK, NodeIndex(5), MAC, EPOCH, KEY)
+    sender = BeaconSigner(NETWORK, NodeIndex(5), MAC, EPOCH, KEY)
     designated_forwarder = DesignatedForwarder(
         sender, drops, find_signer=lambda _: (KEY.public, EPOCH), may_carry=lambda _: True
     )

@@ -12,7 +12,7 @@ from treecast.base.counters import Drops
 from treecast.base.ids import NetworkId, NodeIndex
 from treecast.base.storm_control import NO_LIMITS
 from treecast.base.time import Duration, Instant, after
-from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
+from treecast.designated_forwarder.designated_forwarder import BeaconSigner, DesignatedForwarder
 from treecast.identity.keys import SigningKey, verify
 from treecast.wire import ethernet
 
@@ -67,7 +67,7 @@ class Lan:
         drops = Drops()
         mac = MacAddress(b"\x02\x54" + index.to_bytes(4, "big"))
         key = signing_key(index)
-        sender = Sender(NETWORK, NodeIndex(index), mac, int(self.now * 1000), key)
+        sender = BeaconSigner(NETWORK, NodeIndex(index), mac, int(self.now * 1000), key)
         self.signers[NodeIndex(index)] = (key.public, sender.epoch_ms)
         forwarder = DesignatedForwarder(
             sender,

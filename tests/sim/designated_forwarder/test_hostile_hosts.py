@@ -9,7 +9,7 @@ from treecast.base.addresses import MacAddress
 from treecast.base.commands import Inject
 from treecast.base.ids import NodeIndex
 from treecast.designated_forwarder.authenticity import CHECKS_PER_S
-from treecast.designated_forwarder.designated_forwarder import Sender
+from treecast.designated_forwarder.designated_forwarder import BeaconSigner
 from treecast.wire import ethernet
 from treecast.wire.beacon import BEACON_CONTEXT, Beacon, BeaconState, beacon_frame, copy_in_ipv4, network_hash
 from treecast.wire.ethernet import EthernetFrame
@@ -175,5 +175,5 @@ def test_a_flood_of_forged_beacons_costs_so_many_checks_and_starts_nobody() -> N
 
 
 def test_a_sender_signs_for_beacons_only() -> None:
-    sender = Sender(NETWORK, NodeIndex(1), MAC, 1, HOST_KEY)
+    sender = BeaconSigner(NETWORK, NodeIndex(1), MAC, 1, HOST_KEY)
     assert sender.sign(b"body") == HOST_KEY.sign(BEACON_CONTEXT, b"body")

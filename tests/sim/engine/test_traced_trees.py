@@ -12,7 +12,7 @@ from treecast.dataplane.tree_traces import TraceResult
 from treecast.engine.tree_view import TraceOf
 from treecast.sim.frames import ipv4_address
 from treecast.sim.world import SimNode
-from treecast.wire.traced_trees import Graft, Service, TracedNode
+from treecast.wire.traced_trees import GraftState, Service, TracedNode
 
 NODES, MOST = 9, 2
 LIMIT_S = 4.0
@@ -75,7 +75,7 @@ def test_a_trace_shows_what_is_installed_at_the_root_at_members_and_measures_rat
             place = traced.place
             assert place is not None and traced.answered and traced.subscribes
             assert (place.parent, place.children) == expected[index]
-            assert (traced.service, place.graft) == (Service.TREE, Graft.NONE)
+            assert (traced.service, place.graft) == (Service.TREE, GraftState.NONE)
             assert traced.rate is not None and 45_000 < traced.rate[0] < 55_000, "a frame each 20 ms"
             assert place.rtt_us and place.loss_ppm == 0
         (sent,) = {part.sent for _, part in result.trees}
@@ -109,7 +109,7 @@ def test_a_relay_that_died_is_shown_silent_and_its_children_below_their_backups(
     for orphan in orphans:
         traced = found[NodeIndex(orphan)]
         assert traced.place is not None
-        is_grafted = traced.place.graft == Graft.INSTEAD_OF_PARENT and traced.place.backup not in (0, dead.index)
+        is_grafted = traced.place.graft == GraftState.INSTEAD_OF_PARENT and traced.place.backup not in (0, dead.index)
         assert is_grafted or traced.place.parent != dead.index
     assert any(node.place is not None and node.place.graft for node in found.values())
     view, now = network.root.engine.view, network.root.now

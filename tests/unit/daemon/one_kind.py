@@ -8,13 +8,13 @@ from typing import Any, cast
 from structlog.testing import CapturingLogger
 from structlog.typing import FilteringBoundLogger
 
-from treecast.daemon.memory import Kind, Memory
+from treecast.daemon.memory import Memory, RememberedKind
 
 
 class OneKind:
     """A memory of one kind, and what it logs."""
 
-    def __init__(self, directory: Path, kind: Kind[Any]) -> None:
+    def __init__(self, directory: Path, kind: RememberedKind[Any]) -> None:
         log = CapturingLogger()
         self.lines: list[Any] = log.calls
         self._kind = kind

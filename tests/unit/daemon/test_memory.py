@@ -19,7 +19,7 @@ from treecast.adapters.pim_file import MAX_PIM_FILE_BYTES, PIM_FILE, write_pim
 from treecast.adapters.vlans_file import MAX_VLANS_FILE_BYTES, VLANS_FILE, load_vlans, write_vlans
 from treecast.base.limits import MAX_REMEMBERED_PIM_ENTRIES
 from treecast.base.time import after
-from treecast.daemon.memory import VLANS_WRITE_INTERVAL, Kind, Memory, remembered_pim, remembered_vlans
+from treecast.daemon.memory import VLANS_WRITE_INTERVAL, Memory, RememberedKind, remembered_pim, remembered_vlans
 from treecast.multicast import PimJoinView, PimSegment
 
 
@@ -108,7 +108,7 @@ def test_a_directory_that_is_closed_is_no_second_problem(tmp_path: Path, monkeyp
     def closed(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    kinds: list[Kind[Any]] = [remembered_vlans(tmp_path / "gone", Node((7,)))]
+    kinds: list[RememberedKind[Any]] = [remembered_vlans(tmp_path / "gone", Node((7,)))]
     memory = Memory(tmp_path / "gone", kinds, cast(FilteringBoundLogger, CapturingLogger()))
     memory.save()
     assert [problem.kind for problem in memory.problems(clock.monotonic())] == ["directory_unwritable"]
@@ -123,7 +123,7 @@ def test_a_directory_that_cannot_be_written_is_one_problem_for_all_kinds_until_i
     directory.write_text("no directory")
     node = Node((7,), (pim_segment(),))
     log = CapturingLogger()
-    kinds: list[Kind[Any]] = [remembered_vlans(directory, node), remembered_pim(directory, node)]
+    kinds: list[RememberedKind[Any]] = [remembered_vlans(directory, node), remembered_pim(directory, node)]
     memory = Memory(directory, kinds, cast(FilteringBoundLogger, log))
     assert list(memory.problems(clock.monotonic())) == []
     memory.save()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from treecast.base.time import Instant
 from treecast.daemon.packet_ports import too_big
-from treecast.daemon.refused import TOO_BIG_TIME, Refused
+from treecast.daemon.refused import TOO_BIG_TIME, TooBigCount
 
 
 def test_what_is_refused_counts_until_nothing_was_for_a_while() -> None:
-    refused = Refused(3)
+    refused = TooBigCount(3)
     refused.note(Instant(10.0), 3, fell=False)
     assert refused.lately(Instant(10.0)) == 0
     refused.note(Instant(11.0), 63, fell=False)

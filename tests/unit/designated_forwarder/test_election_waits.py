@@ -5,7 +5,7 @@ from __future__ import annotations
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
-from treecast.designated_forwarder.election import Election, Why
+from treecast.designated_forwarder.election import Election, StateReason
 from treecast.wire.beacon import Beacon, BeaconState
 
 
@@ -21,7 +21,7 @@ def test_the_lower_one_waits_for_as_long_as_the_higher_one_says_that_it_forwards
         election.receive(now, beacon(tenth, BeaconState.FORWARDING))
         election.advance(now, able=True)
         assert election.state is not BeaconState.FORWARDING
-    assert (election.state, election.why(now)) == (BeaconState.CAPABLE, Why.HIGHER_NODE)
+    assert (election.state, election.why(now)) == (BeaconState.CAPABLE, StateReason.HIGHER_NODE)
     election.receive(Instant(10.0), beacon(100, BeaconState.CAPABLE))
     election.advance(Instant(10.0), able=True)
     assert election.state is BeaconState.FORWARDING

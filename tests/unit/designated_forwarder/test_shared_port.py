@@ -16,14 +16,14 @@ from treecast.base.ids import NetworkId, NodeIndex
 from treecast.base.keep_local import KEEP_NOTHING, KeepLocal
 from treecast.base.storm_control import StormLimits
 from treecast.base.time import Instant
-from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
+from treecast.designated_forwarder.designated_forwarder import BeaconSigner, DesignatedForwarder
 from treecast.identity.keys import SigningKey
 from treecast.wire import ethernet
 from treecast.wire.beacon import BeaconState, parse_beacon_frame
 
 MAC = MacAddress.parse("02:54:00:00:00:05")
 NOW = Instant(10.0)
-SENDER = Sender(NetworkId(b"N" * 16), NodeIndex(5), MAC, 1000, SigningKey(bytes(32)))
+SENDER = BeaconSigner(NetworkId(b"N" * 16), NodeIndex(5), MAC, 1000, SigningKey(bytes(32)))
 LIMITS = StormLimits(1, 2, 3)
 KEEPS = KeepLocal(ra=True, dhcp=False)
 

@@ -10,7 +10,7 @@ from treecast.base.counters import Drops
 from treecast.base.ids import NetworkId, NodeIndex
 from treecast.base.storm_control import NO_LIMITS
 from treecast.base.time import Instant, after
-from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
+from treecast.designated_forwarder.designated_forwarder import BeaconSigner, DesignatedForwarder
 from treecast.identity.ids import node_mac
 from treecast.identity.keys import SigningKey
 from treecast.wire import arp, ethernet, ipv6, ndp
@@ -31,7 +31,7 @@ class Node:
     """A node on a LAN, with links."""
 
     def __init__(self) -> None:
-        sender = Sender(NETWORK, ME, OWN, 1000, KEY)
+        sender = BeaconSigner(NETWORK, ME, OWN, 1000, KEY)
         self.now = START
         self.forwarder = DesignatedForwarder(
             sender, Drops(), find_signer=lambda _: (KEY.public, 1000), may_carry=lambda _: True

@@ -17,8 +17,8 @@ from treecast.links.link_events import LinkUp
 from treecast.links.memory import (
     FORGOTTEN_AFTER_HOURS,
     HOUR_S,
-    Memory,
     Remembered,
+    RememberedNodes,
 )
 from treecast.links.reachability import KNOWN_UNREACHED_AFTER
 from treecast.links.standing import Standing
@@ -275,7 +275,7 @@ def test_the_nodes_that_were_missed_the_shortest_time_are_kept_when_there_are_to
     def many(first: int, hour: int, missed: int) -> list[Remembered]:
         return [Remembered(NodeIndex(first + n), "n", (), hour, missed) for n in range(MAX_REMEMBERED_NODES)]
 
-    memory = Memory()
+    memory = RememberedNodes()
     for before, kept in ((many(1, 2, 1), [*range(1, 201)]), (many(2000, 1, 0), [*range(2000, 2200)])):
         memory.recall([*memory.nodes, *before])
         nodes = memory.look(Instant(0.0), many(1000, 0, 0)[:56])

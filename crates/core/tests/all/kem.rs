@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use treecast_core::handshake::{Handshake, SessionKeys};
-use treecast_core::kem::{encapsulate, KeyPair, LinkSecret, Malformed, CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
+use treecast_core::kem::{encapsulate, KeyPair, LinkSecret, MalformedExchange, CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
 use treecast_core::network::Network;
 use treecast_core::noise::Failure;
 use zeroize::Zeroizing;
@@ -71,7 +71,7 @@ fn a_ciphertext_that_was_altered_or_made_for_another_key_gives_another_secret() 
 fn a_key_with_a_coefficient_beyond_the_modulus_is_none() {
     let mut key = KeyPair::generate().unwrap().encapsulation_key().to_vec();
     key[..3].fill(0xFF); // 4095, not below 3329: FIPS 203 section 7.2
-    assert_eq!(encapsulate(&key).err(), Some(Malformed));
+    assert_eq!(encapsulate(&key).err(), Some(MalformedExchange));
 }
 
 proptest! {

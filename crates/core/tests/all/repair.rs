@@ -24,7 +24,7 @@ use treecast_core::silence::TURN_NS;
 use treecast_core::tree_mark::{TreeMark, KIND_GRAFT, KIND_TICK};
 use treecast_core::tree_state::TreePlace;
 use treecast_core::tree_turns::Turn;
-use treecast_core::withheld::Failure;
+use treecast_core::withheld::ParentFailure;
 
 pub const NAME: TreeName = TreeName { root: 1, stream: 5, epoch: EPOCH };
 pub const MS: u64 = 1_000_000;
@@ -173,7 +173,7 @@ fn a_child_of_a_dead_relay_gets_all_that_it_has_missed_from_its_backup_once() {
     assert_eq!(network.backup.counters.get(Counter::GraftsTaken), 1);
     assert_eq!(network.backup.counters.get(Counter::Retransmissions), retransmission.datagrams.len() as u64);
     let events = network.child.drain(100, || {});
-    assert!(events.contains(&Event::ParentFailed { tree: NAME, parent: 2, failure: Failure::Silent }));
+    assert!(events.contains(&Event::ParentFailed { tree: NAME, parent: 2, failure: ParentFailure::Silent }));
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn a_parent_that_was_silent_for_a_moment_and_sends_on_again_is_reported_as_that_
         let of = |event| if let Event::ParentFailed { failure, .. } = event { Some(failure) } else { None };
         network.child.drain(100, || {}).into_iter().filter_map(of).collect::<Vec<_>>()
     };
-    assert_eq!(failures(&network), [Failure::Silent]);
+    assert_eq!(failures(&network), [ParentFailure::Silent]);
     for datagram in network.stream(20, 0) {
         network.pass(&network.child, 4, &datagram).unwrap();
     }
@@ -295,7 +295,7 @@ fn a_parent_that_was_silent_for_a_moment_and_sends_on_again_is_reported_as_that_
     assert_eq!(failures(&network), [], "what the backup sends is not its parent's");
     network.stream(40, 40);
     network.turns(TURN_NS);
-    assert_eq!(failures(&network), [Failure::Returned]);
+    assert_eq!(failures(&network), [ParentFailure::Returned]);
 }
 
 #[test]

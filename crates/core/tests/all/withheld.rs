@@ -8,7 +8,7 @@ use treecast_core::events::Event;
 use treecast_core::forward::NO_PATH;
 use treecast_core::reason::Reason;
 use treecast_core::tree_mark::TreeMark;
-use treecast_core::withheld::Failure;
+use treecast_core::withheld::ParentFailure;
 
 /// A second of one datagram a millisecond: those that the child has got, and when it grafted, if it did. `sent_on`: whether the
 /// relay sends on the datagram of this number.
@@ -59,7 +59,7 @@ fn failures(network: &Network) -> Vec<Event> {
     events.into_iter().filter(|event| matches!(event, Event::ParentFailed { .. })).collect()
 }
 
-fn failed(failure: Failure) -> Event {
+fn failed(failure: ParentFailure) -> Event {
     Event::ParentFailed { tree: NAME, parent: 2, failure }
 }
 
@@ -74,7 +74,7 @@ fn a_parent_that_sends_on_nothing_or_half_costs_no_datagram_and_is_reported_once
         assert!(grafted.len() == 1 && grafted[0] < 700, "{grafted:?}");
         let (got, grafted) = second(&mut network, sent_on);
         assert_eq!((got, grafted), ((2001..=3000).collect(), vec![]));
-        assert_eq!(failures(&network), [failed(Failure::Withholds)]);
+        assert_eq!(failures(&network), [failed(ParentFailure::Withholds)]);
         assert_eq!(network.child.counters.get(Counter::Grafts), 1);
     }
 }
@@ -82,7 +82,7 @@ fn a_parent_that_sends_on_nothing_or_half_costs_no_datagram_and_is_reported_once
 /// The child has got too few to think the stream fast, and its backup has not.
 #[test]
 fn a_parent_of_which_nothing_at_all_has_come_is_silent_and_not_one_that_withholds() {
-    for (is_there, failure) in [(true, Failure::Withholds), (false, Failure::Silent)] {
+    for (is_there, failure) in [(true, ParentFailure::Withholds), (false, ParentFailure::Silent)] {
         let mut network = Network::new();
         let (got, grafted) = second_of(&mut network, |ms| ms < 60, is_there);
         assert_eq!((got, grafted.len()), ((1..=1000).collect(), 1));
@@ -105,7 +105,7 @@ fn of_a_parent_that_has_sent_on_nothing_yet_the_root_judges() {
     assert_eq!((got, grafted), (vec![], vec![]));
     second(&mut network, |_| false);
     let failures = failures(&network);
-    assert!((1..=2).contains(&failures.len()) && failures[0] == failed(Failure::SendsNothing), "{failures:?}");
+    assert!((1..=2).contains(&failures.len()) && failures[0] == failed(ParentFailure::SendsNothing), "{failures:?}");
 }
 
 #[test]

@@ -165,16 +165,16 @@ pub struct Outgoing<'a> {
 }
 
 /// Headers for sending.
-pub struct Sender {
+pub struct BatchSender {
     headers: Box<[libc::mmsghdr]>,
     vectors: Box<[libc::iovec]>,
     controls: Box<[Control]>,
 }
 
 // SAFETY: the raw pointers in headers and vectors are never followed outside `send`, which writes them first.
-unsafe impl Send for Sender {}
+unsafe impl Send for BatchSender {}
 
-impl Sender {
+impl BatchSender {
     /// Buffers for up to `count` messages per system call.
     pub fn new(count: usize) -> Self {
         Self {
