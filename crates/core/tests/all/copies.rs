@@ -47,17 +47,20 @@ fn serve(members: &Members, from: u64) {
     assert_eq!(receive(&members.member, &seal(&session, KIND_ANCHOR, &word.emit()), endpoint(1)), Ok(None));
 }
 
+/// The member takes a datagram of the tree, as a subscriber or as a relay does.
+fn take_or_relay(members: &Members, relays: bool, datagram: &[u8]) -> Result<(), Reason> {
+    if relays {
+        return relay(&members.member, datagram).unwrap().map(|_| ());
+    }
+    members.take(datagram).map(|_| ())
+}
+
 #[test]
 fn who_had_copies_takes_nothing_by_the_tree_while_it_has_a_route_until_its_root_says_so() {
     for place in [leaf(), relaying(&[3])] {
         let relays = place.relays();
         let members = Members::new(place);
-        let take = |datagram: &[u8]| {
-            if relays {
-                return relay(&members.member, datagram).unwrap().map(|_| ());
-            }
-            members.take(datagram).map(|_| ())
-        };
+        let take = |datagram: &[u8]| take_or_relay(&members, relays, datagram);
         assert_eq!(take(&members.genuine()), Ok(()));
         members.member.set_node_route(1, 3).unwrap();
         let copied: Vec<_> = (0..5).map(|_| members.genuine()).collect();
@@ -132,12 +135,7 @@ fn what_comes_as_a_copy_again_is_no_more_taken_by_the_tree() {
     for place in [leaf(), relaying(&[3])] {
         let relays = place.relays();
         let members = Members::new(place);
-        let take = |datagram: &[u8]| {
-            if relays {
-                return relay(&members.member, datagram).unwrap().map(|_| ());
-            }
-            members.take(datagram).map(|_| ())
-        };
+        let take = |datagram: &[u8]| take_or_relay(&members, relays, datagram);
         let word = |range: CounterRange| {
             let session = members.root.session_to(2).unwrap();
             let word = Anchor::at(NAME, KEY_ID, 0).with(range).emit();
