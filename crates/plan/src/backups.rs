@@ -6,8 +6,8 @@ use crate::tree::{Request, Tree};
 pub const LATER_US: u64 = 20_000;
 
 /// The backup of each node, by node. The nearest neighbour on the tree that adds at most [`LATER_US`], is neither the root nor the node's
-/// parent nor below that, and has a free place, or one beyond its bound, for one node; where all of these add more, the one that adds
-/// least. Children of the root have none: without the root there is nothing to send.
+/// parent nor below that, has another backup than the node, and has a free place, or one beyond its bound, for one node; where all of
+/// these add more, the one that adds least. Children of the root have none: without the root there is nothing to send.
 ///
 /// Nodes with most below them choose first.
 pub fn backups(request: &Request<'_>, tree: &Tree) -> Vec<Option<u32>> {
@@ -18,7 +18,8 @@ pub fn backups(request: &Request<'_>, tree: &Tree) -> Vec<Option<u32>> {
         (0..request.graph.len() as u32).map(|node| free_child_slots(request, tree, node)).collect();
     let mut chosen = vec![None; request.graph.len()];
     for node in order {
-        let found = candidates(request, tree, node).filter(|(_, _, other)| slots[*other as usize] > 0).min();
+        let may_be = |other: u32| slots[other as usize] > 0 && chosen[other as usize] != Some(node);
+        let found = candidates(request, tree, node).filter(|(_, _, other)| may_be(*other)).min();
         if let Some((_, _, other)) = found {
             slots[other as usize] -= 1;
             chosen[node as usize] = Some(other);

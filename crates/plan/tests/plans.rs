@@ -162,6 +162,7 @@ proptest! {
                 let parent = tree.parent(node).unwrap();
                 assert!(parent != 0 && backup != 0 && tree.has(backup));
                 assert!(!tree.is_above(parent, backup));
+                assert_ne!(chosen[backup as usize], Some(node), "each waits for the other");
                 let too_late_us = |other| {
                     let link_us = request.graph.delay_us(node, other).unwrap();
                     tree.arrival_us(request, other, link_us).saturating_sub(tree.delay_us(node) + LATER_US)
@@ -172,7 +173,7 @@ proptest! {
                 };
                 let others = request.graph.of(node).iter().map(|(_, other)| *other);
                 let free = others.filter(|other| *other != 0 && tree.has(*other) && !tree.is_above(parent, *other));
-                let best_us = free.filter(|other| is_free(*other)).map(too_late_us).min();
+                let best_us = free.filter(|other| chosen[*other as usize] != Some(node)).filter(|other| is_free(*other)).map(too_late_us).min();
                 assert!(best_us.is_none_or(|best_us| too_late_us(backup) <= best_us), "none that is sooner was free");
             }
             for node in 0..network.nodes() {

@@ -92,6 +92,7 @@ def plan_of(
         node: backup
         for node, backup in sorted(backups.items())
         if node in parents and backup != parents[node] and (backup in branch_of or backup in members)
+        if backups.get(backup) != node and parents.get(backup) != node
     }
     backup_children: dict[NodeIndex, list[NodeIndex]] = {}
     for node, backup in known.items():

@@ -139,7 +139,8 @@ def rooms_of(
     discovery.certify_own(given_by(certificate))
     me, epoch = certificate.node_index, TreeEpoch(environment.epoch_ms // 1000 & 0xFFFF_FFFF)
     downstream_trees = DownstreamTrees(drops, prefixes, partial(_may_send, nodes), groups.authenticated)
-    planning = _planning(me, environment.relaying, nodes, planner, link_planner)
+    is_bounded = environment.relaying.is_bounded or environment.max_links is not None
+    planning = _planning(me, environment.relaying, nodes, planner, link_planner if is_bounded else None)
     free_children = partial(_free_children, environment.relaying, planning)
     tree_states = TreeStates(drops, downstream_trees.subscribes, partial(may_relay, nodes, me), free_children)
     planning.withholding = tree_states.withholding
@@ -194,8 +195,8 @@ def _chosen_links(certificate: Certificate, most: int | None) -> ChosenLinks | N
 def _planning(
     me: NodeIndex, own: Relaying, nodes: NodeTable, planner: TreePlanner, link_planner: LinkPlanner | None
 ) -> TreePlanning:
-    """Plans within bounds where the operator has named one, by the planner else."""
-    if link_planner is None or not own.is_bounded:
+    """Plans over links, within bounds, where the operator has bounded links or children; by the planner else."""
+    if link_planner is None:
         return TreePlanning(me, planner)
     return BoundedPlanning(me, link_planner, ChildrenBounds(me, own, nodes.relaying))
 

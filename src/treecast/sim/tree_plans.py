@@ -244,6 +244,7 @@ def backups(tree: Tree) -> dict[int, int]:
             (max(tree.arrival_us(other, link_us) - latest_us, 0), link_us, other)
             for other, link_us in request.links[node].items()
             if other in tree.parents and left[other] > 0 and not tree.is_above(tree.parents[node], other)
+            if chosen.get(other) != node
         ]
         if found:
             chosen[node] = min(found)[2]

@@ -24,9 +24,10 @@ NODES = 20
 MOST = 6
 GROUP = "239.70.0.3"
 PORT = 5018
-COUNT = 100
-RATE_PPS = 50
-"""Neighbours send on within a bound: 50 of 100 bytes a second, to a dozen nodes, are well within it."""
+COUNT = 300
+RATE_PPS = 150
+"""Neighbours send on within a bound outside of trees: twice the copies for those without a link are beyond it."""
+UNEXPECTED = {"node_route_unanswered", "peer_refused", "refused_by_peer", "relay_withholds"}
 LINK_LIMIT_S = 60.0
 SETTLE_LIMIT_S = 120.0
 HEAL_LIMIT_S = 90.0
@@ -46,7 +47,6 @@ def has_few_links(node: TreecastNode, others: int) -> bool:
     return is_whole and bool(by_others) and 2 <= len(chosen) <= MOST + 1 and {peer.via for peer in by_others} <= linked
 
 
-@pytest.mark.soak  # it fails once in three: the first stream loses datagrams at a member while links are chosen
 @pytest.mark.timeout(500)
 def test_all_reach_all_and_a_killed_node_is_missed_by_nobody(lab: Lab) -> None:
     first, *others = nodes = made(lab, NODES)
@@ -72,8 +72,9 @@ def test_all_reach_all_and_a_killed_node_is_missed_by_nobody(lab: Lab) -> None:
         wait_peers(node, {other.name for other in left if other is not node}, HEAL_LIMIT_S)
     receive(first, left[1:])
     for node in left:
-        problems = {problem.kind for problem in fetch_status(node.directory, ANSWER_LIMIT_S).problems}
-        assert not problems & {"node_route_unanswered", "peer_refused", "refused_by_peer", "relay_withholds"}, node.name
+        problems = fetch_status(node.directory, ANSWER_LIMIT_S).problems
+        named = [problem for problem in problems if problem.kind in UNEXPECTED]
+        assert not named, node.name
 
 
 def receive(source: TreecastNode, members: list[TreecastNode]) -> None:

@@ -41,6 +41,15 @@ def test_circles_strangers_and_the_node_itself_lead_nowhere() -> None:
     assert made == STAR
 
 
+def test_two_nodes_are_not_each_other_s_backup_nor_is_a_child_its_parent_s() -> None:
+    """A state of a tree that names a node twice is taken by nobody."""
+    parents = {NodeIndex(low): NodeIndex(high) for low, high in {2: 8, 3: 9, 4: 8, 5: 2}.items()}
+    backups = {NodeIndex(low): NodeIndex(high) for low, high in {2: 3, 3: 2, 4: 9, 8: 4}.items()}
+    made = plan_of(ROOT, set(map(NodeIndex, (2, 3, 4, 5))), set(map(NodeIndex, (8, 9))), parents, backups)
+    assert made.backups == {4: 9}
+    assert made.backup_children == {9: (4,)}
+
+
 def test_a_node_has_no_more_children_than_a_state_has_room_for() -> None:
     members = tuple(range(10, 10 + MAX_TREE_CHILDREN + 2))
     made = plan(members, (9,), dict.fromkeys(members, 9))
