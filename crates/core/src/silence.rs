@@ -61,6 +61,8 @@ pub(crate) struct Watched {
     silent_ns: u64,
     /// The parent was silent, and has sent on nothing since.
     is_silent: bool,
+    /// The highest counter that had come when it was found silent.
+    newest_then: u64,
     /// The time at which it was last reported to the root of its children's tree that nothing has come.
     reported_ns: u64,
     /// How far the backup children know this node to be, and since when.
@@ -101,6 +103,7 @@ impl Silence {
             received_ns: 0,
             silent_ns: 0,
             is_silent: false,
+            newest_then: 0,
             reported_ns: 0,
             marked: 0,
             marked_ns: 0,
@@ -175,7 +178,9 @@ impl Watched {
         if due {
             self.grafts += 1;
             self.grafted_ns = now_ns;
-            self.is_silent |= !is_there;
+            if !is_there {
+                self.note_silent();
+            }
         }
         due
     }
@@ -218,14 +223,21 @@ impl Watched {
             self.grafted_ns = if self.grafts == 0 { now_ns } else { self.grafted_ns };
             self.next_graft_ns = now_ns + (REPEAT_NS << self.grafts);
             self.grafts += 1;
-            self.is_silent = true;
+            self.note_silent();
         }
         due
     }
 
-    /// Does a parent send on again that was silent? Once.
+    fn note_silent(&mut self) {
+        (self.is_silent, self.newest_then) = (true, self.tree.upstream.newest.load(Ordering::Relaxed));
+    }
+
+    /// Is a parent there again that was silent? Once. It sends on, or, while there is nothing to send on, anything else.
     pub(crate) fn has_returned(&mut self) -> bool {
-        let returned = self.is_silent && self.tree.upstream.parent_ns.load(Ordering::Relaxed) > self.grafted_ns;
+        let upstream = &self.tree.upstream;
+        let sends_on = upstream.parent_ns.load(Ordering::Relaxed) > self.grafted_ns;
+        let is_idle = upstream.newest.load(Ordering::Relaxed) == self.newest_then;
+        let returned = self.is_silent && (sends_on || (is_idle && self.received_ns > self.grafted_ns));
         self.is_silent &= !returned;
         returned
     }

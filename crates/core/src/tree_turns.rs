@@ -70,10 +70,10 @@ impl ForwardingTables {
         if let Some(counter) = watched.mark_due(now_ns) {
             turn.marks.extend(waiting.map(|child| (*child, TreeMark { tree: tree.name, counter })));
         }
+        watched.count_silence(self.last_received_ns(&tree), ran_ns, now_ns);
         if watched.has_returned() {
             self.report_parent(&tree, ParentFailure::Returned, now_ns);
         }
-        watched.count_silence(self.last_received_ns(&tree), ran_ns, now_ns);
         if tree.is_below_a_relay() && !tree.stream.is_superseded(tree.name.epoch) {
             self.turn_parent(watched, &tree, turn, now_ns);
         }

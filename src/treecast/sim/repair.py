@@ -55,6 +55,8 @@ class Watch:
     next_graft: Instant = _LONG_AGO
     is_silent: bool = False
     """The parent was, and has sent on nothing since."""
+    newest_then: int = 0
+    """The highest counter that had come when it was found silent."""
     of_backup: int = 0
     backup_marked_at: Instant = _LONG_AGO
     reported_at: Instant = _LONG_AGO
@@ -107,12 +109,18 @@ class Watch:
             self.grafted_at = self.grafted_at if self.grafts else now
             self.next_graft = after(now, REPEAT * 2**self.grafts)
             self.grafts += 1
-            self.is_silent = True
+            self.note_silent()
         return due
 
-    def has_returned(self) -> bool:
-        """Whether a parent sends on again that was silent. Once."""
-        returned = self.is_silent and self.parent_at > self.grafted_at
+    def note_silent(self) -> None:
+        self.is_silent, self.newest_then = True, self.newest
+
+    def has_returned(self, alive_at: Instant) -> bool:
+        """Whether a parent is there again that was silent, once: it sends on, or, while there is nothing to send on,
+        anything else, as it did last at ``alive_at``.
+        """
+        is_idle = self.newest == self.newest_then
+        returned = self.is_silent and (self.parent_at > self.grafted_at or (is_idle and alive_at > self.grafted_at))
         self.is_silent &= not returned
         return returned
 
@@ -245,7 +253,7 @@ class Repair(Sending):
                 for child in state.backup_children:
                     if child not in next_hops:
                         self._seal(child, Mark(*name, counter))
-            if watch.has_returned():
+            if watch.has_returned(self._alive_at(state, watch)):
                 self.raise_event(e.ParentFailed(*name, state.parent, ParentFailure.RETURNED))
             is_superseded = self.newest_epochs.get(name[:2], name[2]) > name[2]
             if _is_below_a_relay(name[0], state) and not is_superseded:
@@ -272,7 +280,8 @@ class Repair(Sending):
         elif withheld_since is not None and watch.grafts < GRAFTS:
             is_there = now - self._alive_at(state, watch) <= LATER
             watch.grafts, watch.grafted_at = watch.grafts + 1, now
-            watch.is_silent |= not is_there
+            if not is_there:
+                watch.note_silent()
             failure = ParentFailure.WITHHOLDS if is_there else ParentFailure.SILENT
             self._graft(name, state.parent, watch, withheld_since, failure)
 

@@ -41,6 +41,7 @@ mod repair;
 mod repair_of_next_tree;
 mod repair_steps;
 mod replay;
+mod returned_parents;
 mod reverse_path;
 mod seal;
 mod shared_routes;
