@@ -1,12 +1,13 @@
 """Links of bounded number, on their way from ``topology``, which chooses them, to ``links``, which makes them.
 
 Decides when a link that neither end keeps by itself is taken away: what is wanted instead is up first. Both ends
-advertise in LINKS which links they keep, so that one that is accepted lasts as long as the other end wants it.
+advertise in LINKS which links they keep, so that a settled one lasts as long as the other end wants it. Any other is a
+guest's: a node that nobody had a link with, or one that this node has chosen before and chooses no more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 from treecast.base.events import SessionReport
@@ -36,6 +37,8 @@ class LinkChoosing:
         self._following = following
         self._since: dict[NodeIndex, Instant] = {}
         """The time since which each link is up, as reviews have seen it."""
+        self._settled: set[NodeIndex] = set()
+        """Nodes whose links are among those that are accepted: they last as long as the other end wants."""
         if rooms.chosen_links is not None:
             rooms.links.bounds.accept(partial(self._accepts, rooms.chosen_links))
             rooms.links.bounds.choose(Instant(0.0), frozenset())
@@ -62,6 +65,7 @@ class LinkChoosing:
         links.bounds.choose(now, chosen.keys())
         self._following.links(now, links.bounds.settle(now, chosen.keys()))
         self._rooms.broadcast.keep_links(now, chosen.keys())
+        self._settle(now, choice, linked)
         self._release(now, choice, linked)
 
     def links_changed(self, now: Instant, origin: NodeIndex) -> None:
@@ -79,7 +83,15 @@ class LinkChoosing:
         """Whether one more link is accepted. A run of a node that has published nothing yet is listed by nobody."""
         signer = self._rooms.broadcast.signer(node)
         is_listed = signer is not None and signer[1] == epoch_ms and self._rooms.broadcast.is_listed(node)
-        return choice.accepts(node, self._rooms.links.bounds.linked(), is_listed=is_listed)
+        linked = self._rooms.links.bounds.linked()
+        accepted = choice.accepts(node, linked, self._staying(choice, linked), is_listed=is_listed)
+        if accepted and is_listed and node not in linked:
+            self._settled.add(node)
+        return accepted
+
+    def _staying(self, choice: ChosenLinks, linked: Iterable[NodeIndex]) -> set[NodeIndex]:
+        """The links that are up, but those of guests."""
+        return {node for node in linked if node in self._settled or choice.is_wanted(node)}
 
     def _estimates(self, linked: Mapping[NodeIndex, float | None]) -> Mapping[NodeIndex, float]:
         """Round trips to nodes by one neighbour, in milliseconds: no direct one is much longer than the shortest."""
@@ -93,18 +105,26 @@ class LinkChoosing:
                     estimates[NodeIndex(node)] = min(by_it, estimates.get(NodeIndex(node), by_it))
         return estimates
 
-    def _release(self, now: Instant, choice: ChosenLinks, linked: Mapping[NodeIndex, float | None]) -> None:
+    def _settle(self, now: Instant, choice: ChosenLinks, linked: Collection[NodeIndex]) -> None:
+        """A guest's link that was there for a while is settled as soon as one more is accepted, the oldest first."""
+        self._settled.intersection_update(linked)
+        staying = self._staying(choice, linked)
+        for node in sorted(set(linked) - staying, key=lambda node: (self._since[node], node)):
+            lasts = now >= after(self._since[node], SETTLED_AFTER) and self._keeps(node)
+            if lasts and choice.is_accepted_beside(node, staying):
+                self._settled.add(node)
+                staying.add(node)
+
+    def _release(self, now: Instant, choice: ChosenLinks, linked: Collection[NodeIndex]) -> None:
         self._release_guests(now, choice, linked)
         are_up = all(node in linked for node, reason in choice.chosen.items() if reason is not LinkReason.STATIC)
-        left = len(linked)
         for node in sorted(linked):
             if self._follow_end(now, choice, node):
                 continue
             age = now - self._since[node]
             waits = age < SETTLED_AFTER or (not are_up and age < WAITS_FOR)
-            if not waits and not choice.is_wanted(node) and (not self._keeps(node) or left > choice.accepts_most):
+            if not waits and not choice.is_wanted(node) and not self._keeps(node):
                 self._following.links(now, self._rooms.links.bounds.unlink(node))
-                left -= 1
 
     def _follow_end(self, now: Instant, choice: ChosenLinks, node: NodeIndex) -> bool:
         """Whether the other end has ended a link, which this one does then, too."""
@@ -115,12 +135,15 @@ class LinkChoosing:
         self._following.links(now, self._rooms.links.bounds.unlink(node))
         return True
 
-    def _release_guests(self, now: Instant, choice: ChosenLinks, linked: Mapping[NodeIndex, float | None]) -> None:
-        """Nodes that were taken beyond what is accepted, as nobody had a link with them, have others by now."""
+    def _release_guests(self, now: Instant, choice: ChosenLinks, linked: Collection[NodeIndex]) -> None:
+        """Guests are what goes where there are more links than are accepted, the youngest first, once they have others:
+        never a settled link.
+        """
         surplus = choice.surplus(linked)
-        for node in sorted(linked, key=lambda node: (-self._since[node], node)) if surplus else ():
+        guests = set(linked) - self._staying(choice, linked) if surplus else ()
+        for node in sorted(guests, key=lambda node: (-self._since[node], node)):
             others = self._rooms.broadcast.link_state.of(node) - {self._rooms.me}
-            if surplus and others and not choice.is_wanted(node) and now >= after(self._since[node], GUEST_FOR):
+            if surplus and others and now >= after(self._since[node], GUEST_FOR):
                 self._following.links(now, self._rooms.links.bounds.unlink(node))
                 surplus -= 1
 

@@ -53,7 +53,7 @@ class ChosenLinks:
         ]
         """Harmonic: as many between one and two nodes' parts of the ring as between a quarter and a half of it."""
         self._ring = Ring()
-        self._near = NearLinks(points_of(my_id, b"near", NEAR_DRAWS))
+        self._near = NearLinks(points_of(my_id, b"near", NEAR_DRAWS), self.accepts_most)
         self._aside: dict[NodeIndex, Instant] = {}
         """Nodes that cannot be linked now, and until when."""
         self._unlinked_since: dict[NodeIndex, Instant] = {}
@@ -158,18 +158,32 @@ class ChosenLinks:
 
     # what others choose
 
-    def accepts(self, node: NodeIndex, linked: Collection[NodeIndex], *, is_listed: bool) -> bool:
-        """Whether a link that another node begins is accepted. ``is_listed``: somebody has a link with that one.
-
-        Places are kept for what this node has chosen and for who chooses it as a successor: the ring does not break.
+    def accepts(
+        self, node: NodeIndex, linked: Collection[NodeIndex], staying: Collection[NodeIndex], *, is_listed: bool
+    ) -> bool:
+        """Whether a link that another node begins is accepted. ``staying``: of the links that are up those that are no
+        guests'. ``is_listed``: somebody has a link with that node; another one is a guest.
         """
         if node in linked:
             return True
         if not is_listed:
             return len(linked) < self.accepts_most + GUESTS
-        if node in self.chosen or node in self._predecessors:
+        return self.is_accepted_beside(node, staying if self._is_reserved(node) else linked)
+
+    def is_accepted_beside(self, node: NodeIndex, linked: Collection[NodeIndex]) -> bool:
+        """Whether one more link is accepted beside these, for as long as the other end wants it.
+
+        Places are kept for what this node has chosen, or is yet to choose, and for who chooses it as a successor: the
+        ring does not break.
+        """
+        if self._is_reserved(node):
             return len(linked) < self.accepts_most
-        return len({*linked, *self.chosen, *self._predecessors}) < self.accepts_most
+        to_be_chosen = max(self._most - len(self.chosen), 0)
+        return len({*linked, *self.chosen, *self._predecessors}) + to_be_chosen < self.accepts_most
+
+    def _is_reserved(self, node: NodeIndex) -> bool:
+        """Whether one of the links that are accepted is kept for it."""
+        return node in self.chosen or node in self._predecessors
 
     def is_wanted(self, node: NodeIndex) -> bool:
         """Whether this node keeps a link with that one by itself."""

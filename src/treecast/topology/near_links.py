@@ -34,10 +34,14 @@ Estimates = Callable[[], Mapping[NodeIndex, float]]
 
 
 class NearLinks:
-    """One node's. ``points``: positions on the ring that it has drawn, for nodes of which nothing is known."""
+    """One node's. ``points``: positions on the ring that it has drawn, for nodes of which nothing is known.
 
-    def __init__(self, points: list[int]) -> None:
+    ``accepts_most``: with so many links it tries no other one, as one would have to go for it.
+    """
+
+    def __init__(self, points: list[int], accepts_most: int) -> None:
         self._points = points
+        self._accepts_most = accepts_most
         self.kept: list[NodeIndex] = []
         self.trial: NodeIndex | None = None
         self._trial_at = self._changed_at = self._again_at = Instant(0.0)
@@ -142,7 +146,7 @@ class NearLinks:
             share = self._points[0] / POSITIONS  # nodes that started together do not try others together
             self._trials, self._trial_at = TRIALS_PER_LINK * wanted, after(now, share * CHANGE_INTERVAL)
             self._tried.clear()
-        if self._trials <= 0 or now < after(self._trial_at, CHANGE_INTERVAL):
+        if self._trials <= 0 or now < after(self._trial_at, CHANGE_INTERVAL) or len(linked) >= self._accepts_most:
             return
         passed = (*without, *self.kept, *linked, *self._tried)
         self._trials -= 1

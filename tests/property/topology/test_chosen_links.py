@@ -40,7 +40,10 @@ def linked(made: Network) -> dict[NodeIndex, set[NodeIndex]]:
     graph: dict[NodeIndex, set[NodeIndex]] = {node: set() for node in made}
     by_reason = [(reason, node, other) for node in made for other, reason in made[node].chosen.items()]
     for _, node, other in sorted(by_reason, key=lambda one: one[0] is LinkReason.RING):  # the ring's come last
-        if made[other].accepts(node, graph[other], is_listed=True) and len(graph[node]) < made[node].accepts_most:
+        if (
+            made[other].accepts(node, graph[other], graph[other], is_listed=True)
+            and len(graph[node]) < made[node].accepts_most
+        ):
             graph[node].add(other)
             graph[other].add(node)
     return graph

@@ -195,7 +195,8 @@ def test_a_node_that_refuses_is_chosen_for_nothing_for_a_while() -> None:
 
 
 def accepted(some: Choosing, linked: Iterable[NodeIndex], node: int, *, is_listed: bool = True) -> bool:
-    return some.links.accepts(NodeIndex(node), list(linked), is_listed=is_listed)
+    links = list(linked)
+    return some.links.accepts(NodeIndex(node), links, links, is_listed=is_listed)
 
 
 def test_24_links_are_accepted_with_places_for_what_is_chosen_and_for_the_ring() -> None:
@@ -222,6 +223,39 @@ def test_a_node_that_nobody_has_a_link_with_is_a_guest_where_all_is_full() -> No
     assert not accepted(some, full, 90)
     assert accepted(some, full, 90, is_listed=False)
     assert not accepted(some, nodes(*range(2, 2 + ACCEPTED_LINKS + GUESTS)), 90, is_listed=False)
+
+
+def test_who_comes_before_a_node_on_the_ring_is_accepted_where_guests_have_the_last_places() -> None:
+    some = Choosing(64)
+    some.review()
+    others = [node for node in nodes(*range(2, 65)) if node not in {*some.links.chosen, *some.links.predecessors}]
+    full, before_me = others[:ACCEPTED_LINKS], min(some.links.predecessors - {*some.links.chosen})
+    assert not some.links.accepts(before_me, full, full, is_listed=True)
+    assert some.links.accepts(before_me, full, full[1:], is_listed=True), "one of them is a guest"
+    assert not some.links.accepts(others[-1], full, full[1:], is_listed=True)
+
+
+def test_before_a_node_has_chosen_places_are_kept_for_as_many_as_it_will_choose() -> None:
+    some = Choosing(64)
+    taken: list[NodeIndex] = []
+    for node in nodes(*range(2, 65)):
+        if accepted(some, taken, node):
+            taken.append(node)
+    assert len(taken) == ACCEPTED_LINKS - MOST
+
+
+def test_a_node_with_all_the_links_that_it_accepts_tries_no_near_one() -> None:
+    for surplus, tries in ((-1, True), (0, False)):
+        some = Choosing(64)
+        some.review()
+        others = [node for node in nodes(*range(2, 65)) if node not in some.links.chosen]
+        accepted_ones = dict.fromkeys(others[: ACCEPTED_LINKS - MOST + surplus], 50.0)
+        trials: set[NodeIndex | None] = set()
+        for _ in range(int(3 * CHANGE_INTERVAL)):
+            some.linked |= accepted_ones
+            some.review()
+            trials.add(some.links.trial)
+        assert bool(trials - {None}) is tries
 
 
 @pytest.mark.parametrize(("most", "accepts"), [(4, 24), (16, 24), (20, 30), (128, 192)])
