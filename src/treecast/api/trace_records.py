@@ -57,13 +57,15 @@ class TracedTree(msgspec.Struct, frozen=True):
 class TreeTrace(msgspec.Struct, frozen=True):
     """The trees of a group that this node is on, by root and stream. ``silent``: roots that did not answer in time.
 
-    ``why_none``: where there are no trees, the reason, in words.
+    ``why_none``: where there are no trees, the reason, in words. ``left_out``: how many more trees of a root were not
+    traced, by its name: 16 of one root are.
     """
 
     group: str
     trees: list[TracedTree]
     silent: list[str]
     why_none: str = ""
+    left_out: dict[str, int] = {}
 
 
 class RootedStream(msgspec.Struct, frozen=True):

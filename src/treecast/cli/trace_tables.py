@@ -35,6 +35,9 @@ def print_trace(trace: TreeTrace) -> None:
         console().print(rows_table("", _COLUMNS, tuple(_rows(tree))), crop=False)
         if tree.left_out:
             console().print(f"and {tree.left_out:,} more nodes, which were not asked", soft_wrap=True)
+    for root, count in trace.left_out.items():
+        more = f"{count:,} more trees of {trace.group}" if count > 1 else f"one more tree of {trace.group}"
+        console().print(f"\n{root} has {more}: --source shows that of a sender", soft_wrap=True)
     for root in trace.silent:
         console().print(f"\n{root} did not answer: trees that begin there are not shown", soft_wrap=True)
 

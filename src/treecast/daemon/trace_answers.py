@@ -83,10 +83,14 @@ class TraceAnswers:
             await asyncio.sleep(LOOKED_AT_EVERY)
         trees = _whole(found.trees)
         silent = [view.name(node) for node in found.silent]
-        why_none = "" if trees else self._why_none(wanted, sent_here=sent_here, silent=silent)
-        return TreeTrace(group, [self._tree(root, parts) for root, parts in trees], silent, why_none)
+        left_out = {view.name(node): count for node, count in found.left_out}
+        why_none = "" if trees else self._why_none(wanted, sent_here=sent_here, silent=silent, left_out=[*left_out])
+        return TreeTrace(group, [self._tree(root, parts) for root, parts in trees], silent, why_none, left_out)
 
-    def _why_none(self, group: IPAddress, *, sent_here: bool, silent: list[str]) -> str:
+    def _why_none(self, group: IPAddress, *, sent_here: bool, silent: list[str], left_out: list[str]) -> str:
+        if left_out:
+            roots = ", ".join(left_out)
+            return f"{roots} has more trees of {group} than are traced at once: name a sender with --source"
         if silent:
             return f"{', '.join(silent)} did not answer, and may be the root of trees of {group}: try again"
         is_joined = any(key[1] == group for key in self._node.engine.view.groups())

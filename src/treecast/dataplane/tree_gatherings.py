@@ -93,7 +93,7 @@ class GatheredTree:
 
     def may_know(self, node: NodeIndex) -> bool:
         """Whether the node is on the tree."""
-        return node in self.tree.members or self.tree.has_relay(node)
+        return is_on(self.tree, node)
 
     def nodes(self) -> Iterator[TracedNode]:
         """All that is known of each node, by index."""
@@ -122,6 +122,8 @@ class Gathering:
     query: int
     began: Instant
     trees: list[GatheredTree]
+    left_out: list[RootTree]
+    """Further trees of the group, which are not traced."""
     awaited: int
     """Nodes that have not answered twice, of each tree."""
     round: int = 0
@@ -132,7 +134,12 @@ class Gathering:
         """All that ``to`` may know of it (None: this node itself), in parts that fit a message each."""
         heads = [tree for tree in self.trees if to is None or tree.may_know(to)]
         parts = [(tree, nodes) for tree in heads for nodes in in_parts(tree.nodes())]
-        return [_part(query, number, len(parts), tree, nodes) for number, (tree, nodes) in enumerate(parts)]
+        more = self.trees_left_out(to)
+        return [_part(query, number, len(parts), tree, nodes, more) for number, (tree, nodes) in enumerate(parts)]
+
+    def trees_left_out(self, to: NodeIndex | None) -> int:
+        """How many of the trees that ``to`` may know of are not traced."""
+        return sum(to is None or is_on(tree, to) for tree in self.left_out)
 
 
 class TreeGatherings:
@@ -153,7 +160,7 @@ class TreeGatherings:
 
     def begin(self, now: Instant, key: Key) -> Gathering:
         """The gathering of a group and source, for this node: one that goes on or was over just now, else another."""
-        return self._gatherings.get(key) or self._put(now, key, self._found(now, key))
+        return self._gatherings.get(key) or self._put(now, key, *self._found(now, key))
 
     def begin_for(self, now: Instant, asker: NodeIndex, key: Key) -> Gathering | None:
         """The same for another node: an empty one, where it is on no such tree. None: there are too many."""
@@ -170,19 +177,20 @@ class TreeGatherings:
             return None
         if not self._budget.take(now):
             return None
-        found = self._found(now, key)
+        found, left_out = self._found(now, key)
         if not any(tree.may_know(asker) for tree in found):
-            return Gathering(key, 0, now, [], 0, over_at=now)
+            return Gathering(key, 0, now, [], left_out, 0, over_at=now)
         self._nodes.take(now, sum(len(tree.answers) for tree in found))
-        return self._put(now, key, found)
+        return self._put(now, key, found, left_out)
 
-    def _found(self, now: Instant, key: Key) -> list[GatheredTree]:
-        trees = (self._gathered(now, tree) for tree in self._trees(key))
-        return [tree for tree in trees if tree is not None]
+    def _found(self, now: Instant, key: Key) -> tuple[list[GatheredTree], list[RootTree]]:
+        of_group = self._trees(key)
+        trees = (self._gathered(now, tree) for tree in of_group[:MAX_TREES_PER_GATHERING])
+        return [tree for tree in trees if tree is not None], of_group[MAX_TREES_PER_GATHERING:]
 
-    def _put(self, now: Instant, key: Key, found: list[GatheredTree]) -> Gathering:
+    def _put(self, now: Instant, key: Key, found: list[GatheredTree], left_out: list[RootTree]) -> Gathering:
         self._query = self._query + 1 & 0xFFFF_FFFF
-        gathering = Gathering(key, self._query, now, found, sum(len(tree.answers) for tree in found))
+        gathering = Gathering(key, self._query, now, found, left_out, sum(len(tree.answers) for tree in found))
         self._gatherings[key] = self._by_query[self._query] = gathering
         sent = self._sent(gathering)
         for one in gathering.trees:
@@ -250,7 +258,7 @@ class TreeGatherings:
         return self._installed.sent_by_streams([one.tree.stream for one in gathering.trees])
 
     def _trees(self, key: Key) -> list[RootTree]:
-        """Trees in use that carry the group, from that source: the first of them, by stream."""
+        """Trees in use that carry the group, from that source, by stream."""
         group, source = key
         found = [
             tree
@@ -258,7 +266,7 @@ class TreeGatherings:
             if flow is not None and tree.used and flow.carries(group, source)
         ]
         found.sort(key=lambda tree: tree.stream)
-        return found[:MAX_TREES_PER_GATHERING]
+        return found
 
     def _gathered(self, now: Instant, tree: RootTree) -> GatheredTree | None:
         installed = self._installed.installed_root(tree.stream)
@@ -268,6 +276,11 @@ class TreeGatherings:
         nodes = sorted(on_it)[:MAX_NODES_PER_GATHERING]
         since_s = max(now - tree.key_due + KEY_LIFETIME, 0.0)
         return GatheredTree(tree, installed, since_s, len(on_it) - len(nodes), {node: _Answers() for node in nodes})
+
+
+def is_on(tree: RootTree, node: NodeIndex) -> bool:
+    """Whether the node is on the tree, as member or relay."""
+    return node in tree.members or tree.has_relay(node)
 
 
 def rate(before: Volume, later: Volume, seconds: Duration) -> Volume | None:
@@ -292,7 +305,9 @@ def in_parts(nodes: Iterable[TracedNode]) -> Iterator[tuple[TracedNode, ...]]:
     yield tuple(part)
 
 
-def _part(query: int, number: int, parts: int, one: GatheredTree, nodes: tuple[TracedNode, ...]) -> TracedTree:
+def _part(
+    query: int, number: int, parts: int, one: GatheredTree, nodes: tuple[TracedNode, ...], trees_left_out: int
+) -> TracedTree:
     flow = one.tree.flow
     if flow is None:
         raise ValueError("broadcast is no group's")
@@ -311,4 +326,5 @@ def _part(query: int, number: int, parts: int, one: GatheredTree, nodes: tuple[T
         sent=one.rate,
         left_out=one.left_out,
         nodes=nodes,
+        trees_left_out=trees_left_out,
     )

@@ -38,6 +38,7 @@ class _FromRoot:
 
     parts: dict[int, TracedTree] = field(default_factory=dict)
     count: int | None = None
+    left_out: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -51,15 +52,20 @@ class _Trace:
     roots: dict[NodeIndex, _FromRoot]
     gathering: Gathering | None
     own: list[TracedTree] = field(default_factory=list)
+    own_left_out: int = 0
     is_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TraceResult:
-    """``trees``: with their roots, in parts. ``silent``: roots that did not answer, or not all."""
+    """``trees``: with their roots, in parts. ``silent``: roots that did not answer, or not all.
+
+    ``left_out``: roots that have more trees, and how many these are.
+    """
 
     trees: tuple[tuple[NodeIndex, TracedTree], ...]
     silent: tuple[NodeIndex, ...]
+    left_out: tuple[tuple[NodeIndex, int], ...] = ()
 
 
 class TreeTraces:
@@ -96,7 +102,8 @@ class TreeTraces:
         for root, answer in found.roots.items():
             trees += [(root, answer.parts[number]) for number in sorted(answer.parts)]
         silent = tuple(root for root, answer in found.roots.items() if not answer.is_whole)
-        return TraceResult(tuple(trees), silent)
+        left_out = [(self._me, found.own_left_out)] + [(root, answer.left_out) for root, answer in found.roots.items()]
+        return TraceResult(tuple(trees), silent, tuple(one for one in left_out if one[1]))
 
     def request(self, now: Instant, peer: NodeIndex, request: TraceRequest) -> None:
         """Another node wants to know of this node's trees that it is on: of others it learns nothing."""
@@ -127,7 +134,7 @@ class TreeTraces:
         if answer is None or (part.part >= count and count) or answer.count not in (None, count):
             self._drops.count("traced_tree_unexpected")
             return
-        answer.count = count
+        answer.count, answer.left_out = count, part.trees_left_out
         if count:
             answer.parts[part.part] = part
         if answer.is_whole:
@@ -163,7 +170,9 @@ class TreeTraces:
         missing = [root for root, answer in trace.roots.items() if not answer.is_whole]
         if (gathered and not missing) or now - trace.began >= GIVEN_UP_AFTER:
             if trace.gathering is not None:
-                trace.own, trace.gathering = trace.gathering.messages(number, None), None
+                trace.own = trace.gathering.messages(number, None)
+                trace.own_left_out = trace.gathering.trees_left_out(None)
+                trace.gathering = None
             trace.is_over = True
             self._due.set(number, after(now, KEPT_FOR))
             return
@@ -174,7 +183,7 @@ class TreeTraces:
 
     def _answer(self, peer: NodeIndex, query: int, gathering: Gathering) -> None:
         parts = gathering.messages(query, peer)
-        for part in parts or [_nothing(query, gathering.key)]:
+        for part in parts or [_nothing(query, gathering.key, gathering.trees_left_out(peer))]:
             self.commands.append(SendControl(peer, emit_control(part)))
 
     def _send(self, nodes: Iterable[NodeIndex], message: TraceRequest) -> None:
@@ -182,7 +191,7 @@ class TreeTraces:
         self.commands += [SendControl(node, wire) for node in nodes]
 
 
-def _nothing(query: int, key: Key) -> TracedTree:
-    """The answer to a node that is on no tree of the group."""
+def _nothing(query: int, key: Key, trees_left_out: int) -> TracedTree:
+    """The answer to a node that is on no tree of the group, or on none that was traced."""
     group: IPAddress = key[0]
-    return TracedTree(query, 0, 0, 0, group.packed, None, b"", 0, 0, 0, 0, None, 0, ())
+    return TracedTree(query, 0, 0, 0, group.packed, None, b"", 0, 0, 0, 0, None, 0, (), trees_left_out)

@@ -222,10 +222,11 @@ class TraceRequest(_Message, tag=15, frozen=True):
 
 
 class TracedTree(_Message, tag=16, frozen=True):
-    """A part of the answer: some nodes of one tree. Part 0 of 0: the receiver is on no such tree.
+    """A part of the answer: some nodes of one tree. Part 0 of 0: the receiver is on no such tree that was traced.
 
     ``source`` empty: any; ``prefix_length``: the tree is of all groups of the prefix that begins with ``group``.
-    ``sent``: by the root, as ``rate`` of a node. ``left_out``: nodes that were not queried, as there are so many.
+    ``sent``: by the root, as ``rate`` of a node. ``left_out``: nodes that were not queried, as there are so many;
+    ``trees_left_out``: trees that the receiver is on, and that were not traced.
     """
 
     query: U32
@@ -242,6 +243,7 @@ class TracedTree(_Message, tag=16, frozen=True):
     sent: Volume | None
     left_out: U32
     nodes: Annotated[tuple[TracedNode, ...], Meta(max_length=MAX_NODES_PER_TRACE)]
+    trees_left_out: U32 = 0
 
     def __str__(self) -> str:
         return f"TRACED TREE {self.query} part {self.part} of {self.parts}: {len(self.nodes)} nodes"

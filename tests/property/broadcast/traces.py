@@ -34,7 +34,21 @@ def traced_trees(flow: tuple[bytes, bytes], listed: list[TracedNode]) -> list[Co
     most, last = 2**63 - 1, LAST_U32
     return [
         TracedTree(
-            last, number, len(parts), 4095, flow[0], 128, flow[1], last, last, last, most, (most, most), last, part
+            last,
+            number,
+            len(parts),
+            4095,
+            flow[0],
+            128,
+            flow[1],
+            last,
+            last,
+            last,
+            most,
+            (most, most),
+            last,
+            part,
+            last,
         )
         for number, part in enumerate(parts)
     ]

@@ -36,11 +36,11 @@ trees = st.lists(answers, unique_by=lambda node: node.node).map(
 )
 
 
-def text_of(*trees: TracedTree, silent: tuple[str, ...] = ()) -> str:
+def text_of(*trees: TracedTree, silent: tuple[str, ...] = (), left_out: dict[str, int] | None = None) -> str:
     printed = io.StringIO()
     with redirect_stdout(printed), pytest.MonkeyPatch.context() as patched:
         patched.setenv("COLUMNS", "140")
-        print_trace(TreeTrace("239.1.1.1", list(trees), list(silent)))
+        print_trace(TreeTrace("239.1.1.1", list(trees), list(silent), left_out=left_out or {}))
     return printed.getvalue().replace("\u00a0", " ")
 
 
@@ -75,6 +75,14 @@ def test_a_root_that_did_not_answer_is_named_below_the_trees() -> None:
     assert (
         text_of(TREE, silent=("erin",)).splitlines()[-1] == "erin did not answer: trees that begin there are not shown"
     )
+
+
+def test_trees_that_were_left_out_are_named_with_their_root_below_the_others() -> None:
+    assert text_of(TREE, left_out={"alice": 1200, "erin": 1}).splitlines()[-3:] == [
+        "alice has 1,200 more trees of 239.1.1.1: --source shows that of a sender",
+        "",
+        "erin has one more tree of 239.1.1.1: --source shows that of a sender",
+    ]
 
 
 @given(tree=trees)

@@ -42,7 +42,7 @@ def test_the_trees_are_drawn_and_printed_as_json() -> None:
         said = sentence("trace", "alice", "239.1.1.2")
     assert "├─\u00a0bob " in text
     assert said.startswith("treecast: no tree to trace: nobody has joined 239.1.1.2, and no host here sends to it")
-    assert list(trace) == ["group", "trees", "silent", "why_none"]
+    assert list(trace) == ["group", "trees", "silent", "why_none", "left_out"]
     assert list(trace["trees"][0]) == [
         *("root", "group", "source", "vlan", "stream", "epoch", "key_id", "since_s", "pps", "rate_bps", "left_out"),
         "nodes",

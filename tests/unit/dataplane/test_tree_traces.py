@@ -178,6 +178,27 @@ def test_of_a_group_with_many_sources_the_first_trees_are_traced_and_any_other_b
     assert traced(START + 10.0, IPv4Address("10.0.0.0") + last) == (by_source, by_source)
 
 
+def test_how_many_trees_are_left_out_is_named_to_who_is_on_them() -> None:
+    root, only_there = Root(), NodeIndex(20)
+    for stream in range(2, MAX_TREES_PER_GATHERING + 1):
+        root.trees.want(START, Flow(0, GROUP, IPv4Address("10.0.0.0") + stream), MEMBERS)
+        root.trees.used(START, StreamId(stream))
+    for stream, members in ((17, MEMBERS), (18, MEMBERS[1:]), (19, (only_there,))):
+        root.trees.want(START, Flow(0, GROUP, IPv4Address("10.0.0.0") + stream), members)
+        root.trees.used(START, StreamId(stream))
+    assert root.traces.begin(START, 5, (GROUP, None), [ROOT])
+    for asker in (*MEMBERS[:2], only_there, NodeIndex(21)):
+        root.traces.request(START, asker, REQUEST)
+    answers = [one for number in range(ROUNDS + 1) for one in root.advance(START + 0.5 * number)]
+    said = {(to, one.parts, one.trees_left_out) for to, one in answers if isinstance(one, TracedTree)}
+    assert said == {(MEMBERS[0], 16, 1), (MEMBERS[1], 16, 2), (only_there, 0, 1), (NodeIndex(21), 0, 0)}
+    root.traces.traced(START, ROOT, TracedTree(5, 0, 0, 0, GROUP.packed, None, b"", 0, 0, 0, 0, None, 0, (), 4))
+    root.advance(START + 3.0)
+    result = root.traces.take(5)
+    assert result is not None
+    assert (result.silent, result.left_out) == ((), ((ME, 3), (ROOT, 4)))
+
+
 def test_requests_of_one_node_have_a_budget_of_their_own() -> None:
     root = Root()
     for _ in range(REQUESTS_AT_ONCE + 3):
