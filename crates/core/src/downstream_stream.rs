@@ -147,8 +147,8 @@ impl DownstreamStream {
     }
 
     /// Takes a further key, or a later first counter and step of one that it has. A root that was restarted and names another
-    /// key so has another one.
-    pub(crate) fn accept(&self, offer: KeyOffer) {
+    /// key so has another one. Whether it holds that key now.
+    pub(crate) fn accept(&self, offer: KeyOffer) -> bool {
         let keys = self.keys.load();
         let KeyOffer { key_id, first_counter, step, came_ns, before, .. } = offer;
         let known = keys.as_ref().and_then(|keys| keys.get(key_id));
@@ -159,16 +159,18 @@ impl DownstreamStream {
             key.counters.raise_anchor(first_counter.saturating_sub(1));
             key.counters.end_before(before.ends_ns);
             key.steps.raise(step, came_ns);
-        } else {
-            put(&self.keys, MemberKey::new(key_id, first_counter, step, came_ns, before));
+            return true;
         }
+        put(&self.keys, MemberKey::new(key_id, first_counter, step, came_ns, before))
     }
 
     /// Datagrams under this key go on from here; `counter`: its anchor.
     pub(crate) fn relay(&self, key_id: u32, counter: u64) {
         match self.relayed.load().as_ref().and_then(|keys| keys.get(key_id)) {
             Some(known) => known.raise_anchor(counter),
-            None => put(&self.relayed, KeyCounters::new(key_id, 0, counter, None)),
+            None => {
+                put(&self.relayed, KeyCounters::new(key_id, 0, counter, None));
+            }
         }
     }
 
@@ -317,13 +319,15 @@ impl DownstreamStream {
     }
 }
 
-/// One writer at a time.
-fn put<K: Keyed>(keys: &ArcSwapOption<NewestKeys<K>>, key: K) {
+/// Whether the key is kept. One writer at a time.
+fn put<K: Keyed>(keys: &ArcSwapOption<NewestKeys<K>>, key: K) -> bool {
     let with = match keys.load().as_ref() {
         Some(keys) => keys.with(key),
         None => Some(NewestKeys::new(key)),
     };
+    let is_kept = with.is_some();
     if let Some(with) = with {
         keys.store(Some(Arc::new(with)));
     }
+    is_kept
 }

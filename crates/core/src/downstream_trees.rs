@@ -43,14 +43,13 @@ impl Default for DownstreamTrees {
 }
 
 impl DownstreamTrees {
-    /// Takes a sender key for these frames: the first of its stream, or a further one.
-    pub(crate) fn accept_key(&self, offer: KeyOffer, flow: Option<KeyFlow>) -> Result<(), Refused> {
+    /// Takes a sender key for these frames: the first of its stream, or a further one. Whether it is held now.
+    pub(crate) fn accept_key(&self, offer: KeyOffer, flow: Option<KeyFlow>) -> Result<bool, Refused> {
         let stream = self.stream(offer.stream)?;
         if let Some(flow) = flow {
             stream.flow.get_or_init(|| flow);
         }
-        stream.accept(offer);
-        Ok(())
+        Ok(stream.accept(offer))
     }
 
     /// Takes the state of a tree, in place of one of the same epoch, or beside the one of another. One of an epoch that is over

@@ -159,11 +159,12 @@ impl ForwardingTables {
         self.events.push(Event::TreeOffered { tree, place }, now_ns)
     }
 
-    /// Takes a pending offer of a key, for frames of this flow (None: to any group); false when there is none.
+    /// Takes a pending offer of a key, for frames of this flow (None: to any group); false when there is none, or newer keys are
+    /// held than that one, which is not kept.
     pub fn accept_key(&self, stream: StreamName, key_id: u32, flow: Option<KeyFlow>) -> Result<bool, Refused> {
         let _writing = lock(&self.writing);
         let offer = self.pending_offers.take(stream.root, (stream.stream, key_id));
-        offer.map_or(Ok(false), |offer| self.downstream_trees.accept_key(offer, flow).map(|()| true))
+        offer.map_or(Ok(false), |offer| self.downstream_trees.accept_key(offer, flow))
     }
 
     /// Drops a pending offer of a key, if it is there.

@@ -231,10 +231,10 @@ impl Forwarder {
         Ok(())
     }
 
-    /// Acknowledges to the root that its offer was taken; there may have been none.
+    /// Acknowledges to the root that its offer was taken; there may have been none, or one that is older than what is held.
     fn acknowledge(&self, taken: bool, root: u32, acknowledgement: &[u8]) -> Result<(), Cause> {
         if !taken {
-            return Err(Cause(Refused::Unknown, "no such offer".to_owned()));
+            return Err(Cause(Refused::Unknown, "no such offer, or an older one".to_owned()));
         }
         if !acknowledgement.is_empty() {
             self.send_control(root, acknowledgement);

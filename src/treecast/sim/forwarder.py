@@ -41,7 +41,6 @@ from treecast.sim.root_tree import RootTree
 from treecast.sim.sending import HOP_LIMIT
 from treecast.sim.sessions import ModelSession
 from treecast.sim.signatures import MADE_PER_S
-from treecast.sim.tables import DownstreamStream
 from treecast.sim.tree_reception import TreeReception
 
 KEY_DATAGRAMS = 2**25
@@ -328,8 +327,7 @@ class ModelForwarder(TreeReception):
                 key_id = self.trees[stream].key_of(epoch)
                 self._seal(peer, TreeState(stream, epoch, key_id, parent, backup, children, backup_children))
             case AcceptKey(root, stream, key_id, flow, acknowledgement):
-                self.pending_offers.remove((root, stream, key_id))
-                self.streams.setdefault((root, stream), DownstreamStream()).accept_key(key_id, flow)
+                self.accept_key(root, stream, key_id, flow)
                 self._seal(root, acknowledgement)
             case AcceptTree(root, stream, epoch, acknowledgement):
                 state = self.pending_states.pop((root, stream, epoch))

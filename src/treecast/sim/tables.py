@@ -59,10 +59,14 @@ class DownstreamStream:
         if first_counter > 1:
             self.keys[:] = [key for key in self.keys if key >= key_id]
 
-    def accept_key(self, key_id: KeyId, flow: KeyFlow | None) -> None:
+    def accept_key(self, key_id: KeyId, flow: KeyFlow | None) -> bool:
+        """Whether the key is held then: not one that is older than two others, or than the newest when that is used."""
         self.flow = self.flow or flow
+        if key_id not in self.keys and any(key > key_id and self.opened.get(key) for key in self.keys[-1:]):
+            return False
         self.keys[:] = sorted({*self.keys, key_id})[-KEPT:]
         self.opened = {key: window for key, window in self.opened.items() if key in self.keys}
+        return key_id in self.keys
 
     def accept_tree(self, state: TreeState) -> None:
         kept = sorted({*self.trees, state.epoch})[-KEPT:]
@@ -134,6 +138,12 @@ class ForwardingTables:
                 stream.trees[epoch] = replace(state, children=_without(state.children, peer))
         for tree in self.trees.values():
             tree.next_hops, tree.replicate = _without(tree.next_hops, peer), _without(tree.replicate, peer)
+
+    def accept_key(self, root: NodeIndex, stream: StreamId, key_id: KeyId, flow: KeyFlow | None) -> None:
+        """Take a pending offer; KeyError where there is none, or its key is not held then."""
+        self.pending_offers.remove((root, stream, key_id))
+        if not self.streams.setdefault((root, stream), DownstreamStream()).accept_key(key_id, flow):
+            raise KeyError(key_id)
 
     def end_offer(self, command: c.Command) -> None:
         """A command was refused: what it was to take waits no more."""

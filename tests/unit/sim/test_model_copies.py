@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
 from tests.unit.sim.test_relaying_in_the_model import endpoint
 from treecast.base import commands as c
+from treecast.base.downstream_commands import AcceptKey
+from treecast.base.events import CommandRefusalReason
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Instant
 from treecast.sim.datagrams import ServedFrom, TreeDatagram, TreeState
@@ -61,6 +65,32 @@ def test_copies_under_a_key_end_the_one_before() -> None:
     assert come(model, 1) == ["frame 1"]
     model._receive_served(ROOT, ServedFrom(STREAM, KeyId(2), 2))
     assert come(model, 2) == []
+
+
+@pytest.mark.parametrize(
+    ("held", "is_used", "is_taken"), [((2, 3), False, False), ((2,), True, False), ((2,), False, True)]
+)
+def test_a_key_that_is_older_than_those_that_are_held_is_neither_taken_nor_acknowledged(
+    held: tuple[int, ...], is_used: bool, is_taken: bool
+) -> None:
+    """The same as in late_keys.rs and seal.rs."""
+    model, acknowledged = member(), list[object]()
+    stream = model.streams[ROOT, STREAM]
+    stream.keys.clear()
+    stream.trees[EPOCH] = TreeState(STREAM, EPOCH, KeyId(2), ROOT, NodeIndex(0), ())
+    for key_id in held:
+        assert stream.accept_key(KeyId(key_id), None)
+    if is_used:
+        model.underlay.send(endpoint(ROOT), endpoint(ME), TreeDatagram(ROOT, STREAM, EPOCH, KeyId(2), 1, "frame"))
+        model.underlay.run_until(model.underlay.now)
+        assert model.delivered == ["frame"]
+    model.underlay.attach(endpoint(ROOT), lambda _, datagram: acknowledged.append(datagram))
+    model.pending_offers.add((ROOT, STREAM, KEY))
+    refused = model.carry_out([AcceptKey(ROOT, STREAM, KEY, None, b"acknowledgement")])
+    model.underlay.run_until(model.underlay.now)
+    assert (KEY in stream.keys) is is_taken
+    assert [one.reason for one in refused] == ([] if is_taken else [CommandRefusalReason.UNKNOWN])
+    assert len(acknowledged) == is_taken
 
 
 def test_who_is_served_anew_is_told_its_first_counter_again_and_again_and_not_for_ever() -> None:

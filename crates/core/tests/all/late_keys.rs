@@ -20,7 +20,8 @@ fn take_under_the_key_between(is_newest_used: bool) -> Result<Vec<u8>, Reason> {
     }
     let sealed = seal(&members.root.session_to(2).unwrap(), KIND_SENDER_KEY, &late);
     receive(&members.member, &sealed, endpoint(1)).unwrap();
-    members.member.accept_key(name.stream_name(), KEY_ID + 1, None).unwrap();
+    let is_held = members.member.accept_key(name.stream_name(), KEY_ID + 1, None).unwrap();
+    assert_eq!(is_held, !is_newest_used, "it is acknowledged where it is held");
     let taken = members.take(&under_it);
     assert_eq!(members.take(&members.genuine()), Ok(FRAME.to_vec()), "the newest key stays");
     taken
