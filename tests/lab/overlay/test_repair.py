@@ -18,7 +18,7 @@ from functools import partial
 import pytest
 
 from lab import Lab
-from lab.load import Receiver, Sender
+from lab.load import Received, Receiver, Sender
 from lab.node import INTERFACE, Overlay, TreecastNode
 from lab.node import PORT as UNDERLAY_PORT
 from lab.sites import show_logs
@@ -63,11 +63,40 @@ def repairs(node: TreecastNode) -> tuple[int, int, int]:
     return counters["grafts"], counters["grafts_taken"], counters["retransmissions"]
 
 
+def receiving(source: TreecastNode, members: list[TreecastNode]) -> dict[str, Receiver]:
+    """All members receive the group, and the source knows."""
+    receivers = {node.name: Receiver(node.machine, GROUP, PORT, interface=INTERFACE) for node in members}
+    wait_members(source, GROUP, set(receivers))
+    return receivers
+
+
+def streaming(source: TreecastNode, members: list[TreecastNode]) -> tuple[dict[str, Receiver], Sender]:
+    """The source sends to all members, some of them by others."""
+    receivers = receiving(source, members)
+    stream = Sender(source.machine, GROUP, PORT, interface=INTERFACE, rate_pps=RATE_PPS, size_bytes=1000)
+    wait_until(lambda: any(node.status().children for node in members), LIMIT_S, "the tree is in use")
+    return receivers, stream
+
+
+def wait_more(receiver: Receiver, count: int, limit_s: float = LIMIT_S) -> None:
+    wait_received(receiver, receiver.snapshot().received + count, limit_s)
+
+
+def after_the_last(receivers: dict[str, Receiver], nodes: list[TreecastNode], count: int) -> dict[str, Received]:
+    """The accounts of these nodes, when the last of so many datagrams has come."""
+    for node in nodes:
+        wait_until(partial(has_come, receivers[node.name], count - 1), LIMIT_S, "the last datagram has come")
+    return {node.name: receivers[node.name].stop() for node in nodes}
+
+
+def has_come(receiver: Receiver, number: int) -> bool:
+    return any(stream.highest == number for stream in receiver.snapshot().streams)
+
+
 @pytest.mark.timeout(300)
 def test_a_relay_that_is_killed_costs_nobody_a_datagram(overlay: Overlay) -> None:
     source, *members = overlay.nodes
-    receivers = {node.name: Receiver(node.machine, GROUP, PORT, interface=INTERFACE) for node in members}
-    wait_members(source, GROUP, set(receivers))
+    receivers = receiving(source, members)
     first = Sender(source.machine, GROUP, PORT, interface=INTERFACE, rate_pps=RATE_PPS, count=500, size_bytes=1000)
     assert first.wait(20.0).sent == 500
     wait_until(lambda: any(node.status().children for node in members), LIMIT_S, "the tree is in use")
@@ -102,20 +131,15 @@ def test_a_relay_that_is_killed_costs_nobody_a_datagram(overlay: Overlay) -> Non
 @pytest.mark.timeout(300)
 def test_a_relay_that_leaves_costs_nobody_a_datagram(overlay: Overlay) -> None:
     source, *members = overlay.nodes
-    receivers = {node.name: Receiver(node.machine, GROUP, PORT, interface=INTERFACE) for node in members}
-    wait_members(source, GROUP, set(receivers))
-    stream = Sender(source.machine, GROUP, PORT, interface=INTERFACE, rate_pps=RATE_PPS, size_bytes=1000)
-    wait_until(lambda: any(node.status().children for node in members), LIMIT_S, "the tree is in use")
-    wait_received(receivers["n1"], receivers["n1"].snapshot().received + UNTIL_PLACED)
+    receivers, stream = streaming(source, members)
+    wait_more(receivers["n1"], UNTIL_PLACED)
     leaving = max(members, key=lambda node: node.status().children)
     orphans = leaving.status().children
     leaving.stop()
     others = [node for node in members if node is not leaving]
-    wait_received(receivers[others[0].name], receivers[others[0].name].snapshot().received + UNTIL_PLACED)
+    wait_more(receivers[others[0].name], UNTIL_PLACED)
     count = stream.stop().sent
-    for node in others:
-        wait_until(partial(has_come, receivers[node.name], count - 1), LIMIT_S, "the last datagram has come")
-    got = {node.name: receivers[node.name].stop() for node in others}
+    got = after_the_last(receivers, others, count)
     copies = {name: (one.received, one.lost, one.duplicated) for name, one in got.items()}
     print(f"{leaving.name} had {orphans} children; {copies}; grafts {[repairs(node) for node in others]}")
     assert orphans > 0
@@ -145,20 +169,15 @@ def test_a_relay_that_has_its_place_and_withholds_is_left_by_those_below_it_and_
     overlay: Overlay, chosen: str
 ) -> None:
     source, *members = overlay.nodes
-    receivers = {node.name: Receiver(node.machine, GROUP, PORT, interface=INTERFACE) for node in members}
-    wait_members(source, GROUP, set(receivers))
-    stream = Sender(source.machine, GROUP, PORT, interface=INTERFACE, rate_pps=RATE_PPS, size_bytes=1000)
-    wait_until(lambda: any(node.status().children for node in members), LIMIT_S, "the tree is in use")
+    receivers, stream = streaming(source, members)
     wait_received(receivers["n1"], BEFORE)
     relay, orphans = found_withholding(source, members, chosen)
     others = [node for node in members if node is not relay]
     wait_until(lambda: named_by(relay, source, others), NAMED_LIMIT_S, f"one of {orphans} that were below it names it")
-    wait_received(receivers["n1"], receivers["n1"].snapshot().received + AFTER_ALL)
+    wait_more(receivers["n1"], AFTER_ALL)
     count = stream.stop().sent
-    for one in (receivers[node.name] for node in others):
-        wait_until(partial(has_come, one, count - 1), LIMIT_S, "the last datagram has come")
+    got = after_the_last(receivers, others, count)
     after = {node.name: repairs(node) for node in others}
-    got = {node.name: receivers[node.name].stop() for node in others}
     print(f"{relay.name} had {orphans} children; (grafts, taken, retransmissions) {after}")
     gaps_ms = {name: max(one.longest_gap_ns for one in total.streams) / 1e6 for name, total in got.items()}
     print(f"longest gaps, ms: {gaps_ms}; lost {[total.lost for total in got.values()]}")
@@ -197,29 +216,20 @@ def named_by(relay: TreecastNode, root: TreecastNode, nodes: list[TreecastNode])
     return any(subject in named(node) for node in nodes)
 
 
-def has_come(receiver: Receiver, number: int) -> bool:
-    return any(stream.highest == number for stream in receiver.snapshot().streams)
-
-
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("still_s", [0.15, pytest.param(1.5, marks=pytest.mark.soak)])
 def test_a_relay_that_stood_still_costs_nothing_and_is_named_by_nobody(overlay: Overlay, still_s: float) -> None:
     source, *members = overlay.nodes
-    receivers = {node.name: Receiver(node.machine, GROUP, PORT, interface=INTERFACE) for node in members}
-    wait_members(source, GROUP, set(receivers))
-    stream = Sender(source.machine, GROUP, PORT, interface=INTERFACE, rate_pps=RATE_PPS, size_bytes=1000)
-    wait_until(lambda: any(node.status().children for node in members), LIMIT_S, "the tree is in use")
-    wait_received(receivers["n1"], receivers["n1"].snapshot().received + UNTIL_PLACED)
+    receivers, stream = streaming(source, members)
+    wait_more(receivers["n1"], UNTIL_PLACED)
     relay = max(members, key=lambda node: node.status().children)
     relay.process.send_signal(signal.SIGSTOP)
     pause_until(time.monotonic() + still_s)
     relay.process.send_signal(signal.SIGCONT)
     wait_until(partial(has_no_children, relay), LIMIT_S, "the tree is planned without it")
-    wait_received(receivers["n1"], receivers["n1"].snapshot().received + UNTIL_NAMED, 3 * LIMIT_S)
+    wait_more(receivers["n1"], UNTIL_NAMED, 3 * LIMIT_S)
     count = stream.stop().sent
-    for one in receivers.values():
-        wait_until(partial(has_come, one, count - 1), LIMIT_S, "the last datagram has come")
-    got = {node.name: receivers[node.name].stop() for node in members}
+    got = after_the_last(receivers, members, count)
     assert [(one.received, one.lost, one.duplicated) for one in got.values()] == [(count, 0, 0)] * len(members)
     assert sum(node.status().counters["grafts"] for node in members) > 0
     assert not any(named(node) for node in overlay.nodes)
