@@ -126,7 +126,7 @@ def _overlay(name: str, settings: Settings) -> Iterator[Problem]:
         if source in own or interface_of(other) == name:
             continue
         where = "nowhere" if source is None else f"by the interface that has {source}, past the overlay"
-        advice = "take away the other address or route, or make a network with another prefix"
+        advice = "take away the other address or route of this machine, or make a network with another prefix"
         text = f"what this machine sends to {address.network}, the overlay's addresses, goes {where}: {advice}"
         yield Problem("overlay_route_elsewhere", str(address.network), text, patience=KEEPER_TIME)
 
@@ -154,6 +154,7 @@ def _routes(name: str, settings: Settings) -> Iterator[Problem]:
         where, advice = "nowhere", f"{group_route_command(name, prefix)}, or start the node again"
         if source is not None:
             where = f"by the interface that has {source}"
-            advice = f"remove the other route and start the node again, let programs name {name}, or say --no-routes"
+            others = "remove this machine's other route and start the node again"
+            advice = f"{others}, let programs name {name}, or say --no-routes"
         text = f"programs that name no interface reach groups of {prefix} {where}, not by {name}: {advice}"
         yield Problem("group_route_elsewhere", str(prefix), text, patience=KEEPER_TIME)

@@ -58,15 +58,15 @@ class WhyAnswers:
             yield Decision("link", f"there is none: {because}; no path of its own answers, or --max-links chose others")
         else:
             yield self._decision("link", f"up: {because}; {_CHOSEN[self._view.link_reason(known.node)]}", linked.up)
-        yield self._decision("route", self._route(known, linked), linked.routed)
+        yield self._decision("node route" if known.via else "path", self._way(known, linked), linked.routed)
         yield Decision("relay", self._relay(linked))
 
-    def _route(self, known: Known, linked: LinkedSince) -> str:
+    def _way(self, known: Known, linked: LinkedSince) -> str:
         if known.via:
             return f"by {known.via}, whose links lead there soonest: nothing comes by a path of its own"
         rtt = "not measured yet" if linked.rtt_ms is None else f"{linked.rtt_ms:.1f} ms"
         where = ", ".join(map(str, known.endpoints))
-        return f"direct, to {where}: its path answers, and a path goes before any route; round trip {rtt}"
+        return f"direct, to {where}: it answers, and a path goes before any node route; round trip {rtt}"
 
     def _relay(self, linked: LinkedSince) -> str:
         if not linked.relaying.relays:

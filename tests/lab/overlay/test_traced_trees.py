@@ -112,7 +112,7 @@ def test_a_trace_shows_relay_and_children_as_installed_and_after_a_kill_the_graf
     said = source.machine.run([PROGRAM, "why", source.directory, "n1"]).stdout
     print(said)
     assert (
-        said.startswith("link, for ") and "route, for " in said and "relay: it may send on streams of this node" in said
+        said.startswith("link, for ") and "path, for " in said and "relay: it may send on streams of this node" in said
     )
     (row,) = (row for row in source.groups() if row.group == GROUP)
     assert row.stream is not None and (row.stream.stream, row.stream.planned) == (tree.stream, True)

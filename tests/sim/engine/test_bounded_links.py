@@ -8,6 +8,7 @@ from tests.sim.engine.test_node_routes_in_virtual_time import delivered, via
 from treecast.base.ids import NodeIndex
 from treecast.base.link_reasons import LinkReason
 from treecast.base.relaying import UNBOUNDED, Relaying
+from treecast.daemon.why_answers import WhyAnswers
 from treecast.sim.world import SimNode, World
 
 GROUP = "239.1.1.1"
@@ -99,6 +100,10 @@ def test_nodes_without_a_link_are_reached_by_one_with_it() -> None:
     one = nodes[3]
     assert all(via(one, world.nodes[other]) == "" for other in links_of(one))
     assert len([other for other in nodes if via(one, other)]) >= MOST
+    why = WhyAnswers(one.engine.view, one.now)
+    for other in nodes[:3] + nodes[4:]:
+        named = {decision.subject for decision in why.about(one.engine.view.name(other.index)).decisions}
+        assert named == {"link", "relay", "node route" if via(one, other) else "path"}
     for node in nodes:
         node.report(GROUP)
     world.run_until(lambda: all(a.subscribes(b, GROUP) for a in nodes for b in nodes if a is not b), 20.0, 0.1)

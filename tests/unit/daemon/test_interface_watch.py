@@ -37,7 +37,7 @@ def test_a_group_route_that_is_gone_is_to_be_added_by_the_command_in_the_text(mo
 
 def test_a_group_route_of_another_interface_is_to_be_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     for text in texts(monkeypatch, ip_address("192.0.2.1")):
-        assert "by the interface that has 192.0.2.1, not by treecast0: remove the other route" in text
+        assert "by the interface that has 192.0.2.1, not by treecast0: remove this machine's other route" in text
 
 
 class Machine:
