@@ -95,7 +95,7 @@ class Links:
         )
         obstacles = Obstacles(families, loopback, underlay_route_type)
         self._reachability = Reachability(
-            self._targets, self._handshakes.inits, self._handshakes.refused, is_listed, obstacles
+            self._targets, self._handshakes.inits, self._handshakes.refused, is_listed, obstacles, self._peers.linked_at
         )
         memory = RememberedNodes()
         self._roster = Roster(self._peers, self._targets, self._reachability, memory, wall_clock_ms)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint
@@ -43,6 +43,11 @@ class Noticed:
         sighting.last = now
         sighting.lasting = sighting.lasting or now - sighting.since >= LASTING_AFTER
         self._sightings.put(endpoint, sighting)
+
+    def forget(self, endpoints: Iterable[Endpoint]) -> None:
+        """Nothing counts that was noticed there. Where nothing was noticed at all, nobody looks at these."""
+        for endpoint in endpoints if self._sightings else ():
+            self._sightings.pop(endpoint, None)
 
     def last(self, now: Instant, endpoint: Endpoint) -> Instant | None:
         """The time at which it was last noticed there; None when that is long ago."""

@@ -212,6 +212,12 @@ class Peers:
             return False
         return peer.via is None or (peer.path is not None and all(each == peer.endpoint for each in endpoints))
 
+    def linked_at(self) -> Iterator[Endpoint]:
+        """Where the nodes are to which a link is up by a path."""
+        for peer in self._peers.values():
+            if peer.up and peer.via is None and peer.endpoint is not None:
+                yield peer.endpoint
+
     def forwarded_by(self, neighbour: NodeIndex, node: NodeIndex) -> Forwarded | None:
         """The channel to a node by a neighbour; None where that is linked no more, or has no path itself."""
         peer = self._peers.get(neighbour)

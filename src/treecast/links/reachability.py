@@ -6,8 +6,9 @@ be made up by whoever can send datagrams; all that it changes is a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
@@ -40,7 +41,8 @@ OWN_REVOKED = "this node's certificate was revoked"
 class Reachability:
     """How the nodes that this one seeks stand to it.
 
-    ``inits``: where INITs came from; ``is_listed``: whether others advertise a link with a node.
+    ``inits``: where INITs came from; ``is_listed``: whether others advertise a link with a node; ``linked_at``: the
+    ends of paths by which links are up.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class Reachability:
         refusals: Refusals,
         is_listed: Callable[[NodeIndex], bool],
         obstacles: Obstacles,
+        linked_at: Callable[[], Iterable[Endpoint]],
     ) -> None:
+        self._linked_at = linked_at
         self._obstacles = obstacles
         self._targets = targets
         self._refusals = refusals
@@ -141,7 +145,10 @@ class Reachability:
         return max((then for then in times if then is not None), default=None)
 
     def problems(self, now: Instant) -> Iterator[Problem]:
-        """One for each node that is out of reach; one in all for those whose links were all lost at once."""
+        """One for each node that is out of reach; one in all for those whose links were all lost at once. Who is linked
+        by a path is of this network, whatever comes under its address.
+        """
+        self.foreign.forget(self._linked_at())
         self._lookups = LOOKUPS_PER_REVIEW
         self._without_route = {}
         self._without_route = dict(self._find_without_route(now))

@@ -185,6 +185,20 @@ def test_handshakes_of_another_network_are_a_problem_of_the_address_that_they_co
     assert all(problem.subject in problem.text for problem in problems(one, SOUGHT_S))
 
 
+def test_handshakes_under_the_address_of_a_linked_peer_name_nobody_there_and_those_of_others_do() -> None:
+    """Anybody can send a datagram with a wrong MAC from an address that is another one's."""
+    one, two = Node(1), Node(2)
+    shake(two, one)
+    seek(one, 2, 5)
+    assert kinds(one, SOUGHT_S) == [("foreign_network", str(endpoint_of(5)))]
+    for second in range(int(SOUGHT_S), 100):
+        one.links.review(Instant(float(second)), report(one))
+        one.links.foreign(Instant(float(second)), endpoint_of(2))
+        assert ("foreign_network", str(endpoint_of(2))) not in kinds(one, float(second))
+    one.links.review(Instant(100.0), report(one, silent_s=DEAD_AFTER))
+    assert all(kind != "foreign_network" for kind, _ in kinds(one, 100.0)), "what came before its link ended is nothing"
+
+
 def test_handshakes_of_another_network_from_many_addresses_are_one_problem() -> None:
     one = Node(1)
     seek(one, *range(100, 200))
