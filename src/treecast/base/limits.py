@@ -47,6 +47,8 @@ MAX_GROUP_PREFIXES = 1024
 """Prefixes of groups, of all nodes. As many as the data plane holds."""
 MAX_GROUP_PREFIXES_PER_NODE = 64
 """Prefixes of groups of one node (docs/protocol.md section 7)."""
+MAX_KEPT_GROUPS = 1024
+"""Groups that nodes get by prefixes, whose trees are kept for a while when nobody joins them any more."""
 MAX_ROOT_TREES = 65_536
 """Trees of this node, as many as the data plane holds. What other nodes subscribe to decides how many there are."""
 MAX_DOWNSTREAM_TREES = 65_536

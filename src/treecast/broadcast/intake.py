@@ -248,5 +248,5 @@ class Intake:
         self._listed_by.cleared(index)
         for neighbour in self._neighbours.values():
             neighbour.withdraw_offers_of(index)
-        gone = [Learned(index, one.kind, one.key, None, None, groups_in(one)) for one in records]
+        gone = [Learned(index, one.kind, one.key, None, None, groups_in(one), has_run_ended=True) for one in records]
         return sorted(gone, key=lambda item: (-item.kind, item.key))

@@ -14,7 +14,8 @@ from treecast.wire.advertisement import Content
 class Learned:
     """News of another node. ``content`` is None when the key was withdrawn or has expired.
 
-    ``certificate``: with NODE; ``before``: with GROUPS, what the key's content was.
+    ``certificate``: with NODE; ``before``: with GROUPS, what the key's content was. ``has_run_ended``: so all that the
+    origin had advertised ends at once, whatever that is.
     """
 
     origin: NodeIndex
@@ -23,3 +24,4 @@ class Learned:
     content: Content | None
     certificate: Certificate | None = None
     before: GroupsContent | None = None
+    has_run_ended: bool = False

@@ -5,9 +5,12 @@ Decides when such a node is offered all that again: at once, and once in a while
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
+from treecast.dataplane.root_tree import RootTree
 
 PAUSE: Duration = 10.0
 """The time between two of these for one node. Who forgets its keys more often waits for them."""
@@ -45,6 +48,12 @@ class RemadeLinks:
         return self._due.next()
 
 
-def nth_offer(now: Instant, number: int) -> Instant:
-    """The time at which the offer that comes after so many others of one node is made."""
-    return after(now, number // OFFERS_AT_ONCE * OFFERS_PAUSE)
+def offered_again(now: Instant, trees: Iterable[RootTree], node: NodeIndex) -> Iterator[tuple[Instant, RootTree]]:
+    """The trees whose keys the node may have lost, and when it is offered each. It counts on as before: who has not
+    lost them gets each frame once.
+    """
+    number = 0
+    for tree in trees:
+        if tree.hands_out_keys and tree.newest_key.doubt(node):
+            yield after(now, number // OFFERS_AT_ONCE * OFFERS_PAUSE), tree
+            number += 1

@@ -7,11 +7,11 @@ from all of them but when another key comes into use; of a branch, when all its 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from treecast.base.commands import SetTreeMembers
-from treecast.base.flows import Flow
+from treecast.base.flows import Flow, GroupKey
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Duration, Instant, after
 from treecast.dataplane.key_times import KEY_OVERLAP, KEY_REST, ROTATION_LIMIT
@@ -67,6 +67,11 @@ class RootTree:
     """The other members that are not mute, sorted."""
     _given: tuple[NodeIndex, ...] = ()
     """The next hops that the data plane has."""
+
+    @property
+    def group(self) -> GroupKey | None:
+        """The group whose frames take it; None: frames to all, or to groups of a prefix."""
+        return (self.flow.vlan, self.flow.group) if self.flow is not None and self.flow.prefix_length is None else None
 
     @property
     def newest_key(self) -> SenderKey:
@@ -150,6 +155,11 @@ class RootTree:
         if keys:
             self._sort()
             self.changed = True
+
+    def unlink_members(self, lost: Collection[NodeIndex]) -> None:
+        """The same of those that are members."""
+        for node in self.members.intersection(lost):
+            self.unlink(node)
 
     def acknowledge(self, node: NodeIndex, key: SenderKey, record: Records) -> bool:
         """A node has taken a record of the key in use or of the next one. Whether it needs no other of that key."""

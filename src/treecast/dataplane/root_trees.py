@@ -21,9 +21,10 @@ from treecast.base.tables import TableUse
 from treecast.base.time import Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.base.tree_planner import TreePlanner, star
+from treecast.dataplane.attended_trees import AttendedTrees
 from treecast.dataplane.key_times import KEY_LIFETIME, KEY_REST, ROTATION_INTERVAL
 from treecast.dataplane.refused_trees import RefusedTrees
-from treecast.dataplane.remade_links import RemadeLinks, nth_offer
+from treecast.dataplane.remade_links import RemadeLinks, offered_again
 from treecast.dataplane.restless_members import RestlessMembers
 from treecast.dataplane.root_tree import RootTree
 from treecast.dataplane.sender_key import SENDER_KEY, TREE_STATE, Records, RootEvent, SenderKey
@@ -32,6 +33,8 @@ from treecast.dataplane.tree_offers import TreeOffers
 from treecast.dataplane.tree_plan import LostPlace, TreePlanning
 from treecast.dataplane.unused_trees import UnusedTrees
 from treecast.wire.key_context import emit_context
+
+Members = Collection[NodeIndex] | None
 
 
 class RootTrees:
@@ -51,20 +54,19 @@ class RootTrees:
         planning: TreePlanning | None = None,
     ) -> None:
         """``epoch``: of the first tree; key ids grow from it, too. ``authenticated``: groups whose key nobody gets."""
-        self._authenticated = authenticated
-        self._planning = planning or TreePlanning(me, planner)
+        self._authenticated, self._planning = authenticated, planning or TreePlanning(me, planner)
         self._drops = drops
         self._trees: dict[Flow | None, RootTree] = {}
         self.trees: Mapping[Flow | None, RootTree] = self._trees
         self._by_id: dict[StreamId, RootTree] = {}
+        self.by_stream: Mapping[StreamId, RootTree] = self._by_id
+        self.attended = AttendedTrees()
         self._touched: dict[StreamId, None] = {}
         """Trees that something happened to since ``advance``."""
         self._left: dict[StreamId, None] = {}  # of these, trees that lost a member with its link
         self._renewals: Timers[StreamId] = Timers()  # when something is next for each tree's key
-        self._unused = UnusedTrees()
-        self.restless = RestlessMembers(drops)
-        self.refused_trees = RefusedTrees()
-        self.remade_links = RemadeLinks()
+        self._unused, self.restless = UnusedTrees(), RestlessMembers(drops)
+        self.refused_trees, self.remade_links = RefusedTrees(), RemadeLinks()
         self._last_stream, self._last_epoch = BROADCAST_STREAM, epoch - 1
         self.commands: list[Command] = []
         self.offers = TreeOffers(me, drops, rng, self._give)
@@ -79,13 +81,15 @@ class RootTrees:
         yield from self.offers.problems(name)
         yield from self._planning.problems()
 
-    def want(self, now: Instant, flow: Flow | None, members: Collection[NodeIndex] | None) -> None:
-        """Make the flow's tree have these members; None: have no tree for it.
+    def want(self, now: Instant, flow: Flow | None, members: Members, lost: Collection[NodeIndex] = ()) -> None:
+        """Make the flow's tree have these members; None: have no tree for it. Those ``lost`` have it no more, or anew.
 
         The data plane gets this at once: in a turn trees change in the order in which they are wanted.
         """
         self._give_left()
         tree = self._trees.get(flow)
+        if tree is not None and not tree.used:
+            tree.unlink_members(lost)
         if flow in self.refused_trees:
             self.refused_trees.want(flow, members)
             return
@@ -145,23 +149,15 @@ class RootTrees:
         for table in (self.refused_trees, self.remade_links):
             table.forget(peer)
         self.set_relay(peer, may_relay=False)
-        for tree in self._trees.values():
+        for tree in self.attended:
             if peer in tree.members or tree.has_relay(peer):
                 self.offers.end(tree.stream, peer)
                 self._touched[tree.stream] = self._left[tree.stream] = None
             tree.unlink(peer)
 
-    def _offer_again(self, now: Instant, peer: NodeIndex) -> None:
-        """A node may have lost all that it was given. It counts on as before: who has not gets each frame once."""
-        number = 0
-        for tree in self._trees.values():
-            if tree.hands_out_keys and tree.newest_key.doubt(peer):
-                self.offers.soon(nth_offer(now, number), tree, peer)
-                number += 1
-
     def revoke(self, now: Instant, peer: NodeIndex) -> None:
         """The link to a member is about to end for good: no key that it may have seals anything from this moment on."""
-        trees = [tree for tree in self._trees.values() if peer in tree.members or tree.has_relay(peer)]
+        trees = [tree for tree in self.attended if peer in tree.members or tree.has_relay(peer)]
         self.forget(peer)
         for tree in trees:
             if tree.used and tree.replace_key:  # members without the next key in the same moment get copies until then
@@ -183,6 +179,7 @@ class RootTrees:
         tree = self._by_id.get(stream)
         if tree is not None and not tree.used:
             tree.used = True
+            self.attended.used(tree)
             self._unused.remove(tree.flow)
             if tree.hands_out_keys:
                 tree.key.follow(self._planning.plan(now, tree))
@@ -199,7 +196,7 @@ class RootTrees:
     def set_relay(self, node: NodeIndex, *, may_relay: bool) -> None:
         """A linked node may relay trees to which it does not subscribe, or not."""
         if self._planning.set_relay(node, may_relay=may_relay):
-            self._touched |= dict.fromkeys(self._by_id)
+            self._touched |= dict.fromkeys(self.attended.streams)
 
     def key_acknowledgement(self, now: Instant, peer: NodeIndex, stream: StreamId, key_id: KeyId) -> None:
         """A member acknowledges that it holds a key."""
@@ -241,7 +238,8 @@ class RootTrees:
         for flow, members in self.refused_trees.take(now):
             self.want(now, flow, members)
         for peer in self.remade_links.due(now):
-            self._offer_again(now, peer)
+            for at, doubted in offered_again(now, self.attended, peer):
+                self.offers.soon(at, doubted, peer)
         due = self.offers.due(now)
         self._touched |= dict.fromkeys((*self._renewals.due(now), *self._planning.due(now)))
         touched, self._touched = self._touched, {}
@@ -284,11 +282,13 @@ class RootTrees:
         authenticated = flow is not None and is_of_any(flow, self._authenticated)
         tree = RootTree(stream, flow, key, now, after(now, KEY_LIFETIME), authenticated=authenticated, changed=True)
         self._trees[flow] = self._by_id[stream] = tree
+        self.attended.created(tree)
         self.commands.append(CreateTree(stream, key.epoch, key.key_id))
         return tree
 
     def _remove(self, now: Instant, tree: RootTree) -> None:
         del self._trees[tree.flow], self._by_id[tree.stream]
+        self.attended.removed(tree)
         self._renewals.cancel(tree.stream)
         self._planning.forget(tree.stream)
         self.offers.end_all(now, tree)

@@ -23,7 +23,7 @@ from treecast.base.storm_control import StormLimits
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.tree_planner import TreePlanner, star
 from treecast.broadcast.store import Record
-from treecast.engine.changes import DuplicateChange, HostChange, MemberChange, SenderChange, TreeChange
+from treecast.engine.changes import DuplicateChange, HostChange, MemberChange, SenderChange
 from treecast.engine.environment import ALL_ALIKE, GroupOptions, NodeEnvironment, WallClock
 from treecast.engine.faults import Faults
 from treecast.engine.following import Following
@@ -338,9 +338,9 @@ class Engine:
         self._membership_sync.proxy(now)
 
     def _want_trees(self, now: Instant) -> None:
-        for tree in self.rooms.topology.changed_trees(now):
-            self.rooms.changes.add(TreeChange(tree.flow, None if tree.members is None else len(tree.members)))
-            self.faults.spare("topology", self.rooms.root_trees.want, now, tree.flow, tree.members)
+        self._following.trees(now, self.rooms.topology.changed_trees(now))
+        for group, node in self.rooms.topology.take_members_changed():
+            self.rooms.changes.add(MemberChange(group, node))
 
     def _send_broadcast(self, now: Instant) -> None:
         fingerprint = self.rooms.broadcast.take_fingerprint()

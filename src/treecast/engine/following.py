@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from treecast.base.ids import NodeIndex
+from treecast.base.ids import NodeIndex, StreamId
 from treecast.base.time import Duration, Instant
 from treecast.base.timers import Timers
 from treecast.designated_forwarder.designated_forwarder import ForwardingChange
-from treecast.engine.changes import LinkChange, PathMove, PortChange
+from treecast.engine.changes import LinkChange, PathMove, PortChange, TreeChange
 from treecast.engine.faults import Faults
 from treecast.engine.lost_nodes import find, lose
 from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.rooms import Rooms, may_relay
 from treecast.identity.newest import CERTIFICATE_REPLACED
 from treecast.links.link_events import LinkDown, LinkEnd, LinkEvent, LinkRemade, LinkUp, PathChange, PathMoved
+from treecast.topology.wanted_tree import WantedTree
 
 REPLACED_LINGERS: Duration = 3.0
 """A replaced node gets the newer certificate over its link, repeated meanwhile, and ends by itself."""
@@ -71,6 +72,19 @@ class Following:
                         rooms.nodes.remove(peer)
                 case PathMoved(peer, before, after):
                     rooms.changes.add(PathMove(peer, rooms.nodes.name(peer), before, after))
+
+    def trees(self, now: Instant, wanted: Iterable[WantedTree]) -> None:
+        """Follow trees that are to be others, in their order."""
+        for tree in wanted:
+            self._rooms.changes.add(TreeChange(tree.flow, None if tree.members is None else len(tree.members)))
+            self._faults.spare("topology", self._rooms.root_trees.want, now, tree.flow, tree.members, tree.lost)
+
+    def used(self, now: Instant, stream: StreamId) -> None:
+        """The first frame has taken a tree: who was to be on it by turns is before anybody gets its key."""
+        tree = self._rooms.root_trees.by_stream.get(stream)
+        if tree is not None and tree.group is not None:
+            self.trees(now, self._rooms.topology.used(now, tree.group))
+        self._rooms.root_trees.used(now, stream)
 
     def certificates(self, now: Instant) -> None:
         """Links end with the certificates of their peers, who may have shown newer ones since."""

@@ -52,6 +52,8 @@ class Learning:
         match learned.kind:
             case Kind.NODE:
                 self._node(now, learned)
+            case Kind.GROUPS if learned.has_run_ended and learned.before is not None:
+                self._rooms.topology.end_groups(now, origin, parse_chunk_key(learned.key), learned.before)
             case Kind.GROUPS:
                 listed = content if isinstance(content, GroupsContent) else None
                 chunk = parse_chunk_key(learned.key)
@@ -119,7 +121,7 @@ class Learning:
         if self._rooms.chosen_links is not None:
             self._rooms.chosen_links.forget(origin)
         self._rooms.discovery.uncertify(origin)
-        self._rooms.topology.permit(origin, None)
+        self._rooms.topology.unpermit(origin)
         if not self._rooms.topology.is_linked(origin):
             self._rooms.nodes.remove(origin)
 

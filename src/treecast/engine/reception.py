@@ -110,7 +110,7 @@ class Reception:
             case FingerprintDiffers(peer, difference):
                 self._rooms.broadcast.fingerprint_differs(now, peer, int.from_bytes(difference, "big"))
             case TreeUsed(stream):
-                self._rooms.root_trees.used(now, stream)
+                self._following.used(now, stream)
             case KeyWorn(stream, key_id):
                 self._rooms.root_trees.key_worn(stream, key_id)
             case CommandRefused():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
@@ -10,7 +10,7 @@ from random import Random
 
 from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.counters import Drops
-from treecast.base.flows import Flow, GroupKey, PrefixKey
+from treecast.base.flows import Flow, PrefixKey
 from treecast.base.ids import NodeIndex, TreeEpoch
 from treecast.base.installed_trees import InstalledTrees
 from treecast.base.planned_tree import LinkPlanner
@@ -165,7 +165,7 @@ def rooms_of(
         discovery=discovery,
         membership=_membership(node, membership),
         broadcast=broadcast,
-        topology=Topology(certificate.rights.send_to, partial(_groups_in_use, root_trees)),
+        topology=Topology(certificate.rights.send_to, root_trees.attended.groups),
         chosen_links=_chosen_links(certificate, environment.max_links),
         root_trees=root_trees,
         downstream_trees=downstream_trees,
@@ -180,12 +180,6 @@ def rooms_of(
         authenticated=groups.authenticated,
         changes=Changes(environment.epoch_ms),
     )
-
-
-def _groups_in_use(root_trees: RootTrees) -> Iterator[GroupKey]:
-    for flow, tree in root_trees.trees.items():
-        if tree.used and flow is not None and flow.prefix_length is None:
-            yield flow.vlan, flow.group
 
 
 def _chosen_links(certificate: Certificate, most: int | None) -> ChosenLinks | None:

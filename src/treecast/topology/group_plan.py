@@ -6,6 +6,7 @@ gets any source, and by who includes it, who else gets none. It keeps that for a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 from treecast.base.addresses import IPAddress
@@ -17,6 +18,7 @@ KEPT_FOR: Duration = 30.0
 """A source's own tree outlives those for whom it was made: who comes and goes has none made anew, but leaves and joins
 one, whose key changes once a second at most."""
 
+NOBODY: frozenset[NodeIndex] = frozenset()
 Source = IPAddress | None
 """None: any source without a tree of its own."""
 Change = tuple[Source, tuple[NodeIndex, ...] | None]
@@ -26,7 +28,9 @@ Change = tuple[Source, tuple[NodeIndex, ...] | None]
 class GroupPlan:
     """One group's."""
 
-    def __init__(self) -> None:
+    def __init__(self, losses: int = 0) -> None:
+        self.losses = losses
+        """The number of the last loss of a link that ``changes`` has followed."""
         self._wanted: dict[NodeIndex, SourceFilter] = {}
         self._any_source: set[NodeIndex] = set()
         self._differing: dict[IPAddress, set[NodeIndex]] = {}
@@ -67,11 +71,9 @@ class GroupPlan:
         self._changed.update(dict.fromkeys(before.sources ^ after.sources))
         self._changed[None] = None  # the first subscriber makes this tree, and the last one ends it
 
-    def unlinked(self, node: NodeIndex) -> None:
-        """The node's link is gone, and with it the node from all trees: nothing is to be changed there for that."""
-        self.put(node, None)
-        for source, members in self._given.items():
-            self._given[source] = tuple(one for one in members if one != node)
+    def lost(self, losses: Mapping[NodeIndex, int]) -> frozenset[NodeIndex]:
+        """Subscribers whose link has been lost since ``changes`` was called. ``losses``: the number of each one's."""
+        return frozenset(node for node in self._wanted.keys() & losses.keys() if losses[node] > self.losses)
 
     def clear(self) -> None:
         """Nobody joins the group any more."""
@@ -88,16 +90,16 @@ class GroupPlan:
         """A tree may be kept no longer."""
         self._changed.update(dict.fromkeys(self._kept))
 
-    def changes(self, now: Instant) -> list[Change]:
+    def changes(self, now: Instant, lost: AbstractSet[NodeIndex] = NOBODY) -> list[Change]:
         """The trees that differ from what this returned before: sources that have one of their own from now on, any
-        source, sources that had.
+        source, sources that had. So do trees with nodes that were ``lost``: their links, and places, are others.
         """
-        sources = {None, *self._differing, *self._given} if self._all_changed else self._changed
+        sources = {None, *self._differing, *self._given} if self._all_changed or lost else self._changed
         changes: list[Change] = []
         for source in sorted(sources, key=self._order):
             found = self._members(now, source)
             members = None if found is None else tuple(sorted(found))
-            if members == self._given.get(source):
+            if members == self._given.get(source) and lost.isdisjoint(members or ()):
                 continue
             if members is None:
                 del self._given[source]

@@ -54,6 +54,11 @@ class Tables:
             case c.RemoveRoute(source=source):
                 del self.routes[source]
 
+    def forget(self, node: NodeIndex) -> None:
+        """The node's link is gone: it is on no tree."""
+        for stream, members in self.members.items():
+            self.members[stream] = tuple(member for member in members if member != node)
+
     def served(self) -> Served:
         """How many copies each node gets of what each source sends."""
         trees = {source: self.routes.get(source, self.routes.get(None)) for source in (*SOURCES, ANOTHER)}
@@ -78,7 +83,7 @@ class Root:
         """One turn's changes, each command held against what is wanted before and after."""
         before = self.tables.served()
         for tree in self.topology.changed_trees(self.now):
-            self.trees.want(self.now, tree.flow, tree.members)
+            self.trees.want(self.now, tree.flow, tree.members, tree.lost)
         self.trees.advance(self.now)
         steps = []
         for command in self.trees.commands:
@@ -137,6 +142,7 @@ def test_links_that_go_and_come_meanwhile_change_nothing_for_the_others(
     root.subscribe(first)
     for node in sorted(lost):
         root.topology.link_down(node)
+        root.tables.forget(node)
         root.trees.forget(node)
     root.settle()
     root.subscribe({node: wanted for node, wanted in then.items() if node not in lost})

@@ -7,8 +7,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from treecast.base.addresses import IPNetwork
 from treecast.base.flows import Flow, GroupKey
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_KEPT_GROUPS
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
-from treecast.base.time import Instant
+from treecast.base.time import Instant, after
+from treecast.topology.group_plan import KEPT_FOR
 from treecast.topology.topology import Topology
 
 ALL, SOME = IPv4Network("239.0.0.0/8"), IPv4Network("239.1.0.0/16")
@@ -70,7 +72,7 @@ def test_a_subscriber_of_prefixes_is_on_trees_while_it_is_linked() -> None:
     topology.link_up(A)
     assert trees(topology) == {"239.0.0.0/8": (A,), "239.1.1.1": (A, B)}
     topology.link_down(A)
-    assert trees(topology) == {"239.0.0.0/8": None}, "the data plane took it off the other one"
+    assert trees(topology) == {"239.0.0.0/8": None, "239.1.1.1": (B,)}
     topology.link_up(A)
     assert trees(topology) == {"239.0.0.0/8": (A,), "239.1.1.1": (A, B)}
 
@@ -116,3 +118,60 @@ def test_who_joins_a_group_instead_of_its_prefix_or_the_other_way_round_is_on_on
     topology.subscribe(NOW, A, GROUP, None)
     steps = [(tree.flow, tree.members) for tree in topology.changed_trees(NOW)]
     assert steps == [(prefix, (A, B)), (group, None)]
+
+
+def in_use(*groups: GroupKey) -> Topology:
+    """A node whose hosts send to these groups; A gets them by a prefix, B joins them and leaves them again."""
+    topology = Topology(in_use=groups)
+    for node in (A, B, C):
+        topology.link_up(node)
+    subscribe(topology, A, ALL)
+    for group in groups:
+        topology.subscribe(NOW, B, group, ANY_SOURCE)
+    trees(topology)
+    for group in groups:
+        topology.subscribe(NOW, B, group, None)
+    return topology
+
+
+def test_who_joins_and_leaves_what_others_get_by_a_prefix_makes_no_tree_anew() -> None:
+    topology, now = in_use(GROUP), NOW
+    assert trees(topology) == {"239.1.1.1": (A,)}
+    for _ in range(3):
+        topology.subscribe(NOW, B, GROUP, ANY_SOURCE)
+        assert trees(topology) == {"239.1.1.1": (A, B)}
+        topology.subscribe(NOW, B, GROUP, None)
+        assert trees(topology) == {"239.1.1.1": (A,)}
+    assert list(topology.table.groups()) == topology.table.groups_in((0, ALL)) == []
+    end = topology.next_deadline(now)
+    assert end == after(NOW, KEPT_FOR)
+    assert [tree.members for tree in topology.changed_trees(end)] == [None]
+    assert topology.next_deadline(end) is None
+    topology = Topology()
+    topology.link_up(A)
+    topology.link_up(B)
+    subscribe(topology, A, ALL)
+    topology.subscribe(NOW, B, GROUP, ANY_SOURCE)
+    trees(topology)
+    topology.subscribe(NOW, B, GROUP, None)
+    assert trees(topology) == {"239.1.1.1": None}, "no frame has taken it, so nobody is disturbed"
+
+
+def test_so_many_groups_are_kept_and_each_follows_links_prefixes_and_permits() -> None:
+    groups = [(0, IPv4Address("239.1.0.0") + number) for number in range(MAX_KEPT_GROUPS + 1)]
+    found = trees(in_use(*groups))
+    assert [members for members in found.values() if members is None] == [None]
+    topology = in_use(GROUP)
+    trees(topology)
+    subscribe(topology, C, SOME)
+    assert trees(topology)["239.1.1.1"] == (A, C)
+    topology.permit(C, (IPv4Network("232.0.0.0/8"),))
+    assert trees(topology)["239.1.1.1"] == (A,)
+    topology.permit(C, None)
+    assert trees(topology)["239.1.1.1"] == (A, C)
+    topology.link_down(A)
+    assert trees(topology)["239.1.1.1"] == (C,)
+    subscribe(topology, C, SOME, wanted=False)
+    assert trees(topology)["239.1.1.1"] is None
+    topology.subscribe(NOW, B, GROUP, ANY_SOURCE)
+    assert trees(topology)["239.1.1.1"] == (B,)

@@ -10,7 +10,8 @@ from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant, after
 from treecast.topology.group_plan import KEPT_FOR
-from treecast.topology.topology import Topology, WantedTree
+from treecast.topology.topology import Topology
+from treecast.topology.wanted_tree import WantedTree
 
 NOW = Instant(0)
 GROUP = (0, IPv4Address("239.1.1.1"))
