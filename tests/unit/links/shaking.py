@@ -21,6 +21,7 @@ from treecast.identity.network import Network
 from treecast.identity.revocation import Revocations
 from treecast.links.link_events import LinkEvent
 from treecast.links.links import Links
+from treecast.links.sessions import AEAD_AES_256_GCM
 from treecast.sim.handshake import ModelFactory, ModelHandshake
 from treecast.wire.handshake import HandshakePayload
 
@@ -76,6 +77,7 @@ class Node:
         ahead_s: float = 0.0,
         underlay_mtu: int = 1500,
         capabilities: int = 0,
+        aead: int = AEAD_AES_256_GCM,
     ) -> None:
         """``ahead_s``: how much its wall clock is ahead of that of the others."""
         self.index = index
@@ -97,7 +99,7 @@ class Node:
         self.revocations = Revocations()
         self.links = Links(
             me=HandshakePayload(
-                self.certificate.encode(), 1, epoch, 0, 0, underlay_mtu, "1.0", capabilities=capabilities
+                self.certificate.encode(), aead, epoch, 0, 0, underlay_mtu, "1.0", capabilities=capabilities
             ),
             my_index=self.certificate.node_index,
             factory=ModelFactory(static or self.certificate.static_key),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.links.shaking import OTHER_CA, Node, begin, certificate_of
+from tests.unit.links.shaking import OTHER_CA, Node, answer, begin, certificate_of, endpoint_of
 from treecast.base.limits import MAX_REFUSED_STRANGERS
 from treecast.base.time import Instant
 from treecast.links import handshakes, refusals
@@ -145,3 +145,30 @@ def test_refusals_that_are_repeated_are_bounded(monkeypatch: pytest.MonkeyPatch)
         honest.hear(0.1, final, index)
     assert len(honest.sent()) == 2
     assert honest.drops.snapshot() == {"certificate_expired": 3, "handshake_unknown": 1}
+
+
+def test_a_refusal_that_another_address_repeats_is_not_one_of_that_address() -> None:
+    expired, honest = Node(9, certificate=certificate_of(9, not_after_s=999)), Node(2)
+    honest.hear(0.0, begin(expired, honest), 9)
+    expired.hear(0.0, honest.sent()[0], 2)
+    honest.hear(0.0, expired.sent()[0], 9)
+    (refusal,) = honest.sent()
+    for source in (2, 66):
+        expired.hear(0.1, refusal, source)
+        assert said(expired)["refused_by_peer"].startswith("n2 (192.0.2.2:7700) refuses this node")
+    assert expired.drops.snapshot() == {}
+
+
+def test_of_so_many_handshakes_at_a_time_a_refusal_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    expired = Node(9, certificate=certificate_of(9, not_after_s=999))
+    monkeypatch.setattr(handshakes, "MAX_PENDING_HANDSHAKES", 2)
+    for index in (5, 6, 7):
+        honest = Node(index)
+        expired.links.configure(Instant(0.0), f"n{index}", (endpoint_of(index),))
+        expired.links.advance(Instant(0.0))
+        (init,) = expired.sent()
+        honest.hear(0.0, answer(expired, honest, init, 0.0)[0], 9)
+        expired.hear(0.0, honest.sent()[0], index)
+    subjects = [each.subject for each in expired.links.problems(Instant(1.0)) if each.kind == "refused_by_peer"]
+    assert subjects == ["n5", "n6"]
+    assert expired.drops.snapshot() == {"handshake_unknown": 1}

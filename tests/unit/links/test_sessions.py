@@ -16,6 +16,7 @@ from treecast.links.budgets import SESSIONS_BURST
 from treecast.links.handshake_channels import OutOfSession
 from treecast.links.link_events import LinkDown, LinkEnd, LinkRemade, LinkUp
 from treecast.links.peers import DEAD_AFTER, REJECT_AFTER, REKEY_AFTER_DATAGRAMS, SUSPECT_AFTER, Peer, Session
+from treecast.links.sessions import AEAD_AES_256_GCM, AEAD_CHACHA20_POLY1305
 from treecast.links.states import SessionState
 
 ONE, TWO = NodeIndex(1), NodeIndex(2)
@@ -107,3 +108,13 @@ def test_rekeys_in_its_session_are_not_counted_so() -> None:
         confirm(one, two, now)
     assert two.drops.snapshot() == {}
     assert two.drops.take_refusals() == [(NodeIndex(1), SESSION_BEGUN, 30)]
+
+
+@pytest.mark.parametrize("of_one", [AEAD_AES_256_GCM, AEAD_CHACHA20_POLY1305])
+@pytest.mark.parametrize("of_two", [AEAD_AES_256_GCM, AEAD_CHACHA20_POLY1305])
+def test_both_ends_seal_with_aes_where_both_prefer_it_and_else_with_chacha(of_one: int, of_two: int) -> None:
+    """The processor of a node that prefers ChaCha has no instructions for AES."""
+    one, two = Node(1, aead=of_one), Node(2, aead=of_two)
+    shake(one, two)
+    sealed_with = AEAD_AES_256_GCM if of_one == of_two == AEAD_AES_256_GCM else AEAD_CHACHA20_POLY1305
+    assert [command.aead for node in (one, two) for command in node.installed] == [sealed_with] * 2
