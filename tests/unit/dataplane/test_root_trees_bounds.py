@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from random import Random
 
 import pytest
 
 from tests.unit.dataplane.answers import take
 from tests.unit.dataplane.test_keys_of_leavers import EPOCH, FLOW, TREE, Root
-from treecast.base.commands import CreateTree, SetTreeMembers
+from treecast.base.commands import CreateTree, OfferKey, SetTreeMembers
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
@@ -82,3 +82,25 @@ def test_who_is_no_member_acknowledges_nothing() -> None:
     take(root.trees, root.now, MEMBER, StreamId(77), 1)
     root.trees.advance(root.now)
     assert root.trees.commands == []
+
+
+def test_a_key_that_a_node_acknowledged_before_it_became_a_member_is_offered_to_it_all_the_same() -> None:
+    """A late answer of an earlier membership: the node has dropped that key."""
+    root, node = Root(2), NodeIndex(99)
+    root.trees.key_acknowledgement(root.now, node, TREE, KeyId(EPOCH))
+    root.trees.want(root.now, FLOW, [*root.members, node])
+    root.turn()
+    assert node in root.next_hops
+
+
+def test_a_member_of_an_authenticated_group_gets_copies_whatever_it_acknowledges() -> None:
+    trees = RootTrees(EPOCH, Drops(), Random(1), authenticated=[IPv4Network("239.1.0.0/16")])
+    trees.want(NOW, FLOW, [MEMBER])
+    trees.used(NOW, TREE)
+    trees.advance(NOW)
+    given = [command for command in trees.commands if isinstance(command, SetTreeMembers | OfferKey)]
+    assert given == [SetTreeMembers(TREE, (), (MEMBER,))]
+    trees.commands.clear()
+    take(trees, NOW, MEMBER, TREE, EPOCH)
+    trees.advance(NOW)
+    assert trees.commands == []
