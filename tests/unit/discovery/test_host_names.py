@@ -140,6 +140,13 @@ def test_a_port_that_another_node_serves_gives_no_names(lan: Lan) -> None:
     assert H1 not in {host.mac for host in filter(None, lan.discovery.hosts(lan.now))}
 
 
+def test_a_host_of_one_port_has_no_name_from_a_port_that_another_node_serves(lan: Lan) -> None:
+    lan.discovery.set_port_forwarding(lan.now, 3, False)
+    lan.frame(request(H1, b"camera"))
+    lan.frame(request(H1, b"other"), port=3)
+    assert (lan.view(H1).name, lan.view(H1).port) == ("camera", 0)
+
+
 def test_hosts_behind_packet_ports_have_names_too(lan: Lan) -> None:
     lan.discovery.open_multicast_only(4)
     lan.frame(request(H1, b"camera"), port=4)

@@ -112,6 +112,13 @@ def test_a_dhcpv6_reply_gives_and_takes_a_local_clients_address(lan: Lan, to: Ma
     assert lan.published[(0, H1)] == claim()
 
 
+def test_a_dhcpv6_reply_takes_no_address_of_another_host(lan: Lan) -> None:
+    lan.discovery.host_seen(lan.now, 0, 0, H1)
+    lan.advertise(mac(3), "fd00::7")
+    lan.frame(reply(H1, b"", "fd00::7", 0))
+    assert (lan.addresses(H1), lan.addresses(mac(3))) == ([], [IPv6Address("fd00::7")])
+
+
 def test_other_frames_are_not_discoverys(lan: Lan) -> None:
     packet = Ipv4Packet(IPv4Address("10.1.0.1"), IPv4Address("10.1.0.2"), 103, 1, b"\x20\0\0\0")
     frame = EthernetFrame(BROADCAST_MAC, H1, EtherType.IPV4, ipv4.emit(packet))

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from tests.unit.discovery.speaking import H1, H2, ME, OTHER, Lan, claim, mac
-from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.addresses import BROADCAST_MAC, IPAddress, MacAddress
 from treecast.base.commands import FloodFrame, Inject
 from treecast.discovery.limits import DEFAULTS
 from treecast.discovery.view import HostView
@@ -80,3 +80,10 @@ def test_hosts_age_out_and_go_with_their_port(lan: Lan) -> None:
     assert [view.node for view in shown(lan, H2)] == [OTHER], "heard through the other node"
     lan.discovery.close_multicast_only(PORT)
     assert not shown(lan)
+
+
+@pytest.mark.parametrize("nobody", [BROADCAST_MAC, MacAddress(bytes(6))])
+def test_what_no_host_can_be_is_not_learned_there_either(lan: Lan, nobody: MacAddress) -> None:
+    lan.discovery.host_seen(lan.now, PORT, 0, nobody)
+    assert shown(lan, nobody) == []
+    assert lan.counted() == {"host_mac_invalid": 1}
