@@ -16,6 +16,7 @@ from treecast.base.time import Instant
 from treecast.base.timers import Timers
 from treecast.broadcast import store, twins
 from treecast.broadcast.flooding import REQUEST_AGAIN, Neighbour
+from treecast.broadcast.link_state import CACHED_ORIGINS, LinkStateDatabase
 from treecast.broadcast.new_epochs import NewEpochs
 from treecast.broadcast.pace import full_pace
 from treecast.broadcast.store import FORGOTTEN_LIFETIME, Origin, Record, Store
@@ -84,3 +85,10 @@ def test_so_many_origins_are_requested_at_a_time() -> None:
     at_a_time = list(range(MAX_REQUESTED_ORIGINS // 2))
     assert neighbour.take_requested(START) == at_a_time
     assert neighbour.take_requested(Instant(START + REQUEST_AGAIN)) == at_a_time
+
+
+def test_the_links_of_so_many_origins_are_held_those_that_were_read_last() -> None:
+    links = LinkStateDatabase(Store())
+    for origin in range(CACHED_ORIGINS + 1):
+        links.of(NodeIndex(origin))
+    assert links.held() == [*range(1, CACHED_ORIGINS + 1)]

@@ -157,3 +157,13 @@ def test_a_newer_epoch_of_the_node_itself_is_requested_of_one_neighbour_at_a_tim
     assert not requested(3)
     node.now = Instant(began + REQUEST_INTERVAL)
     assert [requested(by) for by in (3, 4)] == [True, False]
+
+
+def test_an_origin_outside_of_a_digest_s_range_is_not_compared() -> None:
+    node = Node(1)
+    node.link_for_long(2, 3)
+    node.hear(3, Flood((node_advertisement(9),)))
+    acknowledge_all(node)
+    node.said()
+    node.hear(2, Digest(7, 8, ((9, 2, bytes(8)),), expects_reply=True))
+    assert [message for _, message in node.said() if isinstance(message, Digest | Flood)] == []

@@ -38,6 +38,16 @@ def test_the_newest_sources_are_refused_and_counted_one_by_one(protocol: Protoco
 
 
 @BOTH
+def test_sources_that_come_back_from_tracked_hosts_are_bounded_too(protocol: Protocol) -> None:
+    port = VirtualPort(protocol, MembershipConfig(max_sources_per_group=2)).started()
+    port.report(ALLOW, (1, 2), host=1)
+    port.report(TO_EX, host=2)
+    port.report(ALLOW, (3,), host=3)
+    port.report(TO_IN, host=2)
+    assert port.filter() == include(*port.sources((1, 3)))
+
+
+@BOTH
 def test_excluded_sources_beyond_the_limit_are_forwarded(protocol: Protocol) -> None:
     port = VirtualPort(protocol, MembershipConfig(max_sources_per_group=2)).started()
     port.report(TO_EX, (1, 2, 3))
