@@ -211,3 +211,22 @@ proptest! {
         prop_assert!(path.may_send(endpoint(1), usize::MAX));
     }
 }
+
+#[test]
+fn an_address_of_a_forgotten_node_is_nobody_s_even_when_that_node_is_there_again_elsewhere() {
+    let (one, two) = (tables(1), tables(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    two.forget_peer(1);
+    join_found(&one, &two, 20, Aead::Aes256Gcm, Some(endpoint(99)));
+    assert_eq!(two.peer_at(&endpoint(99).address).map(|peer| peer.index), Some(1));
+    assert!(two.peer_at(&endpoint(1).address).is_none());
+}
+
+#[test]
+fn an_address_that_another_node_has_by_now_stays_that_node_s_when_the_one_before_moves() {
+    let (one, two, three) = (tables(1), tables(2), tables(3));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    join_found(&three, &two, 20, Aead::Aes256Gcm, Some(endpoint(1)));
+    two.set_path(1, endpoint(99), NOW_NS);
+    assert_eq!([1, 99].map(|last| two.peer_at(&endpoint(last).address).map(|peer| peer.index)), [Some(3), Some(1)]);
+}
