@@ -11,6 +11,7 @@ from tests.fuzz.wire.mutations import igmp_frames, mld_frames, mutations
 from tests.sim.multicast.virtual_port import VirtualPort
 from treecast.base.time import Instant
 from treecast.multicast import IGMP, MLD, MembershipConfig, Protocol
+from treecast.wire.group_membership import RecordType
 
 LIMITS = MembershipConfig(max_groups=20, max_sources_per_group=4, max_hosts_per_group=3, max_tracked_hosts=30)
 
@@ -38,6 +39,7 @@ def test_the_router_survives_any_frames(protocol: Protocol, seeds: Callable[[], 
     port.run(2000)
     assert not port.router.filters()
     check_bounds(port)
+    check_room_for_hosts(port)
 
 
 def check_bounds(port: VirtualPort) -> None:
@@ -45,4 +47,13 @@ def check_bounds(port: VirtualPort) -> None:
     assert len(views) <= LIMITS.max_groups
     assert all(len(view.sources) <= LIMITS.max_sources_per_group for view in views)
     assert all(len(view.hosts) <= LIMITS.max_hosts_per_group for view in views)
-    assert sum(len(view.hosts) for view in views) == port.router._tracked_hosts <= LIMITS.max_tracked_hosts
+    assert sum(len(view.hosts) for view in views) <= LIMITS.max_tracked_hosts
+
+
+def check_room_for_hosts(port: VirtualPort) -> None:
+    """A router without groups tracks as many hosts as its limit says: none of those before counts any more."""
+    hosts, groups = LIMITS.max_hosts_per_group, LIMITS.max_tracked_hosts // LIMITS.max_hosts_per_group + 1
+    for group in range(1, groups + 1):
+        for host in range(1, hosts + 1):
+            port.report(RecordType.CHANGE_TO_EXCLUDE_MODE, group=group, host=host)
+    assert sum(len(view.hosts) for view in port.router.groups()) == LIMITS.max_tracked_hosts

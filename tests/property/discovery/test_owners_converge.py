@@ -166,8 +166,12 @@ class Network(RuleBasedStateMachine):
             remote = {key: claim.node for key, claim in node.discovery.remote_hosts().items()}
             assert node.table == {key: peer for key, peer in remote.items() if local.get(key) is None}
             assert len(local.items()) <= len(HOSTS)
-            assert set(local._holders.values()) <= {key for key, _ in local.items()}
-            assert len(local._ageing) == len(local.items()) == sum(local._on_port.values())
+            hosts = dict(local.items())
+            assert all(local.holder(0, address) in (None, *hosts) for address in ADDRESSES)
+            assert dict(local.ports()) == Counter(host.port for host in hosts.values())
+            ends = [host.last_received + self.config.host_lifetime for host in hosts.values()]
+            ends += [at + self.config.address_lifetime for host in hosts.values() for at in host.addresses.values()]
+            assert local.next_deadline() == min(ends, default=None)
 
 
 class DampedNetwork(Network):

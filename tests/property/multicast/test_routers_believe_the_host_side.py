@@ -50,7 +50,7 @@ class Both:
             for frame in self.side.advance(self.port.now)[0]:
                 self._lost_last = self._lossy and not self._lost_last and self._rng.random() < 0.5
                 if not self._lost_last:
-                    self.port._note(self.port.router.receive(self.port.now, frame))
+                    self.port.hear_frame(frame)
             quiet = len(self.port.sent) == self._asked
             if self.port.now >= end and quiet and (self.side.next_deadline() or end + 1) > end:
                 return

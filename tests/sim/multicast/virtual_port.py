@@ -94,7 +94,11 @@ class VirtualPort:
 
     def hear(self, message: MembershipMessage, host: int = 1) -> list[MembershipQuery]:
         """A host's or router's message arrives now; returns the queries sent at once."""
-        return self._note(self.router.receive(self.now, self.frame(message, host)))
+        return self.hear_frame(self.frame(message, host))
+
+    def hear_frame(self, frame: bytes) -> list[MembershipQuery]:
+        """Bytes arrive now; returns the queries sent at once."""
+        return self._note(self.router.receive(self.now, frame))
 
     def report(
         self, received: RecordType, sources: Iterable[int] = (), *, group: int = 1, host: int = 1
