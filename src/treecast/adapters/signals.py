@@ -20,8 +20,6 @@ MEANINGLESS_SIGNALS = (
     *(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores them already: writes fail with an error
 )
 """Signals that would end the process without a word, by signal(7)."""
-FAULT_SIGNALS = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)
-"""Signals that stay as they are: the process is broken, and SIGABRT is what a watchdog ends one with that hangs."""
 
 
 def end_at_interrupts() -> None:

@@ -59,6 +59,7 @@ class ChosenLinks:
         self._unlinked_since: dict[NodeIndex, Instant] = {}
         self._by_ring: dict[NodeIndex, LinkReason] = {}
         self._predecessors: Set[NodeIndex] = frozenset()
+        """The nodes before this one on the ring: this one is a successor of theirs."""
         self._is_stale = True
         self.chosen: Mapping[NodeIndex, LinkReason] = {}
         """The nodes that are to be linked, and why."""
@@ -93,11 +94,6 @@ class ChosenLinks:
     def trial(self) -> NodeIndex | None:
         """The node that is tried as a near one, beyond what may be chosen."""
         return self._near.trial
-
-    @property
-    def predecessors(self) -> Set[NodeIndex]:
-        """The nodes before this one on the ring: this one is a successor of theirs."""
-        return self._predecessors
 
     # the choice
 

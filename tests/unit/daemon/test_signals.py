@@ -8,8 +8,10 @@ import sys
 
 import pytest
 
-from treecast.adapters.signals import END_SIGNALS, FAULT_SIGNALS, MEANINGLESS_SIGNALS
+from treecast.adapters.signals import END_SIGNALS, MEANINGLESS_SIGNALS
 
+FAULT_SIGNALS = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)
+"""Signals that stay as they are: the process is broken, and SIGABRT is what a watchdog ends one with that hangs."""
 HARMLESS = {
     *(signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH, signal.SIGCONT),
     *(signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU),

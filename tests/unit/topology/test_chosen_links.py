@@ -15,11 +15,13 @@ from treecast.topology.chosen_links import (
     ASIDE_FOR,
     GUESTS,
     MESH_NODES,
+    SUCCESSORS,
     UNANSWERED_AFTER,
     ChosenLinks,
     far_count,
 )
 from treecast.topology.near_links import CHANGE_INTERVAL, MEASURED_FOR, TRIALS_PER_LINK
+from treecast.topology.ring import position_of
 
 ME = NodeIndex(1)
 MOST = 8
@@ -203,7 +205,8 @@ def test_24_links_are_accepted_with_places_for_what_is_chosen_and_for_the_ring()
     some = Choosing(64)
     some.review()
     others = [node for node in nodes(*range(2, 65)) if node not in some.links.chosen]
-    before_me = set(some.links.predecessors)
+    ring = sorted(nodes(*range(1, 65)), key=lambda node: position_of(id_of(node)))
+    before_me = {ring[ring.index(ME) - step] for step in range(1, SUCCESSORS + 1)}
     strangers = [node for node in others if node not in before_me]
     taken: list[NodeIndex] = []
     for node in strangers:
