@@ -203,10 +203,6 @@ class View(TreeView):
         key = self._rooms.discovery.holder(vlan, address)
         return key[1] if key else None
 
-    def hosts_elsewhere(self) -> Mapping[tuple[int, MacAddress], NodeIndex]:
-        """The node of each host that another one claims, by VLAN and MAC: for tests, it takes as long as there are."""
-        return {key: host.node for key, host in self._rooms.discovery.remote_hosts().items()}
-
     # groups
 
     def groups(self) -> Iterator[GroupKey]:

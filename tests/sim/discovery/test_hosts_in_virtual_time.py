@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
+from tests.sim.placed_hosts import hosts_elsewhere
 from treecast.base.addresses import BROADCAST_MAC, MacAddress
 from treecast.base.events import HostSeen, TapFrame
 from treecast.base.ids import BROADCAST_STREAM, NodeIndex
@@ -102,7 +103,7 @@ def test_the_hosts_of_a_dead_node_end_with_it_and_one_that_moved_in_time_stays()
     for node in rest:
         assert (0, second.packed) not in node.forwarder.hosts
         assert NodeIndex(2) not in node.forwarder.hosts.values()
-        assert 2 not in node.engine.view.hosts_elsewhere().values()
+        assert 2 not in hosts_elsewhere(node).values()
 
 
 def test_a_host_behind_two_nodes_lans_comes_to_rest() -> None:

@@ -23,6 +23,7 @@ from tests.sim.engine.trouble import (
     Wait,
     Weather,
 )
+from tests.sim.placed_hosts import hosts_elsewhere
 from treecast.base.flows import GroupKey
 from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
 from treecast.base.membership import NO_SOURCE, FilterMode
@@ -144,7 +145,7 @@ def _knows_the_truth(troubled: TroubledWorld, node: SimNode) -> None:
     } == truth
     assert [key for key in view.groups() if str(key[1]) not in GROUPS] == []
     macs = {(0, troubled.nodes[index].identity.certificate.mac): index for index in others}
-    assert view.hosts_elsewhere() == macs
+    assert hosts_elsewhere(node) == macs
     assert node.forwarder.hosts == {(vlan, mac.packed): index for (vlan, mac), index in macs.items()}
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.sim.engine.meshes import list_group, publish
 from tests.sim.engine.test_hostile_members import mesh
+from tests.sim.placed_hosts import hosts_elsewhere
 from treecast.base.addresses import MacAddress
 from treecast.base.membership import FilterMode, SourceFilter
 from treecast.broadcast import pace
@@ -67,7 +68,7 @@ def test_a_member_that_hides_links_costs_two_and_a_half_copies_for_each_node(lis
     keys = [claim(nodes[0], number) for number in range(10)]
     world.run(1.0)
     for node in nodes[1:]:
-        assert Counter(node.engine.view.hosts_elsewhere().values())[nodes[0].index] == 1 + len(keys)
+        assert Counter(hosts_elsewhere(node).values())[nodes[0].index] == 1 + len(keys)
     for key in keys:
         assert copies.of[(1, Kind.HOST, key)] <= 2.5 * NODES
 
@@ -151,7 +152,7 @@ def test_members_that_fill_the_table_of_hosts_together_keep_no_host_of_others_ou
         claim(honest, number)
     world.run(1.0)
     placed = Counter(other.forwarder.hosts.values())
-    assert placed == Counter(other.engine.view.hosts_elsewhere().values())
+    assert placed == Counter(hosts_elsewhere(other).values())
     assert placed[honest.index] == 1 + 10
     assert placed.total() == 64
     for number in range(80):

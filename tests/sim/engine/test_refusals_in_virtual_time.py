@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from tests.sim.placed_hosts import hosts_elsewhere
 from treecast.base.commands import (
     Command,
     CreateTree,
@@ -78,7 +79,7 @@ def test_a_host_that_had_no_room_is_placed_when_there_is_and_is_a_problem_until_
     first = world.add()
     first.forwarder.refuses = full(SetHost)
     second = world.add(peer=first)
-    world.run_until(lambda: bool(first.engine.view.hosts_elsewhere()), 20.0)
+    world.run_until(lambda: bool(hosts_elsewhere(first)), 20.0)
     world.run(1.0)
     assert first.forwarder.hosts == {}
     assert problems(first) == [("table_full", "hosts")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.sim.placed_hosts import hosts_elsewhere
 from treecast.base.ids import NodeIndex
 from treecast.sim.world import SimNode, World
 
@@ -21,7 +22,7 @@ def cut(world: World, one: SimNode, other: SimNode) -> None:
 
 
 def known_hosts(node: SimNode) -> list[NodeIndex]:
-    return sorted(node.engine.view.hosts_elsewhere().values())
+    return sorted(hosts_elsewhere(node).values())
 
 
 def test_a_dead_node_is_forgotten_though_some_heard_of_it_late() -> None:
