@@ -143,6 +143,8 @@ class SessionStats:
     route_silent_s: float  # since something came by its route's next hop, or a probe by it was answered
     routed: int  # datagrams that went by the peer's route, but for probes and their replies
     receipt: tuple[int, int, int] | None  # NodeRouteReceipt of the last one of its route that was answered
+    carried_bytes: int  # UDP payload bytes to and from the peer, as PeerStats has them
+    refused_bytes: int  # of frames for the peer that the budget of its route had no room for
     tx_packets: int
     tx_bytes: int  # UDP payload bytes
     rx_packets: int

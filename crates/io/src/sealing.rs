@@ -67,7 +67,8 @@ impl Sealing<'_> {
         let by = Routed { session, next_hop: &next_hop, header, is_counted: true };
         let each = segmenter.segment_len(0).unwrap_or(0) + by.overhead();
         let bytes = each * segmenter.count();
-        self.tables.may_take_route((next_hop.peer, session.peer), class, bytes, monotonic_ns())?;
+        let may_go = self.tables.may_take_route((next_hop.peer, session.peer), class, bytes, monotonic_ns());
+        may_go.inspect_err(|_| session.datagram_counts.add_refused(bytes))?;
         self.all(Target::Session(&next_hop), segmenter, &by, DatagramLimit::SHORTEST);
         Ok(())
     }

@@ -170,7 +170,9 @@ impl Forwarder {
 
     fn sessions(&self) -> Vec<SessionStats> {
         let now_ns = monotonic_ns();
-        self.0.tables.sessions().iter().map(|session| SessionStats::of(session, now_ns)).collect()
+        let totals = |peer| self.0.tables.peer(peer).map(|peer| peer.totals()).unwrap_or_default();
+        let sessions = self.0.tables.sessions();
+        sessions.iter().map(|session| SessionStats::of(session, totals(session.peer), now_ns)).collect()
     }
 
     fn peers(&self) -> Vec<PeerStats> {

@@ -43,6 +43,8 @@ records! {
         route_silent_s: f64,
         routed: u64,
         receipt: Option<(u32, u64, u64)>,
+        carried_bytes: u64,
+        refused_bytes: u64,
         tx_packets: u64,
         tx_bytes: u64,
         rx_packets: u64,
@@ -87,8 +89,8 @@ records! {
 }
 
 impl SessionStats {
-    /// The numbers at `now_ns`.
-    pub fn of(session: &Session, now_ns: u64) -> Self {
+    /// The numbers at `now_ns`; `totals`: those of its peer.
+    pub fn of(session: &Session, ((_, sent_bytes), (_, received_bytes)): Totals, now_ns: u64) -> Self {
         let since = |then: u64| now_ns.saturating_sub(then) as f64 / 1e9;
         let ((tx_packets, tx_bytes), (rx_packets, rx_bytes)) = (session.traffic.tx.get(), session.traffic.rx.get());
         let (path_unanswered, node_route_unanswered) = session.path.unanswered();
@@ -107,6 +109,8 @@ impl SessionStats {
             route_silent_s: since(session.path.received_by_route_ns()),
             routed: session.datagram_counts.routed(),
             receipt: session.path.receipt().map(|receipt| (receipt.session, receipt.sent, receipt.came)),
+            carried_bytes: sent_bytes + received_bytes,
+            refused_bytes: session.datagram_counts.refused_bytes(),
             tx_packets,
             tx_bytes,
             rx_packets,

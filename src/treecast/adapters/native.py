@@ -250,6 +250,8 @@ class DataPlane:
                 s.route_silent_s,
                 s.routed,
                 e.NodeRouteReceipt(*s.receipt) if s.receipt is not None else None,
+                s.carried_bytes,
+                s.refused_bytes,
             )
             for s in self.native.sessions()
         ]

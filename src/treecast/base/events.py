@@ -243,3 +243,7 @@ class SessionReport(Struct, frozen=True):
     """Datagrams of this session that went by the peer's route, but for probes and their replies."""
     receipt: NodeRouteReceipt | None = None
     """None until a probe by its route was answered, since it has that one."""
+    carried_bytes: int = 0
+    """UDP payload bytes to and from the peer so far, in all its sessions, past ones too, and on trees."""
+    refused_bytes: int = 0
+    """Bytes of frames for the peer, of this session, that the budget of its route had no room for."""

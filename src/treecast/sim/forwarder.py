@@ -30,7 +30,6 @@ from treecast.sim.datagrams import (
     Tick,
     TreeDatagram,
     TreeState,
-    is_path_control,
 )
 from treecast.sim.fingerprints import Fingerprints
 from treecast.sim.frame_sources import permits
@@ -162,8 +161,7 @@ class ModelForwarder(TreeReception):
         if not session.window.take(datagram.counter):
             self.drops["session_replay"] += 1
             return
-        session.received_at = self.underlay.now
-        session.came += not is_path_control(datagram.body)
+        self._note_received(session, datagram)
         if not session.confirmed:
             self.sessions.confirm(session, self.underlay.now)
             self.raise_event(e.SessionConfirmed(session.peer, datagram.receiver_index))

@@ -204,7 +204,7 @@ class Repair(Sending):
         for came_at, datagram in self.histories.get(name, ()):
             if datagram.counter > graft.after and self.underlay.now - came_at <= HISTORY:
                 self.repairs["retransmissions"] += 1
-                self._send(self.sessions.path(node).endpoint, datagram)
+                self._send(node, self.sessions.path(node).endpoint, datagram)
 
     def accept_tree(self, root: NodeIndex, stream: StreamId, state: TreeState) -> None:
         """Take a state: what was seen of that tree is begun anew, what is over is forgotten."""

@@ -71,7 +71,7 @@ class Sending(ForwardingTables):
     def _seal_on_path(self, session: ModelSession, body: object) -> None:
         session.sealed += 1
         datagram = SessionDatagram(session.remote_index, session.sealed, body, session.link_secret)
-        self._send(self.sessions.path(session.peer).endpoint, datagram)
+        self._send(session.peer, self.sessions.path(session.peer).endpoint, datagram)
 
     def _seal_back(
         self, session: ModelSession, to: Endpoint | None, brought_by: NodeIndex | None, body: object
@@ -86,6 +86,7 @@ class Sending(ForwardingTables):
         session.sealed += 1
         session.routed += self.node_routes.get(session.peer) == next_hop and not is_path_control(body)
         datagram = SessionDatagram(session.remote_index, session.sealed, body, session.link_secret)
+        self.count_carried(session.peer, datagram)
         self._seal_for(next_hop, Forward(session.peer, self.me, HOP_LIMIT, datagram))
 
     def _probe(self, peer: NodeIndex, fingerprint: int, *, with_path: bool = False) -> None:
@@ -127,7 +128,7 @@ class Sending(ForwardingTables):
             self.drops["path_unvalidated"] += 1
             return
         session.sealed += 1
-        self._send(to, datagram)
+        self._send(session.peer, to, datagram)
 
     def _seal_for(self, neighbour: NodeIndex, forward: Forward) -> None:
         session = self._neighbour(neighbour)
@@ -136,17 +137,27 @@ class Sending(ForwardingTables):
             return
         session.sealed += 1
         datagram = SessionDatagram(session.remote_index, session.sealed, forward, session.link_secret)
-        self._send(self.sessions.path(neighbour).endpoint, datagram)
+        self._send(neighbour, self.sessions.path(neighbour).endpoint, datagram)
 
-    def _send(self, endpoint: Endpoint | None, datagram: object) -> None:
+    def _send(self, peer: NodeIndex, endpoint: Endpoint | None, datagram: object) -> None:
         if endpoint is None:
             self.drops["socket_unreachable"] += 1
         else:
+            self.count_carried(peer, datagram)
             self.underlay.send(self.endpoint, endpoint, datagram)
+
+    def count_carried(self, peer: NodeIndex, datagram: object) -> None:
+        """A datagram has come from a node, or goes to it."""
+        self.sessions.carried_bytes[peer] += max(_size(datagram), 0)
 
     def _receive_at_path(self, source: Endpoint, session: ModelSession, datagram: SessionDatagram) -> None:
         if self.sessions.path(session.peer).receive(source, _size(datagram), self.underlay.now):
             self.raise_event(e.PathSeen(session.peer, datagram.receiver_index, 0, source))
+
+    def _note_received(self, session: ModelSession, datagram: SessionDatagram) -> None:
+        session.received_at = self.underlay.now
+        session.came += not is_path_control(datagram.body)
+        self.count_carried(session.peer, datagram)
 
     def _report(self, index: int, one: ModelSession, datagram_weight: int) -> e.SessionReport:
         now, path = self.underlay.now, self.sessions.path(one.peer)
@@ -164,6 +175,7 @@ class Sending(ForwardingTables):
             route_silent_s=now - path.received_by_route_at,
             routed=one.routed,
             receipt=path.receipt,
+            carried_bytes=self.sessions.carried_bytes[one.peer],
         )
 
     def _path_answered(self, peer: NodeIndex, session: int, value: int) -> None:
@@ -182,6 +194,6 @@ class Sending(ForwardingTables):
         self._seal_to(session, command.endpoint, PathChallenge(command.value))
 
 
-def _size(datagram: SessionDatagram) -> int:
+def _size(datagram: object) -> int:
     """Bytes of the real one's UDP payload."""
     return kind_and_bytes(datagram)[1] - UDP_BYTES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -53,6 +53,8 @@ class Sessions:
         self._by_index: dict[int, ModelSession] = {}
         self._by_peer: dict[NodeIndex, dict[int, ModelSession]] = {}
         self._paths: dict[NodeIndex, ModelPath] = {}
+        self.carried_bytes: Counter[NodeIndex] = Counter()
+        """UDP payload bytes to and from each node, also of one that was forgotten."""
 
     def __len__(self) -> int:
         return len(self._by_index)

@@ -45,7 +45,7 @@ class TreeReception(Repair):
             elif datagram.stream == BROADCAST_STREAM:
                 self._seal_on_path(session, datagram)
             else:
-                self._send(self.sessions.path(peer).endpoint, datagram)
+                self._send(peer, self.sessions.path(peer).endpoint, datagram)
 
     def _receive_by_itself(self, source: Endpoint, datagram: TreeDatagram) -> None:
         if datagram.stream == BROADCAST_STREAM:
@@ -110,6 +110,7 @@ class TreeReception(Repair):
             return
         name = (datagram.root, datagram.stream, datagram.epoch)
         if neighbour is None:
+            self.count_carried(above[0], datagram)
             self.note_arrival(name, state, of_parent=state.parent in above)
         if datagram.counter < stream.firsts.get(datagram.key_id, 0):
             self.drops["tree_replay"] += 1

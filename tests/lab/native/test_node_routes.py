@@ -73,6 +73,10 @@ def test_who_sends_too_much_by_a_route_is_held_by_its_own_budget_and_the_session
         wait_until(lambda: planes[0].forwarder.drops()["forward_budget"] > 4000, LIMIT_S, "more than it may")
         assert planes[1].forwarder.drops()["forward_budget"] == 0, "what has left is sent on"
         assert 0 < receiver.stop().received < 4000
+        (sent,) = [one for one in planes[0].forwarder.sessions() if one.peer == THREE]
+        (came,) = [one for one in planes[2].forwarder.sessions() if one.peer == ONE]
+        assert sent.refused_bytes > 4000 * 1200 > sent.carried_bytes > came.carried_bytes / 2 > 0
+        assert came.refused_bytes == 0
 
         def is_probed() -> bool:
             return [one.silent_s < 5 for one in planes[0].forwarder.sessions() if one.peer == THREE] == [True]

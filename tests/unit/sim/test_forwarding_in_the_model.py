@@ -50,6 +50,19 @@ class Line:
         return dict(self.nodes[TWO].drops)
 
 
+def test_what_goes_by_the_node_between_counts_for_the_ends_and_in_each_link() -> None:
+    line = Line()
+    line.nodes[ONE].hosts[0, bytes(6)] = THREE
+    line.nodes[ONE].send_frame(bytes(6) + b"\x02\x54\0\0\0\x01\x12\x34" + bytes(1000))
+    line.underlay.run_until(Instant(1.0))
+
+    def carried(node: NodeIndex) -> dict[NodeIndex, int]:
+        return {report.peer: report.carried_bytes for report in line.nodes[node].reports()}
+
+    assert carried(ONE)[THREE] == carried(THREE)[ONE] == 1014 + 36
+    assert carried(ONE)[TWO] == carried(TWO)[ONE] == carried(TWO)[THREE] == carried(ONE)[THREE] + 12 + 36
+
+
 def test_a_frame_and_a_handshake_go_by_the_node_between() -> None:
     line = Line()
     line.nodes[ONE].hosts[0, bytes(6)] = THREE

@@ -56,3 +56,12 @@ fn a_reply_says_how_much_has_come_but_for_probes_and_counts_for_the_route_that_i
     answer(here.probe(here.path.probed(), NOW_NS), 5).unwrap();
     assert_eq!(here.path.receipt(), None, "the path is no route");
 }
+
+#[test]
+fn what_a_route_has_no_room_for_is_counted_in_bytes_by_session() {
+    let (one, two) = (tables(1), tables(2));
+    let (here, there) = join(&one, &two, 10, Aead::Aes256Gcm);
+    here.datagram_counts.add_refused(1200);
+    here.datagram_counts.add_refused(300);
+    assert_eq!((here.datagram_counts.refused_bytes(), there.datagram_counts.refused_bytes()), (1500, 0));
+}
