@@ -51,6 +51,15 @@ class ShortestPaths:
         Of several, both ends of a path of two links take the same one, and other pairs of nodes another. On no path are
         the nodes of ``without``.
         """
+        found = self._search(node, without)
+        return found[0] if found is not None else None
+
+    def relays(self, node: NodeIndex) -> int:
+        """How many nodes are between this one and that on a shortest path; 1 where none is known."""
+        found = self._search(node, ())
+        return found[1] if found is not None else 1
+
+    def _search(self, node: NodeIndex, without: Collection[NodeIndex]) -> tuple[NodeIndex, int] | None:
         own = {each: self._own.classes(each) for each in self._neighbours if each not in without}
         return _Search(self._me, node, without, self._links, self._listed_by, own).run() if own else None
 
@@ -82,13 +91,14 @@ class _Search:
         self._waiting: list[tuple[int, bool, int, NodeIndex, NodeIndex, int, int, bool]] = []
         """Length at least, whether it goes on there, tie, node, the one before, length to that, links, both ends."""
 
-    def run(self) -> NodeIndex | None:
+    def run(self) -> tuple[NodeIndex, int] | None:
+        """The next hop, and how many nodes are between."""
         self._reach(self._to, 0, 0)
-        best: tuple[int, bool, int, NodeIndex] | None = None
+        best: tuple[int, bool, int, NodeIndex, int] | None = None
         while self._waiting:
             length, goes_on, tie, node, before, until, links, is_sure = heappop(self._waiting)
             if best is not None and ((length, goes_on, tie) >= best[:3] or len(self._read) >= ENOUGH_NODES):
-                return best[3]
+                return best[3:]
             if goes_on and self._fewest.get(node, LONGEST_PATH) <= links:
                 continue
             if not is_sure:
@@ -100,13 +110,14 @@ class _Search:
                 length = until + delay_us(*classes)
                 if not goes_on:
                     length += delay_us(*_greater(self._own[node], self._listed(node).get(self._me, (NOT_MEASURED, 0))))
-                    best = min(best or (length, False, tie, node), (length, False, tie, node))
+                    this = (length, False, tie, node, links + 1)
+                    best = min(best or this, this)
                 else:
                     entry = (length + self._nearest_us, True, tie, node, before, until, links, True)
                     heappush(self._waiting, entry)
             else:
                 self._reach(node, length - self._nearest_us, links)
-        return best[3] if best is not None else None
+        return best[3:] if best is not None else None
 
     def _reach(self, node: NodeIndex, length: int, links: int) -> None:
         """A node is so far from the one that is sought: paths end at its neighbours that are this node's, too, and go

@@ -73,6 +73,13 @@ def test_the_next_hop_is_the_first_node_of_the_shortest_path() -> None:
     assert found.next_hop(NodeIndex(77), ()) is None
 
 
+def test_the_nodes_between_are_those_of_the_shortest_path() -> None:
+    found, _ = paths(both_ways((1, 2), (2, 9), (1, 3), (3, 4), (4, 5), (5, 6)))
+    assert [found.relays(NodeIndex(node)) for node in (9, 4, 5, 6)] == [1, 1, 2, 3]
+    assert found.relays(NodeIndex(77)) == 1, "nobody knows"
+    assert paths({ME: set()})[0].relays(NodeIndex(77)) == 1
+
+
 def test_a_path_without_some_nodes_leads_by_none_of_them() -> None:
     links = both_ways((1, 2), (2, 9), (1, 3), (3, 4), (4, 9), (3, 2))
     found, _ = paths(links)
