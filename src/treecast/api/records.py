@@ -98,9 +98,9 @@ class Peer(msgspec.Struct, frozen=True):
 
     ``state``: ``up``, ``connecting``, ``one way``, ``refused: WHY``, ``unreachable``, ``offline``, ``revoked``, ``this
     node itself``, ``another network``, ``name unresolved``. ``name``: the text of ``--peer`` while nobody knows who is
-    there. Bytes: since the start of this node. ``hybrid``: ML-KEM is in its session's keys. ``last_received_s``: since
-    its last datagram, or None. ``via``: the neighbour that sends on what is for it; empty where it is reached itself.
-    ``link``: why there is one: ``mesh``, ``ring``, ``far``, ``near``, ``static peer``, ``accepted``; empty without one.
+    there. Bytes: since this node's start. ``hybrid``: ML-KEM is in its keys. ``via``: the neighbour that sends on for
+    it, or empty. ``link``: why there is one, or empty: ``mesh``, ``ring``, ``far``, ``near``, ``static peer``,
+    ``accepted``, ``on demand``. ``demand_bps``, ``demand_since_s``: of one that is wanted for what goes there.
     """
 
     name: str
@@ -114,12 +114,12 @@ class Peer(msgspec.Struct, frozen=True):
     ipv6: str = ""
     last_received_s: float | None = None
     version: str = ""
-    """The version of its program."""
     underlay_mtu: int | None = None
-    """The MTU of its underlay, in bytes; None for a node that is not up."""
     hybrid: bool = False
     via: str = ""
     link: str = ""
+    demand_bps: float | None = None
+    demand_since_s: float | None = None
 
 
 class Member(msgspec.Struct, frozen=True):

@@ -17,6 +17,12 @@ class OperatorError(Exception):
     exit_code = 1
 
 
+class OptionError(OperatorError):
+    """A word of an option is none of its values."""
+
+    exit_code = 2
+
+
 class IdentityTakenError(OperatorError):
     """This node's identity is another machine's: a service manager must not start it again (docs/operations.md).
 

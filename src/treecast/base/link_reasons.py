@@ -20,3 +20,5 @@ class LinkReason(StrEnum):
     """The other end has chosen it."""
     STATIC = "static peer"
     """The operator has named it."""
+    ON_DEMAND = "on demand"
+    """Much goes there: it would go by other nodes else."""

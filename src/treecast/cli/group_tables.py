@@ -20,10 +20,10 @@ from treecast.api.records import (
     Sender,
     Status,
 )
-from treecast.base.rates import in_rate
+from treecast.base.rates import in_bytes, in_rate
 from treecast.base.time import in_time
 from treecast.cli.layout import Column
-from treecast.cli.tables import console, in_brackets, in_bytes, rows_table, with_vlan
+from treecast.cli.tables import console, in_brackets, rows_table, with_vlan
 
 _PROTOCOLS = {4: "IGMPv{}", 6: "MLDv{}"}
 NOT_PERMITTED = " (not permitted)"

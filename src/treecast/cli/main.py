@@ -37,6 +37,7 @@ from treecast.cli.up_options import (
     NoRelayOption,
     NoRoutesOption,
     NoSuperPacketsOption,
+    OnDemandOption,
     PeerOption,
     RouteOption,
     RouterGroupsOption,
@@ -141,6 +142,7 @@ def up(
     uplink: UplinkOption = None,
     max_children: MaxChildrenOption = None,
     max_links: MaxLinksOption = None,
+    on_demand: OnDemandOption = None,
     user: UserOption = None,
     log_level: LogLevelOption = "info",
 ) -> None:
@@ -150,6 +152,7 @@ def up(
     from treecast.adapters.account import account_of
     from treecast.cli import rates, values
     from treecast.cli.membership import membership_config
+    from treecast.cli.on_demand import on_demand_config
     from treecast.daemon.options import UpOptions
 
     options = UpOptions(
@@ -169,6 +172,7 @@ def up(
         membership=membership_config(membership or []),
         relaying=rates.relaying(uplink, max_children, no_relay=no_relay),
         max_links=values.max_links(max_links),
+        on_demand=on_demand_config(on_demand or [], max_links),
     )
     from treecast.daemon.run import run
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 
 from treecast.api.network_records import AdmittedNode, NetworkView
 from treecast.api.records import Host, Peer, Status
+from treecast.base.rates import in_bytes, in_rate
 from treecast.base.time import in_time
 from treecast.cli.layout import Column, TextTable
 
@@ -91,7 +93,7 @@ def print_peers(peers: Sequence[Peer]) -> None:
             in_time(peer.last_received_s) if peer.last_received_s is not None else "-",
             f"{peer.rtt_ms:.1f} ms" if peer.rtt_ms is not None else "-",
             peer.endpoint or "-",
-            *((peer.link or "-",) if chosen else ()),
+            *((_link(peer),) if chosen else ()),
             peer.version or "-",
             in_bytes(peer.rx_bytes),
             in_bytes(peer.tx_bytes),
@@ -99,6 +101,15 @@ def print_peers(peers: Sequence[Peer]) -> None:
         for peer in peers
     )
     print_rows("no peers", columns, tuple(rows))
+
+
+def _link(peer: Peer) -> str:
+    """Why there is a link; of one on demand how much goes there, and since when it is wanted."""
+    if peer.link != "on demand" or peer.demand_bps is None or peer.demand_since_s is None:
+        return peer.link or "-"
+    since = datetime.now() - timedelta(seconds=peer.demand_since_s)
+    day = "" if since.date() == datetime.now().date() else f"{since:%d %b} "
+    return f"{peer.link}: {in_rate(peer.demand_bps)} since {day}{since:%H:%M}"
 
 
 def print_hosts(hosts: Sequence[Host]) -> None:
@@ -135,18 +146,6 @@ def _host_note(host: Host) -> str:
     notes += ["duplicate: in two places at once"] if host.duplicate else []
     notes += [f"conflict: same address as {' '.join(host.conflicts)}"] if host.conflicts else []
     return "\n".join(notes)
-
-
-def in_bytes(count: int) -> str:
-    """``count`` bytes with three or four digits and a decimal unit."""
-    if count < 1000:
-        return f"{count} B"
-    value, unit = count / 1000, "kB"
-    for larger in ("MB", "GB", "TB", "PB"):
-        if value < 999.95:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.1f} {unit}"
 
 
 def _status_rows(status: Status) -> tuple[tuple[str, str], ...]:

@@ -96,6 +96,13 @@ MaxLinksOption = Annotated[
         show_default="all",
     ),
 ]
+OnDemandOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="When much goes to a node without a link one is made, like above=1mbit or idle=180s; may be repeated.",
+    ),
+]
 UserOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="The account to run as, once what root alone can open is open.")
 ]

@@ -10,7 +10,7 @@ from typing import get_args
 from treecast.adapters.bridge_record import known_interfaces
 from treecast.adapters.netdevice import index_of
 from treecast.base.addresses import ALL_GROUPS, Endpoint, HostPort, IPAddress
-from treecast.base.errors import OperatorError
+from treecast.base.errors import OperatorError, OptionError
 from treecast.base.flows import is_routed_prefix
 from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
 from treecast.base.limits import MAX_GROUP_PREFIXES_PER_NODE, MAX_GROUPS_PER_ORIGIN, MAX_RECORDS_PER_ORIGIN
@@ -70,7 +70,7 @@ def max_links(number: int | None) -> int | None:
     """``--max-links``. Fewer do not hold a network together; more are no bound."""
     if number is not None and not FEWEST_CHOSEN_LINKS <= number <= HIGHEST_CHOSEN_LINKS:
         allowed = f"from {FEWEST_CHOSEN_LINKS} to {HIGHEST_CHOSEN_LINKS}"
-        raise OperatorError(f"--max-links {number}: give a number {allowed}, or leave it out for links with all nodes")
+        raise OptionError(f"--max-links {number}: give a number {allowed}, or leave it out for links with all nodes")
     return number
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from treecast.adapters.account import Account
 from treecast.base.addresses import Endpoint, HostPort
-from treecast.base.rates import in_rate
+from treecast.base.on_demand import OnDemandConfig
+from treecast.base.rates import in_bytes, in_rate
 from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.base.tree_planner import TreePlanner, star
 from treecast.multicast import MembershipConfig
@@ -24,6 +25,7 @@ class UpOptions:
     ``account``: whose process the node is once it has opened what it needs; None: the same as at the start.
     ``super_packets`` False: datagrams for groups reach this machine one by one, whether it routes multicast or not.
     ``relaying``: what the node sends on, and to how many. ``max_links``: how many links it chooses; None: all.
+    ``on_demand``: what makes it link with others.
     ``planner``: of the trees whose root this node is; ``treecast up`` has the usual one.
     """
 
@@ -44,6 +46,7 @@ class UpOptions:
     planner: TreePlanner = star
     relaying: Relaying = UNBOUNDED
     max_links: int | None = None
+    on_demand: OnDemandConfig = field(default_factory=OnDemandConfig)
 
     def in_words(self, interface: str, bridge: str = "") -> list[str]:
         """The options that are in force, a line each, for ``status``. ``interface``: as it is called now; ``bridge``:
@@ -64,6 +67,7 @@ class UpOptions:
             (not self.super_packets, "datagrams for groups one by one"),
             *_relaying(self.relaying),
             (self.max_links is not None, f"at most {self.max_links} links are chosen"),
+            (self.on_demand != OnDemandConfig(), f"links on demand: {_on_demand(self.on_demand)}"),
             (changed, f"membership: {', '.join(f'{_name(n)}={_value(self.membership, n)}' for n in changed)}"),
         )
         return [line for is_so, line in lines if is_so]
@@ -75,6 +79,16 @@ def _relaying(relaying: Relaying) -> tuple[tuple[object, str], ...]:
         (not relaying.relays, "no relay of other nodes' streams"),
         (uplink is not None, f"uplink of {in_rate(uplink or 0)}"),
         (children is not None, f"at most {children} children over all trees"),
+    )
+
+
+def _on_demand(config: OnDemandConfig) -> str:
+    if config.links == 0:
+        return "none"
+    volume, above, below = in_bytes(config.volume_bytes), in_rate(config.above_bps), in_rate(config.below_bps)
+    return (
+        f"at most {config.links}, above {above} for {config.above_for:g} s or {volume} in a minute, "
+        f"until below {below} for {config.below_for:g} s"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from treecast.api.records import Peer
 from treecast.base.events import SessionReport
 from treecast.base.ids import NodeIndex
+from treecast.base.on_demand import Demand
 from treecast.base.time import Instant
 from treecast.engine.view import Known, View
 from treecast.identity.certificate import Certificate
@@ -40,7 +41,8 @@ def peer_answers(view: View, plane: PeerNumbers, now: Instant) -> Iterator[Peer]
         is_revoked = known.node is not None and view.is_revoked(known.node)
         is_linked = known.node is not None and known.standing is Standing.UP and not known.via
         link = view.link_reason(known.node) if is_linked and known.node is not None else ""
-        yield _peer(known, certificate, reports, volume, now, is_revoked=is_revoked, link=link)
+        demand = view.demand(known.node) if known.node is not None else None
+        yield _peer(known, certificate, reports, volume, now, is_revoked=is_revoked, link=link, demand=demand)
 
 
 def _peer(
@@ -52,6 +54,7 @@ def _peer(
     *,
     is_revoked: bool,
     link: str,
+    demand: Demand | None,
 ) -> Peer:
     report = reports.get(known.session) if known.session is not None else None
     silent_s = report.silent_s if report else now - known.last_received if known.last_received is not None else None
@@ -59,6 +62,7 @@ def _peer(
     by_version = {address.version: str(address) for address in (*known.overlay, *own)}
     refused = known.standing is Standing.REFUSED
     state = f"{known.standing}: {known.why}" if refused else str(known.standing)
+    since = demand.since if demand is not None else None
     return Peer(
         name=known.name,
         node_id=str(certificate.node_id) if certificate else "",
@@ -75,4 +79,6 @@ def _peer(
         hybrid=known.hybrid,
         via=known.via,
         link=link,
+        demand_bps=round(demand.rate_bps) if demand is not None and since is not None else None,
+        demand_since_s=round(now - since, 3) if since is not None else None,
     )

@@ -199,6 +199,7 @@ def _engine_of(options: UpOptions, identity: NodeIdentity, plane: DataPlane, now
         relaying=options.relaying,
         installed=plane,
         max_links=options.max_links,
+        on_demand=options.on_demand,
     )
     return Engine(
         identity,

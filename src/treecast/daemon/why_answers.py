@@ -10,7 +10,9 @@ from treecast.base.addresses import IPAddress
 from treecast.base.flows import Flow
 from treecast.base.ids import NO_NODE
 from treecast.base.link_reasons import LinkReason
+from treecast.base.on_demand import Demand
 from treecast.base.plan_causes import RefusedRelay
+from treecast.base.rates import in_rate
 from treecast.base.time import Instant, in_time
 from treecast.engine.tree_view import LinkedSince, RootedStream, TakenStream
 from treecast.engine.view import Known, View
@@ -23,6 +25,7 @@ _CHOSEN = {
     LinkReason.NEAR: "chosen, for its round trip is short",
     LinkReason.ACCEPTED: "accepted, for the other end has chosen it",
     LinkReason.STATIC: "kept, for --peer names it",
+    LinkReason.ON_DEMAND: "made on demand, for as much would go there by other nodes else",
 }
 
 
@@ -58,8 +61,20 @@ class WhyAnswers:
             yield Decision("link", f"there is none: {because}; no path of its own answers, or --max-links chose others")
         else:
             yield self._decision("link", f"up: {because}; {_CHOSEN[self._view.link_reason(known.node)]}", linked.up)
+        demand = self._view.demand(known.node)
+        if demand is not None:
+            yield self._decision("demand", self._demand(demand), demand.since)
         yield self._decision("node route" if known.via else "path", self._way(known, linked), linked.routed)
         yield Decision("relay", self._relay(linked))
+
+    def _demand(self, demand: Demand) -> str:
+        rate, config = in_rate(demand.rate_bps), demand.config
+        if demand.since is None:
+            left = in_time(max(demand.paused_until - self._now, 0))
+            tried = _count(demand.failures, "attempt")
+            return f"{rate} to it and from it; {tried} to make a link on demand came to nothing, the next one in {left}"
+        until = f"until less than {in_rate(config.below_bps)} goes for {in_time(config.below_for)}"
+        return f"{rate} to it and from it, over a moving 10 s; a link is wanted on demand, {until}"
 
     def _way(self, known: Known, linked: LinkedSince) -> str:
         if known.via:

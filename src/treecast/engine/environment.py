@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.installed_trees import InstalledTrees, NothingInstalled
+from treecast.base.on_demand import OnDemandConfig
 from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.base.time import Instant
 from treecast.base.underlay_routes import UnderlayRouteType
@@ -25,7 +26,7 @@ class NodeEnvironment:
     no other run of this node has; ``version``: of the program; ``underlay_route_type``: where datagrams to an address
     would go now; ``loopback``: the addresses of those ``families`` whose socket listens on loopback; ``relaying``: what
     its operator has set of its uplink; ``installed``: the trees that the data plane has; ``max_links``: how many links
-    it chooses, None: with all nodes.
+    it chooses, None: with all nodes; ``on_demand``: with which others it makes one, for as much as goes there.
     """
 
     families: Sequence[int]
@@ -40,6 +41,7 @@ class NodeEnvironment:
     relaying: Relaying = UNBOUNDED
     installed: InstalledTrees = field(default_factory=NothingInstalled)
     max_links: int | None = None
+    on_demand: OnDemandConfig = field(default_factory=OnDemandConfig)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 Decides when a link that neither end keeps by itself is taken away: what is wanted instead is up first. Both ends
 advertise in LINKS which links they keep, so that a settled one lasts as long as the other end wants it. Any other is a
-guest's: a node that nobody had a link with, or one that this node has chosen before and chooses no more.
+guest's: a node that nobody had a link with, or one that this node has chosen before and chooses no more. Links on
+demand stand beside all these, and count for none of their bounds.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from treecast.base.time import Duration, Instant, after
 from treecast.engine.following import Following
 from treecast.engine.rooms import Rooms
 from treecast.topology.chosen_links import ChosenLinks
+from treecast.topology.on_demand_links import CountedTraffic
 from treecast.wire.advertised_links import NOT_MEASURED, rtt_ms_of
 
 LISTED_AFTER: Duration = 4.0
@@ -35,6 +37,7 @@ class LinkChoosing:
     def __init__(self, rooms: Rooms, following: Following) -> None:
         self._rooms = rooms
         self._following = following
+        self._demand = rooms.on_demand_links
         self._since: dict[NodeIndex, Instant] = {}
         """The time since which each link is up, as reviews have seen it."""
         self._settled: set[NodeIndex] = set()
@@ -54,7 +57,7 @@ class LinkChoosing:
         declined, events = links.bounds.take_declined(now)
         self._following.links(now, events)
         for node in declined:
-            choice.set_aside(now, node)
+            self._fails(now, choice, node)
         linked: dict[NodeIndex, float | None] = dict.fromkeys(links.bounds.linked())
         for report in reports:
             if report.peer in linked and report.least_rtt_ms is not None:
@@ -62,10 +65,12 @@ class LinkChoosing:
         self._since = {node: self._since.get(node, now) for node in linked}
         static = links.bounds.static_nodes()
         chosen = choice.review(now, linked, static, partial(self._estimates, linked))
-        links.bounds.choose(now, chosen.keys())
-        self._following.links(now, links.bounds.settle(now, chosen.keys()))
-        self._rooms.broadcast.keep_links(now, chosen.keys())
-        self._settle(now, choice, linked)
+        self._demand.review(now, map(_counted, reports), linked, chosen, self._rooms.broadcast.paths.relays)
+        kept = chosen.keys() | self._demand.wanted
+        links.bounds.choose(now, kept)
+        self._following.links(now, links.bounds.settle(now, kept))
+        self._rooms.broadcast.keep_links(now, kept)
+        self._settle(now, choice, self._counted_ones(linked))
         self._release(now, choice, linked)
 
     def links_changed(self, now: Instant, origin: NodeIndex) -> None:
@@ -83,11 +88,26 @@ class LinkChoosing:
         """Whether one more link is accepted. A run of a node that has published nothing yet is listed by nobody."""
         signer = self._rooms.broadcast.signer(node)
         is_listed = signer is not None and signer[1] == epoch_ms and self._rooms.broadcast.is_listed(node)
-        linked = self._rooms.links.bounds.linked()
+        if node not in choice.chosen and self._demand.admit(self._rooms.clock.now, node):
+            return True
+        linked = self._counted_ones(self._rooms.links.bounds.linked())
         accepted = choice.accepts(node, linked, self._staying(choice, linked), is_listed=is_listed)
         if accepted and is_listed and node not in linked:
             self._settled.add(node)
         return accepted
+
+    def _counted_ones(self, linked: Iterable[NodeIndex]) -> list[NodeIndex]:
+        """The links that count for what is accepted."""
+        return [node for node in linked if node not in self._demand.wanted]
+
+    def _fails(self, now: Instant, choice: ChosenLinks, node: NodeIndex) -> None:
+        """A link that is wanted was refused, or the other end has ended it."""
+        if choice.is_wanted(node) or node not in self._demand.wanted:
+            choice.set_aside(now, node)
+        self._demand.failed(now, node)
+
+    def _is_wanted(self, choice: ChosenLinks, node: NodeIndex) -> bool:
+        return choice.is_wanted(node) or node in self._demand.wanted
 
     def _staying(self, choice: ChosenLinks, linked: Iterable[NodeIndex]) -> set[NodeIndex]:
         """The links that are up, but those of guests."""
@@ -116,22 +136,22 @@ class LinkChoosing:
                 staying.add(node)
 
     def _release(self, now: Instant, choice: ChosenLinks, linked: Collection[NodeIndex]) -> None:
-        self._release_guests(now, choice, linked)
+        self._release_guests(now, choice, self._counted_ones(linked))
         are_up = all(node in linked for node, reason in choice.chosen.items() if reason is not LinkReason.STATIC)
         for node in sorted(linked):
             if self._follow_end(now, choice, node):
                 continue
             age = now - self._since[node]
             waits = age < SETTLED_AFTER or (not are_up and age < WAITS_FOR)
-            if not waits and not choice.is_wanted(node) and not self._keeps(node):
+            if not waits and not self._is_wanted(choice, node) and not self._keeps(node):
                 self._following.links(now, self._rooms.links.bounds.unlink(node))
 
     def _follow_end(self, now: Instant, choice: ChosenLinks, node: NodeIndex) -> bool:
         """Whether the other end has ended a link, which this one does then, too."""
         if now < after(self._since[node], LISTED_AFTER) or self._keeps(node) is not None:
             return False
-        if choice.is_wanted(node):
-            choice.set_aside(now, node)
+        if self._is_wanted(choice, node):
+            self._fails(now, choice, node)
         self._following.links(now, self._rooms.links.bounds.unlink(node))
         return True
 
@@ -152,3 +172,7 @@ class LinkChoosing:
         if not self._rooms.broadcast.knows(node):
             return True
         return self._rooms.broadcast.link_state.keeps(node, self._rooms.me)
+
+
+def _counted(report: SessionReport) -> CountedTraffic:
+    return CountedTraffic(report.peer, report.carried_bytes, report.refused_bytes, report.rtt_ms)

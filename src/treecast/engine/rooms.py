@@ -47,6 +47,7 @@ from treecast.links.crypto import HandshakeFactory
 from treecast.links.links import Links
 from treecast.multicast import NO_ADDRESS, UNTAGGED, AbsentPim, MembershipConfig, SwitchMembership, neighbour_of
 from treecast.topology.chosen_links import ChosenLinks
+from treecast.topology.on_demand_links import OnDemandLinks
 from treecast.topology.permits import holds
 from treecast.topology.topology import Topology
 from treecast.wire.handshake import MAX_VERSION_CHARACTERS, HandshakePayload
@@ -56,7 +57,7 @@ from treecast.wire.handshake import MAX_VERSION_CHARACTERS, HandshakePayload
 class Rooms:
     """Nobody outside ``engine`` uses one: ``view`` shows what is in them. ``prefixes``: of groups that routers at this
     node get without joining. ``authenticated``: groups of which each receiver gets copies of its own.
-    ``chosen_links``: None where each node is linked with each.
+    ``chosen_links``: None where each node is linked with each; then ``on_demand_links`` have nothing to do.
     """
 
     certificate: Certificate
@@ -74,6 +75,7 @@ class Rooms:
     broadcast: Broadcast
     topology: Topology
     chosen_links: ChosenLinks | None
+    on_demand_links: OnDemandLinks
     root_trees: RootTrees
     downstream_trees: DownstreamTrees
     tree_states: TreeStates
@@ -167,6 +169,7 @@ def rooms_of(
         broadcast=broadcast,
         topology=Topology(certificate.rights.send_to, root_trees.attended.groups),
         chosen_links=_chosen_links(certificate, environment.max_links),
+        on_demand_links=OnDemandLinks(environment.on_demand),
         root_trees=root_trees,
         downstream_trees=downstream_trees,
         tree_states=tree_states,

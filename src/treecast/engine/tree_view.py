@@ -1,4 +1,4 @@
-"""The view of an engine's trees: traces of them, and what decided them. Its part of ``view``."""
+"""The view of an engine's trees and links: traces, and what decided them. Its part of ``view``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from treecast.base.addresses import IPAddress
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.installed_trees import InstalledPlace
+from treecast.base.link_reasons import LinkReason
+from treecast.base.on_demand import Demand
 from treecast.base.plan_causes import PlanDecision, RefusedRelay
 from treecast.base.relaying import Relaying
 from treecast.base.time import Instant
@@ -130,6 +132,17 @@ class TreeView:
     def refused_relays(self, now: Instant) -> list[RefusedRelay]:
         """Nodes that are given fewer children on trees of this one than they advertise, for now."""
         return self._rooms.tree_planning.refused_relays(now)
+
+    def link_reason(self, node: NodeIndex) -> LinkReason:
+        """Why there is a link with a node that is linked."""
+        choice = self._rooms.chosen_links
+        reason = LinkReason.MESH if choice is None else choice.reason(node)
+        is_on_demand = reason is LinkReason.ACCEPTED and node in self._rooms.on_demand_links.wanted
+        return LinkReason.ON_DEMAND if is_on_demand else reason
+
+    def demand(self, node: NodeIndex) -> Demand | None:
+        """The demand for a link with a node, as far as its traffic makes one."""
+        return self._rooms.on_demand_links.demand(node)
 
     def linked_since(self, now: Instant, node: NodeIndex) -> LinkedSince:
         """How a node is linked, and what it may do for trees of this one."""

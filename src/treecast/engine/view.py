@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.flows import Flow, GroupKey, PrefixKey, is_of_any, prefix_holds
 from treecast.base.ids import NodeIndex
-from treecast.base.link_reasons import LinkReason
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.broadcast.footprint import BroadcastFootprint
@@ -178,11 +177,6 @@ class View(TreeView):
 
     def is_linked(self, node: NodeIndex) -> bool:
         return self._rooms.topology.is_linked(node)
-
-    def link_reason(self, node: NodeIndex) -> LinkReason:
-        """Why there is a link with a node that is linked."""
-        choice = self._rooms.chosen_links
-        return LinkReason.MESH if choice is None else choice.reason(node)
 
     def known(self, now: Instant) -> Iterator[Known]:
         """Every node that is known or sought, in whatever state."""

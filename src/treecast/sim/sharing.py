@@ -9,6 +9,7 @@ from collections.abc import Callable
 from weakref import WeakValueDictionary
 
 from treecast.base.installed_trees import InstalledTrees
+from treecast.base.on_demand import OnDemandConfig
 from treecast.base.planned_tree import LinkPlanner
 from treecast.base.relaying import UNBOUNDED
 from treecast.base.tree_planner import TreePlanner, star
@@ -52,6 +53,8 @@ class Shared:
         """Bounds of the children of nodes that start from now on."""
         self.max_links: int | None = None
         """How many links nodes choose that start from now on; None: with all."""
+        self.on_demand = OnDemandConfig()
+        """Thresholds of links on demand, of nodes that start from now on."""
         self.link_planner: Callable[[], LinkPlanner] = LinkGraph
         """Planners of nodes with bounds."""
         self._records: WeakValueDictionary[bytes, Record] = WeakValueDictionary()
@@ -67,6 +70,7 @@ class Shared:
             relaying=self.relaying,
             installed=installed,
             max_links=self.max_links,
+            on_demand=self.on_demand,
         )
 
     def intern(self, record: Record) -> Record:

@@ -7,6 +7,7 @@ import pytest
 from tests.sim.engine.test_node_routes_in_virtual_time import delivered, via
 from treecast.base.ids import NodeIndex
 from treecast.base.link_reasons import LinkReason
+from treecast.base.on_demand import OnDemandConfig
 from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.daemon.why_answers import WhyAnswers
 from treecast.sim.world import SimNode, World
@@ -45,9 +46,16 @@ def all_chosen_are_up(nodes: list[SimNode]) -> bool:
     return all(chosen_by(node, static=False) <= set(links_of(node)) for node in nodes)
 
 
-def started(count: int, most: int = MOST, seed: int = 1, relaying: Relaying = UNBOUNDED) -> tuple[World, list[SimNode]]:
+def started(
+    count: int,
+    most: int = MOST,
+    seed: int = 1,
+    relaying: Relaying = UNBOUNDED,
+    on_demand: OnDemandConfig | None = None,
+) -> tuple[World, list[SimNode]]:
     world = World(seed, turn_interval=TURN_INTERVAL_S)
     world.shared.max_links, world.shared.relaying = most, relaying
+    world.shared.on_demand = on_demand or OnDemandConfig()
     first = world.add()
     nodes = [first, *(world.add(peer=first) for _ in range(count - 1))]
     world.run_until(lambda: all_see_all(nodes) and all_chosen_are_up(nodes), LIMIT_S, 0.5)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.api.serving import GROUPS, HOSTS, PEERS, STATUS
 from tests.unit.counting import steps_of
 from treecast.api.records import Group, Host, Member, Peer
+from treecast.base.rates import in_bytes
 from treecast.base.time import in_time
 from treecast.cli import tables
 from treecast.cli.group_tables import print_groups
@@ -40,6 +44,19 @@ def test_peers_of_a_usual_network_are_a_line_each_at_80_columns(
     assert all(len(line) <= 80 for line in lines)
     assert "192.0.2.1:7700" in lines[-2]
     assert "192.0.2.22:7700" in lines[-1]
+
+
+def test_a_link_on_demand_says_how_much_goes_there_and_since_when(capsys: pytest.CaptureFixture[str]) -> None:
+    near = Peer("alice", "f" * 32, "192.0.2.1:7700", "up", 12.3, 1, 1, link="near")
+    rows = [
+        near,
+        *(replace(near, name=f"n{s}", link="on demand", demand_bps=4.2e6, demand_since_s=s) for s in (0.0, 9e5)),
+    ]
+    tables.print_peers(rows)
+    alice, new, old = _lines(capsys)[-3:]
+    assert " near  " in alice
+    assert re.search(r" on demand: 4\.2 Mb/s since \d\d:\d\d ", new)
+    assert re.search(r" on demand: 4\.2 Mb/s since \d\d \w+ \d\d:\d\d ", old)
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100])
@@ -164,7 +181,7 @@ def test_text_from_the_network_is_shown_as_it_is(capsys: pytest.CaptureFixture[s
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_950, "1.0 MB"), (10**19, "10000.0 PB")],
 )
 def test_bytes_have_decimal_units(count: int, text: str) -> None:
-    assert tables.in_bytes(count) == text
+    assert in_bytes(count) == text
 
 
 @pytest.mark.parametrize(

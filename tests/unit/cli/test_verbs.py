@@ -223,6 +223,7 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
     assert list(peers[0]) == [
         *("name", "node_id", "endpoint", "state", "rtt_ms", "rx_bytes", "tx_bytes"),
         *("ipv4", "ipv6", "last_received_s", "version", "underlay_mtu", "hybrid", "via", "link"),
+        *("demand_bps", "demand_since_s"),
     ]
     assert peers[1]["rtt_ms"] is None
     assert list(groups[0]) == [

@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from treecast.base.addresses import ALL_GROUPS
+from treecast.base.on_demand import OnDemandConfig
 from treecast.base.relaying import Relaying
 from treecast.daemon.options import UpOptions
 from treecast.multicast import MembershipConfig
@@ -39,6 +40,7 @@ def test_everything_that_was_asked_for_is_a_line_with_the_name_that_the_interfac
         membership=MembershipConfig(query_interval=60, fast_leave=False),
         relaying=Relaying(relays=False, uplink_bps=20_000_000, max_children=4),
         max_links=8,
+        on_demand=OnDemandConfig(above_bps=4_000_000, links=3),
     )
     assert options.in_words("tcx") == [
         "groups by tcx: none (programs name the interface)",
@@ -50,5 +52,11 @@ def test_everything_that_was_asked_for_is_a_line_with_the_name_that_the_interfac
         "uplink of 20.0 Mb/s",
         "at most 4 children over all trees",
         "at most 8 links are chosen",
+        "links on demand: at most 3, above 4.0 Mb/s for 5 s or 10.0 MB in a minute, until below 100.0 kb/s for 180 s",
         "membership: query-interval=60, fast-leave=off",
     ]
+
+
+def test_a_node_that_makes_no_links_on_demand_says_so() -> None:
+    options = UpOptions(Path("a"), (), (), "tc", (), "info", max_links=8, on_demand=OnDemandConfig(links=0))
+    assert options.in_words("tc")[-1] == "links on demand: none"

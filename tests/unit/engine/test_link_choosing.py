@@ -7,9 +7,11 @@ from collections.abc import Collection
 import pytest
 
 from tests.unit.engine.test_idle_turns import FIRST, UNIX_S, Acknowledged
+from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant
 from treecast.engine.link_choosing import GUEST_FOR, LISTED_AFTER, SETTLED_AFTER, WAITS_FOR
 from treecast.topology.chosen_links import ACCEPTED_LINKS
+from treecast.topology.on_demand_links import CountedTraffic
 from treecast.wire.advertised_links import NOT_KEPT, LinksContent
 from treecast.wire.advertisement import Body, Kind, emit
 
@@ -182,3 +184,18 @@ def test_a_link_that_neither_end_keeps_by_itself_waits_a_while_for_the_chosen_on
     node.lists(unwanted, (ME, *kept), NOT_KEPT)
     assert node.lasts(unwanted) == lasts
     assert node.listed() == kept
+
+
+def test_a_link_on_demand_is_one_beyond_those_that_are_accepted() -> None:
+    accepted = range(FIRST, FIRST + ACCEPTED_LINKS)
+    busy = accepted[-1] + 1
+    node = Choosing(ACCEPTED_LINKS + 1, accepted)
+    for seconds in range(8):
+        counted = [CountedTraffic(NodeIndex(busy), seconds * 50_000)]
+        node.engine.rooms.on_demand_links.review(Instant(node.now + seconds), counted, (), (), lambda _: 1)
+    node.link(busy)
+    node.lists(FIRST, (ME, *accepted[1:], busy))
+    for peer in (*accepted[1:], busy):
+        node.lists(peer, (ME, FIRST))
+    assert node.lasts(busy) is None
+    assert node.listed() == [*accepted, busy]
