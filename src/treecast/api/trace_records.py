@@ -38,6 +38,7 @@ class TracedTree(msgspec.Struct, frozen=True):
 
     ``group`` may be a prefix of groups. ``since_s``: that the key has been in use; ``pps``, ``rate_bps``: what hosts of
     the root send, None: not measured; ``left_out``: nodes that were not queried, as there are more than 1,024.
+    ``mode``: what the root's operator has said of the group: nothing, ``authenticated``, ``replicated``.
     """
 
     root: str
@@ -52,6 +53,7 @@ class TracedTree(msgspec.Struct, frozen=True):
     rate_bps: float | None
     left_out: int
     nodes: list[TracedNode]
+    mode: str = ""
 
 
 class TreeTrace(msgspec.Struct, frozen=True):
@@ -81,6 +83,8 @@ class RootedStream(msgspec.Struct, frozen=True):
     epochs: int
     replans: int
     grafts: int
+    mode: str = ""
+    """``star``, ``planned``, ``copies`` (``up --authenticated``) or ``replicated`` (``up --replicate``)."""
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -165,10 +165,9 @@ def _sender_rows(groups: Sequence[Group]) -> Iterator[tuple[str, ...]]:
 def _stream_rows(groups: Sequence[Group]) -> Iterator[tuple[str, ...]]:
     for row in groups:
         if row.stream is not None:
-            tree = "planned" if row.stream.planned else "copies" if row.authenticated else "star"
             counts = (row.stream.epochs, row.stream.replans, row.stream.grafts)
             source = "any source" if row.source == "*" else row.source
-            yield (with_vlan(row.group, row.vlan), source, tree, *map(str, counts))
+            yield (with_vlan(row.group, row.vlan), source, row.stream.mode, *map(str, counts))
 
 
 def _wanted_by(row: Group, sender: Sender) -> str:

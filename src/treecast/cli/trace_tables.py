@@ -21,6 +21,7 @@ _COLUMNS: tuple[Column, ...] = (
     ("NOTE", "left"),
 )
 NO_ANSWER = "no answer within 2 s"
+PROTECTED = "protected"
 _UNKNOWN = "?"
 _CHILD, _LAST, _LINE, _NOTHING, _IN_CIRCLE = "├─\u00a0", "└─\u00a0", "│\u00a0\u00a0", "\u00a0" * 3, "?─\u00a0"
 """Spaces at which no line is broken."""
@@ -45,7 +46,8 @@ def print_trace(trace: TreeTrace) -> None:
 def _title(tree: TracedTree) -> str:
     source = "any source" if tree.source == "*" else tree.source
     what = f"{with_vlan(tree.group, tree.vlan)} from {source}, which enters at {tree.root}"
-    return f"{what}: stream {tree.stream}, epoch {tree.epoch}, key {tree.key_id}"
+    mode = f", {tree.mode}" if tree.mode else ""
+    return f"{what}{mode}: stream {tree.stream}, epoch {tree.epoch}, key {tree.key_id}"
 
 
 def _rows(tree: TracedTree) -> Iterator[tuple[str, ...]]:
@@ -56,9 +58,7 @@ def _rows(tree: TracedTree) -> Iterator[tuple[str, ...]]:
 
 def drawn(tree: TracedTree) -> Iterator[tuple[str, TracedNode]]:
     """Each node once, with what is drawn before its name. Nodes whose parents form a circle come last."""
-    below: dict[str, list[TracedNode]] = {}
-    for node in sorted(tree.nodes, key=lambda one: one.node):
-        below.setdefault(upstream_of(tree, node), []).append(node)
+    below = _below(tree)
     seen: set[str] = set()
 
     def walk(above: str, indent: str) -> Iterator[tuple[str, TracedNode]]:
@@ -75,6 +75,20 @@ def drawn(tree: TracedTree) -> Iterator[tuple[str, TracedNode]]:
             seen.add(node.node)
             yield _IN_CIRCLE, node
             yield from walk(node.node, _NOTHING)
+
+
+def _below(tree: TracedTree) -> dict[str, list[TracedNode]]:
+    """The nodes below each: of two parents below the one that fewer nodes are above."""
+    below: dict[str, list[TracedNode]] = {}
+    left, level = sorted(tree.nodes, key=lambda one: one.node), {tree.root} if tree.mode == PROTECTED else set()
+    while level:
+        found = [node for node in left if level & {node.parent, node.backup}]
+        for node in found:
+            below.setdefault(node.parent if node.parent in level else node.backup, []).append(node)
+        left, level = [node for node in left if node not in found], {node.node for node in found}
+    for node in left:
+        below.setdefault(upstream_of(tree, node), []).append(node)
+    return below
 
 
 def upstream_of(tree: TracedTree, node: TracedNode) -> str:

@@ -61,6 +61,13 @@ AuthenticatedOption = Annotated[
         help="Groups whose frames are sealed for each receiver alone, and count here only so; may be repeated.",
     ),
 ]
+ReplicateOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PREFIX",
+        help="Groups that this node sends to each receiver itself, whatever --max-children is; may be repeated.",
+    ),
+]
 NoSuperPacketsOption = Annotated[
     bool,
     typer.Option(

@@ -163,24 +163,18 @@ def interface_name(text: str) -> str:
     return text
 
 
-def router_groups(texts: list[str]) -> tuple[IPv4Network | IPv6Network, ...]:
-    """The prefixes of ``--router-groups``. OperatorError for what no route leads to."""
-    return _routed_prefixes("--router-groups", texts)
-
-
-def authenticated_groups(texts: list[str]) -> tuple[IPv4Network | IPv6Network, ...]:
-    """The prefixes of ``--authenticated``. OperatorError for what all nodes get on the broadcast tree."""
-    return _routed_prefixes("--authenticated", texts)
-
-
-def _routed_prefixes(option: str, texts: list[str]) -> tuple[IPv4Network | IPv6Network, ...]:
-    prefixes = tuple(dict.fromkeys(_group_prefix(text) for text in texts))
+def routed_prefixes(option: str, texts: list[str] | None) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The prefixes of an option. OptionError for what all nodes get on the broadcast tree, too."""
+    try:
+        prefixes = tuple(dict.fromkeys(_group_prefix(text) for text in texts or ()))
+    except OperatorError as error:
+        raise OptionError(str(error)) from None
     if len(prefixes) > MAX_GROUP_PREFIXES_PER_NODE:
         most = MAX_GROUP_PREFIXES_PER_NODE
-        raise OperatorError(f"{len(prefixes)} {option} are too many: give at most {most}")
+        raise OptionError(f"{len(prefixes)} {option} are too many: give at most {most}")
     for prefix in prefixes:
         if not is_routed_prefix(prefix):
-            raise OperatorError(f"{prefix} holds link-local groups only, which all nodes get: leave it out")
+            raise OptionError(f"{prefix} holds link-local groups only, which all nodes get: leave it out")
     return prefixes
 
 

@@ -22,7 +22,9 @@ from treecast.base.flows import CountedFlow, Flow, GroupKey
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
 from treecast.base.sorting import SLICE, sorted_in_slices
 from treecast.base.time import Instant
+from treecast.base.tree_modes import TreeMode
 from treecast.daemon.group_traffic import GroupNumbers, GroupTraffic
+from treecast.engine.tree_view import RootedStream as RootedStreamView
 from treecast.engine.view import (
     GroupView,
     LocalGroupView,
@@ -154,8 +156,15 @@ class GroupAnswers:
         found = self._view.rooted_stream(flow)
         if found is None:
             return None
-        planned = found.plan is not None
-        return RootedStream(found.stream, found.epoch, planned, found.epochs, found.replans, found.grafts)
+        return RootedStream(
+            found.stream,
+            found.epoch,
+            found.plan is not None,
+            found.epochs,
+            found.replans,
+            found.grafts,
+            _mode(found),
+        )
 
     def _sender(self, sender: CountedFlow) -> Sender:
         return Sender(
@@ -263,3 +272,11 @@ def _is_of_row(sender: CountedFlow, flow: Flow, others: Set[IPAddress]) -> bool:
 
 def _is_listed(wanted: SourceFilter, source: IPAddress | None) -> bool:
     return wanted.mode is FilterMode.EXCLUDE if source is None else wanted.accepts(source)
+
+
+def _mode(stream: RootedStreamView) -> str:
+    if stream.mode is TreeMode.AUTHENTICATED:
+        return "copies"
+    if stream.mode is TreeMode.REPLICATED:
+        return "replicated"
+    return "star" if stream.plan is None else "planned"

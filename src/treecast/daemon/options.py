@@ -20,7 +20,8 @@ class UpOptions:
     """``listen`` empty: port 7700 of all addresses, IPv4 and IPv6. ``workers`` 0: one per core.
 
     ``groups``: what programs reach by the interface when they name none; ``router_groups``: what routers at this node
-    get without joining; ``authenticated``: what is sealed for each receiver alone.
+    get without joining; ``authenticated``: what is sealed for each receiver alone; ``replicated``: what this node sends
+    to each itself.
     ``underlay_mtu_bytes``: 1280 to 9000; None: what the interfaces carry.
     ``account``: whose process the node is once it has opened what it needs; None: the same as at the start.
     ``super_packets`` False: datagrams for groups reach this machine one by one, whether it routes multicast or not.
@@ -38,6 +39,7 @@ class UpOptions:
     keep_interface: bool = False
     router_groups: tuple[IPv4Network | IPv6Network, ...] = ()
     authenticated: tuple[IPv4Network | IPv6Network, ...] = ()
+    replicated: tuple[IPv4Network | IPv6Network, ...] = ()
     super_packets: bool = True
     workers: int = 0
     underlay_mtu_bytes: int | None = None
@@ -61,6 +63,7 @@ class UpOptions:
             (True, f"groups by {bridge or interface}: {groups}"),
             (self.router_groups, f"groups for routers: {_prefixes(self.router_groups)}"),
             (self.authenticated, f"authenticated groups: {_prefixes(self.authenticated)}"),
+            (self.replicated, f"replicated groups: {_prefixes(self.replicated)}"),
             (self.keep_interface, f"{interface} stays when the node ends"),
             (mtu is not None, f"underlay MTU of at most {mtu} bytes"),
             (self.account is not None, f"account {self.account.name if self.account else ''}"),

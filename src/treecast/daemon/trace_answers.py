@@ -15,6 +15,7 @@ from treecast.base.addresses import IPAddress, packed_to_address
 from treecast.base.flows import CountedFlow
 from treecast.base.ids import NO_NODE, NodeIndex
 from treecast.base.time import Duration, after
+from treecast.base.tree_modes import TreeMode
 from treecast.daemon.why_answers import WhyAnswers
 from treecast.engine.engine import Engine
 from treecast.engine.tree_view import TraceOf
@@ -28,6 +29,7 @@ FLOWS_AT_ONCE = 256
 """The flows that are read between two steps of the event loop; one takes about 4 us."""
 
 _SERVICES = {Service.TREE: "tree", Service.COPIES: "copies"}
+_MODES = {mode.value: mode.name.lower() for mode in TreeMode if mode is not TreeMode.USUAL}
 _GRAFTS = {GraftState.INSTEAD_OF_PARENT: "backup", GraftState.BESIDE_PARENT: "both"}
 
 
@@ -121,6 +123,7 @@ class TraceAnswers:
             rate_bps=rate_bps,
             left_out=head.left_out,
             nodes=[self._traced(node) for part in parts for node in part.nodes],
+            mode=_MODES.get(head.mode, ""),
         )
 
     def _traced(self, node: traced_trees.TracedNode) -> TracedNode:

@@ -14,6 +14,7 @@ from treecast.base.on_demand import Demand
 from treecast.base.plan_causes import RefusedRelay
 from treecast.base.rates import in_rate
 from treecast.base.time import Instant, in_time
+from treecast.base.tree_modes import TreeMode
 from treecast.engine.tree_view import LinkedSince, RootedStream, TakenStream
 from treecast.engine.view import Known, View
 from treecast.links.standing import Standing
@@ -108,8 +109,10 @@ class WhyAnswers:
 
     def _rooted(self, stream: RootedStream) -> Iterator[Decision]:
         name, members = _name(stream.flow, "this node", stream.stream), _count(stream.members, "member")
-        if stream.authenticated:
+        if stream.mode is TreeMode.AUTHENTICATED:
             yield Decision(name, f"copies to each of {members}: the group is authenticated (--authenticated)")
+        elif stream.mode is TreeMode.REPLICATED:
+            yield Decision(name, f"star: this node sends to each of {members} itself, as --replicate has it")
         elif stream.plan is None:
             yield Decision(name, f"star: this node sends to each of {members} itself, as it has no --max-children")
         else:

@@ -16,6 +16,7 @@ from treecast.base.plan_causes import PlanCause, PlanDecision, RefusedRelay
 from treecast.base.planned_tree import EligibleNode, LinkPlanner, PlannedTree, TreeRequest
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after, earliest
+from treecast.base.tree_modes import TreeMode
 from treecast.base.tree_planner import star
 from treecast.dataplane.children_bounds import ChildrenBounds
 from treecast.dataplane.lost_parents import LostParents
@@ -53,7 +54,9 @@ class _Held:
 
 
 class BoundedPlanning(TreePlanning):
-    """Plans within bounds. The broadcast tree stays a star, and counts in no bound."""
+    """Plans within bounds. The broadcast tree stays a star, and counts in no bound; one that is replicated stays one,
+    and counts.
+    """
 
     def __init__(self, me: NodeIndex, planner: LinkPlanner, bounds: ChildrenBounds) -> None:
         super().__init__(me, star)
@@ -147,10 +150,10 @@ class BoundedPlanning(TreePlanning):
 
     def forget(self, stream: StreamId) -> None:
         """There is no such tree any more."""
+        self.bounds.use(stream, {})
         held = self._held.pop(stream, None)
         if held is not None:
             self._missed -= held.planned.missed
-            self.bounds.use(stream, {})
             self._to_review.pop(stream, None)
 
     def plan(self, now: Instant, tree: PlannedFor) -> TreePlan:
@@ -159,6 +162,9 @@ class BoundedPlanning(TreePlanning):
         if stream == BROADCAST_STREAM:
             return STAR
         answering = tree.members - mute if mute else tree.members
+        if tree.mode is TreeMode.REPLICATED:
+            self.bounds.use(stream, {self.me: len(answering)})
+            return STAR
         held = self._held.get(stream)
         if held is not None and held.stale_because is None and held.answering == answering:
             self._count_children(tree, held)

@@ -14,6 +14,7 @@ from treecast.base.commands import SetTreeMembers
 from treecast.base.flows import Flow, GroupKey
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Duration, Instant, after
+from treecast.base.tree_modes import TreeMode
 from treecast.dataplane.key_times import KEY_OVERLAP, KEY_REST, ROTATION_LIMIT
 from treecast.dataplane.mute_members import Silence
 from treecast.dataplane.sender_key import Records, RootEvent, SenderKey
@@ -28,8 +29,7 @@ class RootTree:
     """The key in use, with its tree."""
     key_rested: Instant
     key_due: Instant
-    authenticated: bool = False
-    """Each member gets copies of its own, for good: nobody has a key with which it could forge them."""
+    mode: TreeMode = TreeMode.USUAL
     used: bool = False
     epochs: int = 1
     """Trees that it has had so far, one for each key."""
@@ -85,7 +85,7 @@ class RootTree:
     @property
     def hands_out_keys(self) -> bool:
         """Whether it hands out keys: it does from its first frame on, and never of an authenticated group."""
-        return self.used and not self.authenticated
+        return self.used and self.mode is not TreeMode.AUTHENTICATED
 
     @property
     def renewal(self) -> Instant | None:

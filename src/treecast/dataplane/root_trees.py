@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from random import Random
 
-from treecast.base.addresses import IPNetwork
 from treecast.base.commands import Command, CreateTree, MakeKey, OfferTree, RemoveTree
 from treecast.base.counters import Drops
-from treecast.base.flows import BROADCAST, Flow, is_of_any
+from treecast.base.flows import BROADCAST, Flow
 from treecast.base.ids import BROADCAST_STREAM, NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.limits import MAX_ROOT_TREES
 from treecast.base.problems import Problem
 from treecast.base.tables import TableUse
 from treecast.base.time import Instant, after, earliest
 from treecast.base.timers import Timers
+from treecast.base.tree_modes import USUAL_MODES, TreeMode, TreeModes
 from treecast.base.tree_planner import TreePlanner, star
 from treecast.dataplane.attended_trees import AttendedTrees
 from treecast.dataplane.key_times import KEY_LIFETIME, KEY_REST, ROTATION_INTERVAL
@@ -50,11 +50,12 @@ class RootTrees:
         rng: Random,
         me: NodeIndex = NO_NODE,
         planner: TreePlanner = star,
-        authenticated: Collection[IPNetwork] = (),
+        modes: TreeModes = USUAL_MODES,
         planning: TreePlanning | None = None,
     ) -> None:
-        """``epoch``: of the first tree; key ids grow from it, too. ``authenticated``: groups whose key nobody gets."""
-        self._authenticated, self._planning = authenticated, planning or TreePlanning(me, planner)
+        """``epoch``: of the first tree; key ids grow from it, too."""
+        self._modes = modes
+        self._planning = planning or TreePlanning(me, planner)
         self._drops = drops
         self._trees: dict[Flow | None, RootTree] = {}
         self.trees: Mapping[Flow | None, RootTree] = self._trees
@@ -229,7 +230,7 @@ class RootTrees:
 
     def _acknowledged(self, now: Instant, peer: NodeIndex, tree: RootTree, key: SenderKey, record: Records) -> None:
         was_mute = peer in tree.mute
-        if not tree.authenticated and tree.acknowledge(peer, key, record):
+        if tree.mode is not TreeMode.AUTHENTICATED and tree.acknowledge(peer, key, record):
             self.offers.answered(now, tree, peer, was_mute=was_mute)
             self._touched[tree.stream] = None
 
@@ -279,8 +280,8 @@ class RootTrees:
         if flow is not BROADCAST:
             self._last_stream = stream = StreamId(self._last_stream + 1)
         key = SenderKey(*self._new_key(), RootEvent.TREE_CREATED)
-        authenticated = flow is not None and is_of_any(flow, self._authenticated)
-        tree = RootTree(stream, flow, key, now, after(now, KEY_LIFETIME), authenticated=authenticated, changed=True)
+        mode, due = self._modes.of(flow), after(now, KEY_LIFETIME)
+        tree = RootTree(stream, flow, key, now, due, mode, changed=True)
         self._trees[flow] = self._by_id[stream] = tree
         self.attended.created(tree)
         self.commands.append(CreateTree(stream, key.epoch, key.key_id))

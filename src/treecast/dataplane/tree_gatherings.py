@@ -327,4 +327,5 @@ def _part(
         left_out=one.left_out,
         nodes=nodes,
         trees_left_out=trees_left_out,
+        mode=one.tree.mode,
     )

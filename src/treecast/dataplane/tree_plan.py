@@ -15,6 +15,7 @@ from treecast.base.limits import MAX_TREE_CHILDREN
 from treecast.base.plan_causes import PlanDecision, RefusedRelay
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
+from treecast.base.tree_modes import TreeMode
 from treecast.base.tree_planner import TreePlanner, star
 from treecast.dataplane.withholding_relays import WithholdingRelays
 
@@ -153,6 +154,7 @@ class PlannedFor(Protocol):
     """A tree that is planned: who is to be on it, and who of these does not answer."""
 
     stream: StreamId
+    mode: TreeMode
     members: set[NodeIndex]
     mute: set[NodeIndex]
     grafts: int
@@ -223,6 +225,8 @@ class TreePlanning:
 
     def plan(self, now: Instant, tree: PlannedFor) -> TreePlan:
         """The tree of these members as it is to be, without those that do not answer."""
+        if tree.mode is TreeMode.REPLICATED:
+            return STAR
         answering = tree.members - tree.mute if tree.mute else tree.members
         wanted = self._planner(self.me, answering, self._relays)
         return plan_of(self.me, answering, self._relays - tree.mute, wanted) if wanted else STAR

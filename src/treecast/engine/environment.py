@@ -10,6 +10,7 @@ from treecast.base.installed_trees import InstalledTrees, NothingInstalled
 from treecast.base.on_demand import OnDemandConfig
 from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.base.time import Instant
+from treecast.base.tree_modes import TreeModes
 from treecast.base.underlay_routes import UnderlayRouteType
 
 
@@ -49,11 +50,17 @@ class GroupOptions:
     """Groups that the operator treats apart, by prefixes.
 
     ``for_routers``: routers at this node get them without joining. ``authenticated``: their frames are sealed for each
-    receiver alone, so that none of them can forge one, and count here only so.
+    receiver alone, so that none of them can forge one, and count here only so. What hosts here send to groups that are
+    ``replicated`` this node sends to each receiver itself.
     """
 
     for_routers: tuple[IPNetwork, ...] = ()
     authenticated: tuple[IPNetwork, ...] = ()
+    replicated: tuple[IPNetwork, ...] = ()
+
+    @property
+    def modes(self) -> TreeModes:
+        return TreeModes(self.authenticated, self.replicated)
 
 
 ALL_ALIKE = GroupOptions()

@@ -148,7 +148,7 @@ def rooms_of(
     planning.withholding = tree_states.withholding
     if isinstance(planning, BoundedPlanning):
         planning.bounds.relayed = lambda: tree_states.children
-    root_trees = RootTrees(epoch, drops, rng, me, authenticated=groups.authenticated, planning=planning)
+    root_trees = RootTrees(epoch, drops, rng, me, modes=groups.modes, planning=planning)
     broadcast = _broadcast(node, intern)
     installed = environment.installed
     tree_traces = TreeTraces(me, drops, TreeGatherings(root_trees, installed, environment.epoch_ms & 0xFFFF_FFFF))

@@ -14,6 +14,7 @@ from treecast.base.on_demand import Demand
 from treecast.base.plan_causes import PlanDecision, RefusedRelay
 from treecast.base.relaying import Relaying
 from treecast.base.time import Instant
+from treecast.base.tree_modes import TreeMode
 from treecast.dataplane.key_times import KEY_LIFETIME
 from treecast.dataplane.root_tree import RootTree
 from treecast.dataplane.tree_traces import TraceResult
@@ -48,7 +49,7 @@ class RootedStream:
     epoch: TreeEpoch
     key_id: KeyId
     since: Instant
-    authenticated: bool
+    mode: TreeMode
     members: int
     mute: tuple[NodeIndex, ...]
     plan: PlanDecision | None
@@ -113,10 +114,10 @@ class TreeView:
             tree.key.epoch,
             tree.key.key_id,
             Instant(tree.key_due - KEY_LIFETIME),
-            tree.authenticated,
+            tree.mode,
             len(tree.members),
             tuple(sorted(tree.mute)),
-            None if tree.authenticated else self._rooms.tree_planning.decision(tree.stream),
+            None if tree.mode is TreeMode.AUTHENTICATED else self._rooms.tree_planning.decision(tree.stream),
             tree.epochs,
             tree.replans,
             tree.grafts,

@@ -227,6 +227,7 @@ class TracedTree(_Message, tag=16, frozen=True):
     ``source`` empty: any; ``prefix_length``: the tree is of all groups of the prefix that begins with ``group``.
     ``sent``: by the root, as ``rate`` of a node. ``left_out``: nodes that were not queried, as there are so many;
     ``trees_left_out``: trees that the receiver is on, and that were not traced.
+    ``mode``: a ``base.tree_modes.TreeMode``.
     """
 
     query: U32
@@ -244,6 +245,7 @@ class TracedTree(_Message, tag=16, frozen=True):
     left_out: U32
     nodes: Annotated[tuple[TracedNode, ...], Meta(max_length=MAX_NODES_PER_TRACE)]
     trees_left_out: U32 = 0
+    mode: U8 = 0
 
     def __str__(self) -> str:
         return f"TRACED TREE {self.query} part {self.part} of {self.parts}: {len(self.nodes)} nodes"

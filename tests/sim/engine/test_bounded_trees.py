@@ -9,6 +9,7 @@ import pytest
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.relaying import Relaying
+from treecast.engine.environment import ALL_ALIKE, GroupOptions
 from treecast.sim.datagrams import SessionDatagram, TreeDatagram
 from treecast.sim.world import SimNode, World
 
@@ -20,11 +21,13 @@ INTERVAL_S = 0.01
 class Network:
     """Nodes at places, the first of which sends to a group that others join."""
 
-    def __init__(self, seed: int, nodes: int, relaying: Relaying, leaves: int = 0) -> None:
-        """``leaves``: so many of the last nodes do not relay."""
+    def __init__(
+        self, seed: int, nodes: int, relaying: Relaying, leaves: int = 0, groups: GroupOptions = ALL_ALIKE
+    ) -> None:
+        """``leaves``: so many of the last nodes do not relay. ``groups``: what the first has said of groups."""
         self.world = World(seed, cities=True, turn_interval=0.005)
         self.world.shared.relaying = relaying
-        first = self.world.add()
+        first = self.world.add(groups=groups)
         self.nodes = [first]
         for number in range(1, nodes):
             if number == nodes - leaves:

@@ -56,6 +56,11 @@ def test_a_node_that_has_grafted_is_below_its_backup_and_one_without_an_answer_i
     assert nodes[2].rstrip().endswith(NO_ANSWER)
 
 
+def test_the_first_line_has_the_mode_that_the_group_has_at_its_root() -> None:
+    title = text_of(msgspec.structs.replace(TREE, mode="replicated")).splitlines()[0]
+    assert title == "239.1.1.1 from any source, which enters at alice, replicated: stream 3, epoch 17, key 18"
+
+
 def test_what_two_nodes_say_of_each_other_is_held_against_each_other() -> None:
     bob, carol, dave = TREE.nodes
     tree = msgspec.structs.replace(

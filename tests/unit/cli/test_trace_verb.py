@@ -45,7 +45,7 @@ def test_the_trees_are_drawn_and_printed_as_json() -> None:
     assert list(trace) == ["group", "trees", "silent", "why_none", "left_out"]
     assert list(trace["trees"][0]) == [
         *("root", "group", "source", "vlan", "stream", "epoch", "key_id", "since_s", "pps", "rate_bps", "left_out"),
-        "nodes",
+        *("nodes", "mode"),
     ]
     assert list(trace["trees"][0]["nodes"][0]) == [
         *("node", "answered", "service", "subscribes", "parent", "backup", "graft", "epoch", "key_id", "since_s"),

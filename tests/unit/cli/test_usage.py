@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
+from tests.unit.cli.running_verbs import network_of_two
 from treecast.cli.main import app
 
 
@@ -33,6 +35,23 @@ def _run(*arguments: str) -> Result:
 )
 def test_what_is_wrong_with_a_command_line_is_one_sentence_that_says_what_to_give(line: str, said: str) -> None:
     assert _run(*line.split()).stderr == f"treecast: {said}\n"
+
+
+@pytest.mark.parametrize("option", ["--router-groups", "--authenticated", "--replicate"])
+@pytest.mark.parametrize(
+    ("prefix", "said"),
+    [
+        ("10.0.0.0/8", "10.0.0.0/8 is no prefix of groups: those are within 224.0.0.0/4 and ff00::/8"),
+        ("224.0.0.0/24", "224.0.0.0/24 holds link-local groups only, which all nodes get: leave it out"),
+    ],
+)
+def test_what_is_no_prefix_of_groups_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, prefix: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    network_of_two()
+    result = _run("up", "alice", option, prefix)
+    assert (result.exit_code, result.stderr) == (2, f"treecast: {said}\n")
 
 
 def verbs(command: Any) -> Iterator[str]:

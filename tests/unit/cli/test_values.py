@@ -111,16 +111,22 @@ def test_routes_and_no_routes_contradict_each_other() -> None:
 
 
 def test_groups_of_routers_are_prefixes_that_routes_lead_to() -> None:
-    named = values.router_groups(["239.1.0.0/16", "ff15::/16", "239.1.0.0/16"])
+    named = values.routed_prefixes("--router-groups", ["239.1.0.0/16", "ff15::/16", "239.1.0.0/16"])
     assert [str(prefix) for prefix in named] == ["239.1.0.0/16", "ff15::/16"]
-    assert values.router_groups(["224.0.0.0/4", "ff00::/8"])
+    assert values.routed_prefixes("--router-groups", ["224.0.0.0/4", "ff00::/8"])
     for text in ("224.0.0.0/24", "ff02::/16"):
         with pytest.raises(OperatorError, match="link-local groups only"):
-            values.router_groups([text])
+            values.routed_prefixes("--router-groups", [text])
     with pytest.raises(OperatorError, match="no prefix of groups"):
-        values.router_groups(["10.0.0.0/8"])
+        values.routed_prefixes("--router-groups", ["10.0.0.0/8"])
     with pytest.raises(OperatorError, match="at most 64"):
-        values.router_groups([f"239.0.{number}.0/24" for number in range(65)])
+        values.routed_prefixes("--router-groups", [f"239.0.{number}.0/24" for number in range(65)])
+
+
+def test_who_gives_a_prefix_of_no_groups_reads_which_option_has_too_many() -> None:
+    with pytest.raises(OperatorError, match=r"^65 --replicate are too many: give at most 64$"):
+        values.routed_prefixes("--replicate", [f"239.0.{number}.0/24" for number in range(65)])
+    assert values.routed_prefixes("--replicate", None) == ()
 
 
 def test_a_number_of_links_is_from_4_to_128_or_none() -> None:

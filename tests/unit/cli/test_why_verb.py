@@ -33,7 +33,7 @@ def test_decisions_are_a_line_each_and_json_and_none_is_a_sentence() -> None:
 def test_groups_have_the_streams_that_begin_here_and_the_repairs_at_this_node(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    row = Group("239.1.1.1", "*", [], False, 0, 0, 9, 9, stream=RootedStream(3, 17, True, 12, 2, 5))
+    row = Group("239.1.1.1", "*", [], False, 0, 0, 9, 9, stream=RootedStream(3, 17, True, 12, 2, 5, "planned"))
     print_groups([row], [])
     print_repairs(STATUS)
     text = capsys.readouterr().out

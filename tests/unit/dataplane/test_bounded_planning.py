@@ -15,6 +15,7 @@ from treecast.base.parent_failures import ParentFailure
 from treecast.base.planned_tree import PlannedTree, TreeRequest
 from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.base.time import Instant
+from treecast.base.tree_modes import TreeMode
 from treecast.dataplane.bounded_planning import FULL_PLAN_INTERVAL, BoundedPlanning
 from treecast.dataplane.children_bounds import (
     CHILDREN_OF_A_RELAY,
@@ -35,6 +36,7 @@ EPOCH = TreeEpoch(5)
 class Tree:
     stream: StreamId
     members: set[NodeIndex]
+    mode: TreeMode = TreeMode.USUAL
     mute: set[NodeIndex] = field(default_factory=set)
     keys: tuple[SenderKey, ...] = ()
     grafts: int = 0

@@ -14,6 +14,7 @@ from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Instant
+from treecast.base.tree_modes import TreeModes
 from treecast.dataplane import root_trees
 from treecast.dataplane.root_trees import RootTrees
 
@@ -94,7 +95,7 @@ def test_a_key_that_a_node_acknowledged_before_it_became_a_member_is_offered_to_
 
 
 def test_a_member_of_an_authenticated_group_gets_copies_whatever_it_acknowledges() -> None:
-    trees = RootTrees(EPOCH, Drops(), Random(1), authenticated=[IPv4Network("239.1.0.0/16")])
+    trees = RootTrees(EPOCH, Drops(), Random(1), modes=TreeModes([IPv4Network("239.1.0.0/16")]))
     trees.want(NOW, FLOW, [MEMBER])
     trees.used(NOW, TREE)
     trees.advance(NOW)

@@ -201,12 +201,17 @@ def accepted(some: Choosing, linked: Iterable[NodeIndex], node: int, *, is_liste
     return some.links.accepts(NodeIndex(node), links, links, is_listed=is_listed)
 
 
+def before_on_ring(count: int) -> set[NodeIndex]:
+    """The nodes of which this one is a successor, of so many."""
+    ring = sorted(nodes(*range(1, count + 1)), key=lambda node: position_of(id_of(node)))
+    return {ring[ring.index(ME) - step] for step in range(1, SUCCESSORS + 1)}
+
+
 def test_24_links_are_accepted_with_places_for_what_is_chosen_and_for_the_ring() -> None:
     some = Choosing(64)
     some.review()
     others = [node for node in nodes(*range(2, 65)) if node not in some.links.chosen]
-    ring = sorted(nodes(*range(1, 65)), key=lambda node: position_of(id_of(node)))
-    before_me = {ring[ring.index(ME) - step] for step in range(1, SUCCESSORS + 1)}
+    before_me = before_on_ring(64)
     strangers = [node for node in others if node not in before_me]
     taken: list[NodeIndex] = []
     for node in strangers:
@@ -231,8 +236,8 @@ def test_a_node_that_nobody_has_a_link_with_is_a_guest_where_all_is_full() -> No
 def test_who_comes_before_a_node_on_the_ring_is_accepted_where_guests_have_the_last_places() -> None:
     some = Choosing(64)
     some.review()
-    others = [node for node in nodes(*range(2, 65)) if node not in {*some.links.chosen, *some.links.predecessors}]
-    full, before_me = others[:ACCEPTED_LINKS], min(some.links.predecessors - {*some.links.chosen})
+    others = [node for node in nodes(*range(2, 65)) if node not in {*some.links.chosen, *before_on_ring(64)}]
+    full, before_me = others[:ACCEPTED_LINKS], min(before_on_ring(64) - {*some.links.chosen})
     assert not some.links.accepts(before_me, full, full, is_listed=True)
     assert some.links.accepts(before_me, full, full[1:], is_listed=True), "one of them is a guest"
     assert not some.links.accepts(others[-1], full, full[1:], is_listed=True)
