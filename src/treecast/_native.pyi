@@ -377,3 +377,13 @@ class LinkGraph:
         their parents, the members' mean delay in microseconds, how many members are missed, and nodes with
         their backups.
         """
+    def plan_pair(
+        self,
+        root: int,
+        places: Sequence[tuple[int, int, int, bool]],
+        kept: tuple[list[tuple[int, int]], list[tuple[int, int]]] | None,
+    ) -> tuple[
+        tuple[list[tuple[int, int]], int, int, list[tuple[int, int]]],
+        tuple[list[tuple[int, int]], int, int, list[tuple[int, int]]],
+    ]:
+        """Two trees with disjoint interiors, without backups."""

@@ -42,6 +42,10 @@ class PlannedTree:
     backups: Mapping[NodeIndex, NodeIndex] = field(default_factory=dict)
 
 
+PlannedPair = tuple[PlannedTree, PlannedTree]
+PairParents = tuple[Mapping[NodeIndex, NodeIndex], Mapping[NodeIndex, NodeIndex]]
+
+
 class LinkPlanner(Protocol):
     """Plans trees over the links that it is given."""
 
@@ -50,3 +54,8 @@ class LinkPlanner(Protocol):
 
     def plan(self, request: TreeRequest) -> PlannedTree:
         """The tree within its bounds that reaches members soon."""
+
+    def plan_pair(self, request: TreeRequest, kept: PairParents | None = None) -> PlannedPair:
+        """Two such trees of which each node, but the root, has children on one alone, and no backups. The root's bound
+        is split. ``kept`` (the request's counts for nothing): of the trees that there are already.
+        """

@@ -17,7 +17,7 @@ from treecast.broadcast.store import Record
 from treecast.engine.environment import NodeEnvironment
 from treecast.identity.certificate import Verifier
 from treecast.identity.keys import VerifySignature, verify
-from treecast.sim.tree_plans import LinkGraph
+from treecast.sim.link_graph import LinkGraph
 
 
 class VerifiedOnce:

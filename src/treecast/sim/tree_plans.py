@@ -8,10 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from treecast.base.ids import NodeIndex
-from treecast.base.planned_tree import PlannedTree, TreeRequest
-from treecast.wire.link_delays import delay_us
-
 RELAYING_US = 200
 RELAYS_SAVE_PERCENT = 20
 BACKUP_LATER_US = 20_000
@@ -250,51 +246,3 @@ def backups(tree: Tree) -> dict[int, int]:
             chosen[node] = min(found)[2]
             left[chosen[node]] -= 1
     return chosen
-
-
-class LinkGraph:
-    """A ``LinkPlanner``, as ``adapters.tree_plans`` has one."""
-
-    def __init__(self) -> None:
-        self._listed: dict[NodeIndex, dict[int, Sequence[tuple[int, int, int]]]] = {}
-
-    def set_links(self, node: NodeIndex, chunk: int, links: Sequence[tuple[int, int, int]]) -> None:
-        """A chunk of the node's LINKS lists these from now on."""
-        self._listed.setdefault(node, {})[chunk] = links
-
-    def _classes(self, node: NodeIndex) -> dict[int, tuple[int, int]]:
-        chunks = sorted(self._listed.get(node, {}).items())
-        return {peer: (rtt, loss) for _, links in chunks for peer, rtt, loss in links}
-
-    def plan(self, request: TreeRequest) -> PlannedTree:
-        """The tree of ``plan`` and ``improve``, or of ``keep``."""
-        nodes = [each.node for each in request.nodes]
-        number = {node: at for at, node in enumerate(nodes)}
-        root = number[request.root]
-        classes = [self._classes(node) for node in nodes]
-        links = [
-            {
-                number[NodeIndex(peer)]: max(delay_us(*map(max, mine, classes[number[NodeIndex(peer)]][node])), 1)
-                for peer, mine in of.items()
-                if peer != node and peer in number and node in classes[number[NodeIndex(peer)]]
-            }
-            for node, of in zip(nodes, classes, strict=True)
-        ]
-        others = [(at, each) for at, each in enumerate(request.nodes) if at != root]
-        wanted = PlanRequest(
-            links,
-            root,
-            [at for at, each in others if each.is_member],
-            [at for at, each in others if not each.is_member and each.most_children],
-            [each.most_children for each in request.nodes],
-            [each.copy_us for each in request.nodes],
-        )
-        if request.kept is None:
-            tree = plan(wanted)
-            improve(tree, len(nodes))
-        else:
-            known = {low: high for low, high in request.kept.items() if low in number and high in number}
-            tree = keep(wanted, {number[low]: number[high] for low, high in known.items()})
-        parents = {nodes[low]: nodes[high] for low, high in sorted(tree.parents.items())}
-        chosen = {nodes[node]: nodes[backup] for node, backup in sorted(backups(tree).items())}
-        return PlannedTree(parents, tree.mean_us(), len(tree.missed()), chosen)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from treecast.adapters import tree_plans
 from treecast.base.ids import NodeIndex
 from treecast.base.planned_tree import EligibleNode, LinkPlanner, TreeRequest
-from treecast.sim import tree_plans as model
+from treecast.sim import link_graph as model
 
 MOST_NODES = 14
 FEW_CLASSES = st.tuples(st.sampled_from([0, 1, 2, 14, 40, 255]), st.sampled_from([0, 0, 3, 255]))  # many are the same
@@ -71,6 +71,18 @@ def test_a_tree_that_is_kept_is_that_of_the_model(listed: list[Listing], before:
     assert one.plan(again) == other.plan(again)
 
 
+@settings(max_examples=400, deadline=None)
+@given(listings(), requests(), requests())
+def test_two_trees_that_share_a_stream_are_those_of_the_model(
+    listed: list[Listing], before: TreeRequest, now: TreeRequest
+) -> None:
+    one, other = told(tree_plans.LinkGraph(), listed), told(model.LinkGraph(), listed)
+    first, second = one.plan_pair(before)
+    assert (first, second) == other.plan_pair(before)
+    kept = (first.parents, second.parents)
+    assert one.plan_pair(now, kept) == other.plan_pair(now, kept)
+
+
 def test_all_that_is_listed_no_more_is_forgotten() -> None:
     graph = tree_plans.LinkGraph()
     graph.set_links(NodeIndex(1), 0, [(2, 1, 0), (3, 1, 0)])
@@ -86,3 +98,5 @@ def test_a_request_without_its_root_or_out_of_order_is_none() -> None:
     for root, places in ((3, [one, two]), (1, [two, one]), (1, [one, one])):
         with pytest.raises(ValueError, match="ascending"):
             tree_plans.LinkGraph().plan(TreeRequest(NodeIndex(root), places))
+        with pytest.raises(ValueError, match="ascending"):
+            tree_plans.LinkGraph().plan_pair(TreeRequest(NodeIndex(root), places))

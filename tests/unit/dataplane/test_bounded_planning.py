@@ -25,7 +25,7 @@ from treecast.dataplane.children_bounds import (
 )
 from treecast.dataplane.sender_key import SENDER_KEY, TREE_STATE, RootEvent, SenderKey
 from treecast.dataplane.tree_plan import STAR, LostPlace, TreePlan, plan_of
-from treecast.sim.tree_plans import LinkGraph
+from treecast.sim.link_graph import LinkGraph
 
 ROOT = NodeIndex(1)
 ONE, TWO = StreamId(1), StreamId(2)

@@ -14,7 +14,7 @@ from treecast.base.relaying import Relaying
 from treecast.dataplane.bounded_planning import BoundedPlanning
 from treecast.dataplane.children_bounds import ChildrenBounds
 from treecast.dataplane.root_trees import RootTrees
-from treecast.sim.tree_plans import LinkGraph
+from treecast.sim.link_graph import LinkGraph
 
 FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
 TREE = StreamId(1)
