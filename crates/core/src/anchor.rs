@@ -76,4 +76,9 @@ impl Anchor {
         let [first_counter, answers, last_counter] = [26, 34, 42].map(|offset| u64_at(body, offset).unwrap_or(0));
         Ok(Self { tree, key_id: word(12)?, counter, in_use_ms, first_counter, answers, last_counter })
     }
+
+    /// The anchor as it goes on to next hops: the rest is a word to this node alone.
+    pub(crate) fn onwards(self) -> Self {
+        Self { first_counter: 0, answers: 0, last_counter: 0, ..self }
+    }
 }

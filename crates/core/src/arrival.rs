@@ -143,9 +143,9 @@ impl ForwardingTables {
                 let anchor = Anchor::parse(body)?;
                 let routes_set = session.path.routes_set();
                 let tree = self.downstream_trees.raise_anchor(session.peer, &anchor, routes_set, now_ns);
+                let tree = tree.filter(|tree| tree.takes_onwards(&anchor));
                 let next_hops = tree.map(|tree| tree.next_hops.load_full()).filter(|hops| !hops.is_empty());
-                let onwards = Anchor { first_counter: 0, answers: 0, last_counter: 0, ..anchor }; // that is a word to this node
-                Ok(next_hops.map_or(Received::Done, |hops| Received::Anchor(onwards, hops)))
+                Ok(next_hops.map_or(Received::Done, |hops| Received::Anchor(anchor.onwards(), hops)))
             }
             KIND_ANCHOR_REQUEST => {
                 let answer = self.answer_request(peer, &TreeMark::parse(body)?, now_ns);
@@ -233,7 +233,7 @@ impl ForwardingTables {
         let tree = self.downstream_tree(&header, &mut recent.tree)?;
         let of_parent = self.check_path(tree, source, now_ns, &mut recent.path)?;
         tree.verify(&header, datagram)?;
-        self.note_arrival(tree, of_parent, now_ns);
+        self.note_arrival(tree, &header, of_parent, now_ns)?;
         Ok((header, tree))
     }
 
@@ -270,7 +270,7 @@ impl ForwardingTables {
         let tree = self.downstream_tree(&header, &mut recent.tree).ok().filter(|tree| tree.relays())?;
         let fresh = self.check_path(tree, source, now_ns, &mut recent.path).and_then(|of_parent| {
             tree.verify(&header, datagram)?;
-            self.note_arrival(tree, of_parent, now_ns);
+            self.note_arrival(tree, &header, of_parent, now_ns)?;
             let passed = tree.pass(&header, datagram, now_ns);
             self.note_anchor_request(tree);
             passed

@@ -237,6 +237,16 @@ impl DownstreamStream {
         self.served_since.load(Ordering::Relaxed) == routes_set
     }
 
+    /// Has a datagram come by the other one of two parents, and not by this one? `relays`: on its tree.
+    pub(crate) fn check_copy(&self, header: &TreeHeader, parent: usize, relays: bool) -> Result<(), Reason> {
+        let (keys, relayed) = (self.keys.load(), self.relayed.load());
+        let counters = match keys.as_ref().filter(|_| !relays) {
+            Some(keys) => keys.get(header.key_id).map(Keyed::counters),
+            None => relayed.as_ref().and_then(|keys| keys.get(header.key_id)),
+        };
+        counters.map_or(Ok(()), |counters| counters.check_copy(header.counter, parent))
+    }
+
     /// Marks a datagram that goes on as it came.
     pub(crate) fn pass(&self, header: &TreeHeader, now_ns: u64) -> Result<(), Reason> {
         let keys = self.relayed.load();

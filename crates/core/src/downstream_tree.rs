@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::anchor::Anchor;
 use crate::datagram::{TreeHeader, TreeName};
 use crate::downstream_stream::DownstreamStream;
 use crate::history::{HistoriesLen, History};
@@ -13,6 +14,8 @@ use crate::tree_state::{TreePlace, TreeState};
 use crate::tree_tag::TreeKey;
 pub use crate::upstream::Graft;
 use crate::upstream::Upstream;
+
+const COUNTER_OF_48_BITS: u64 = (1 << 48) - 1;
 
 /// The nodes that get each datagram of a tree as it came.
 pub type NextHops = Arc<Box<[u32]>>;
@@ -30,6 +33,8 @@ pub struct DownstreamTree {
     pub(crate) parent: u32,
     /// The backup by which it comes where the parent is silent; 0: none.
     pub(crate) backup: u32,
+    /// The backup sends it, too, whatever the parent does.
+    pub(crate) backup_sends: bool,
     /// Children, and those of the backup children that have grafted.
     pub(crate) next_hops: ArcSwap<Box<[u32]>>,
     pub(crate) backup_children: Box<[u32]>,
@@ -73,7 +78,7 @@ impl DownstreamTree {
     ) -> Self {
         let TreeState { tree, key_id, place, tree_key, came_ns, .. } = state;
         let parents = place.parents();
-        let TreePlace { parent, backup, children, backup_children } = place;
+        let TreePlace { parent, backup, children, backup_children, backup_sends } = place;
         let kept = before.and_then(|before| before.history.clone());
         let history = kept.or_else(|| Some(Arc::new(History::new(histories_len.clone()))));
         let is_watched = ![0, tree.root].contains(&parent) || !children.is_empty() || !backup_children.is_empty();
@@ -87,6 +92,7 @@ impl DownstreamTree {
             parents,
             parent,
             backup,
+            backup_sends,
             next_hops: ArcSwap::from_pointee(next_hops.into_boxed_slice()),
             history: history.filter(|_| !backup_children.is_empty()),
             backup_children,
@@ -169,6 +175,20 @@ impl DownstreamTree {
             return Err(Reason::BroadcastSignature);
         }
         Ok(())
+    }
+
+    /// Does an anchor go on to the next hops? Of two parents each sends it, and of two nodes each may be the other's parent: it goes on once.
+    pub(crate) fn takes_onwards(&self, anchor: &Anchor) -> bool {
+        let newest = (u64::from(anchor.in_use_ms) << 48 | anchor.counter & COUNTER_OF_48_BITS) + 1;
+        !self.backup_sends || self.upstream.onwards.fetch_max(newest, Ordering::Relaxed) < newest
+    }
+
+    /// Where both parents send all of it, the second copy of a datagram goes no further.
+    pub(crate) fn check_copy(&self, header: &TreeHeader, of_parent: bool) -> Result<(), Reason> {
+        if !self.backup_sends {
+            return Ok(());
+        }
+        self.stream.check_copy(header, usize::from(of_parent), self.relays())
     }
 
     /// Marks a datagram that goes on as it came.

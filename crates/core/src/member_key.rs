@@ -57,6 +57,8 @@ pub(crate) struct KeyCounters {
 struct Marked {
     /// There is none before the first datagram.
     window: Option<Box<TreeWindow>>,
+    /// The counters of each of two parents that both send all of it, whether they were new or not.
+    of_parents: Option<Box<[TreeWindow; 2]>>,
     /// Replays, less the counters that were new.
     replays: u32,
 }
@@ -94,6 +96,11 @@ impl KeyCounters {
         };
         let lost = window.highest().saturating_sub(TreeWindow::WIDTH).min(anchor.counter);
         window.set_back(anchor.counter);
+        marked
+            .of_parents
+            .iter_mut()
+            .flat_map(|windows| windows.iter_mut())
+            .for_each(|one| one.set_back(anchor.counter));
         marked.replays = 0;
         self.first_counter.fetch_max(lost + 1, Ordering::Relaxed);
         self.anchor.store(anchor.counter, Ordering::Relaxed);
@@ -156,6 +163,23 @@ impl KeyCounters {
             return Err(Reason::TreeAhead);
         }
         Ok(())
+    }
+
+    /// Is it a second copy, which one of two parents sends after the other? What comes by the same one again is a replay, as of a parent
+    /// that is alone: who makes up counters is found by these.
+    pub(crate) fn check_copy(&self, counter: u64, parent: usize) -> Result<(), Reason> {
+        if counter.saturating_sub(self.anchor.load(Ordering::Relaxed)) > AHEAD_OF_ANCHOR {
+            return Ok(());
+        }
+        let mut marked = lock(&self.marked);
+        let is_seen = marked.window.as_ref().is_some_and(|window| !window.is_fresh(counter));
+        let windows = marked.of_parents.get_or_insert_default();
+        let is_first = windows.get_mut(parent).is_some_and(|window| window.mark(counter));
+        if is_seen && is_first {
+            Err(Reason::SecondCopy)
+        } else {
+            Ok(())
+        }
     }
 
     /// Would the counter be new? Marks nothing: what is asked next may find the datagram forged.

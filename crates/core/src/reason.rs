@@ -109,6 +109,7 @@ reasons! {
     FrameOfAnotherFlow = "frame_of_another_flow": "a frame under a group's key, to another group or in another VLAN than the key's, or of another source than the one that it is for",
     BroadcastSignatureRate = "broadcast_signature_rate": "broadcast datagrams of one root above 1,000 a second, or as many of all those as which others forge",
     TreeExhausted = "tree_exhausted": "a sender key has sealed 2^30 datagrams and the next one is not in use yet",
+    SecondCopy = "second_copy": "a datagram of a protected stream that has come by the other parent",
     TreeReplay = "tree_replay": "a tree counter that was seen, lies below the window or below the first that the tree brings here",
     TreeNotDelivered = "tree_not_delivered": "a tree datagram of a stream of which no key is held here, on a tree without next hops here",
     KeyMalformed = "key_malformed": "a sender key record that does not parse",

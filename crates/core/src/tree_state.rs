@@ -11,8 +11,11 @@ use crate::tree_tag::TreeKey;
 
 const FIXED_LEN: usize = 4 + 4 + 4 + 8 + 4 + 4 + 2 + 2 + 16;
 
+/// The flag of a state whose backup sends what comes by the tree, too.
+const BACKUP_SENDS: u8 = 1;
+
 /// A node's place on a tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TreePlace {
     /// The node whose datagrams of the tree it takes; 0: it is on the tree no more.
     pub parent: u32,
@@ -22,6 +25,8 @@ pub struct TreePlace {
     pub children: Box<[u32]>,
     /// The nodes to which it is to do so when their parent is silent, ascending.
     pub backup_children: Box<[u32]>,
+    /// The backup sends all of it, too, as another parent.
+    pub backup_sends: bool,
 }
 
 impl TreePlace {
@@ -62,8 +67,8 @@ pub struct TreeState {
 }
 
 impl TreeState {
-    /// Reads the body of a session datagram of kind 9 from `root`, which came at `came_ns`. What stands behind the children is
-    /// left alone.
+    /// Reads the body of a session datagram of kind 9 from `root`, which came at `came_ns`. What stands behind the flags, which may be
+    /// absent, is left alone.
     pub fn parse(root: u32, body: &[u8], came_ns: u64) -> Result<Self, Reason> {
         let malformed = Reason::TreeStateMalformed;
         let word = |offset| u32_at(body, offset).ok_or(malformed);
@@ -81,8 +86,11 @@ impl TreeState {
         let (children, backup_children) = (nodes(FIXED_LEN, count)?, nodes(behind + 2, backup_count)?);
         let is_ascending = |nodes: &[u32]| nodes.windows(2).all(|pair| pair[0] < pair[1]);
         let ascending = is_ascending(&children) && is_ascending(&backup_children);
-        let place = TreePlace { parent, backup, children, backup_children };
-        let others = place.below().all(|node| ![root, parent, backup, 0].contains(&node))
+        let flags = body.get(behind + 2 + 4 * backup_count).copied().unwrap_or_default();
+        let backup_sends = backup != 0 && flags & BACKUP_SENDS != 0;
+        let place = TreePlace { parent, backup, children, backup_children, backup_sends };
+        let is_above = |node| !backup_sends && [parent, backup].contains(&node); // of two trees a child on one may be the parent on the other
+        let others = place.below().all(|node| ![root, 0].contains(&node) && !is_above(node))
             && place.children.iter().all(|child| !place.backup_children.contains(child));
         let fits = (DatagramLimit::SHORTEST.datagram_len()..=MAX_DATAGRAM_LEN).contains(&largest);
         let ends = parent == 0 && backup == 0 && !place.relays();
@@ -103,7 +111,7 @@ pub(crate) fn emit(
     tree_key: &TreeKey,
     place: &TreePlace,
 ) -> Zeroizing<Vec<u8>> {
-    let mut body = Zeroizing::new(Vec::with_capacity(FIXED_LEN + 2 + 4 * place.below().count()));
+    let mut body = Zeroizing::new(Vec::with_capacity(FIXED_LEN + 3 + 4 * place.below().count()));
     for word in [tree.stream, tree.epoch, key_id] {
         body.extend_from_slice(&word.to_be_bytes());
     }
@@ -122,5 +130,6 @@ pub(crate) fn emit(
     for child in &place.backup_children {
         body.extend_from_slice(&child.to_be_bytes());
     }
+    body.push(if place.backup_sends { BACKUP_SENDS } else { 0 });
     body
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use crate::counters::Counter;
+use crate::datagram::TreeHeader;
 use crate::downstream_tree::DownstreamTree;
 use crate::events::Event;
 use crate::forwarding_tables::ForwardingTables;
@@ -113,15 +114,16 @@ impl ForwardingTables {
         tree.upstream.parent_ns.load(Ordering::Relaxed).max(session_ns)
     }
 
-    /// Grafts, by the trees of its stream that have this parent, the one in use and the one that is to be, for what follows a counter.
+    /// Grafts, by the trees of its stream that have this parent, the one in use and the one that is to be, for what follows a counter. Where
+    /// the backup sends all, too, that is no graft, and known to the root alone.
     fn graft(&self, watched: &mut Watched, newest: u64, failure: ParentFailure, turn: &mut Turn, now_ns: u64) {
         let lost = watched.tree.clone();
-        if lost.backup != 0 {
+        if lost.backup != 0 && !lost.backup_sends {
             graft_at_backup(&lost, newest, turn, now_ns);
         }
         self.graft_others(watched, turn, now_ns);
         if watched.grafts == 1 {
-            self.counters.add(Counter::Grafts, 1);
+            self.counters.add(Counter::Grafts, u64::from(!lost.backup_sends));
             self.report_parent(&lost, failure, now_ns);
         }
     }
@@ -133,7 +135,7 @@ impl ForwardingTables {
         let epochs = lock(&lost.stream.epochs).clone();
         let names = epochs.into_iter().map(|epoch| lost.stream.name.in_epoch(epoch)).filter(|name| *name != lost.name);
         let trees = names.filter_map(|name| self.downstream_trees.get(&name));
-        for tree in trees.filter(|tree| tree.parent == lost.parent && tree.backup != 0) {
+        for tree in trees.filter(|tree| tree.parent == lost.parent && tree.backup != 0 && !tree.backup_sends) {
             if tree.is_in_use() {
                 watched.other_until_ns = 0;
                 graft_at_backup(&tree, tree.upstream.newest.load(Ordering::Relaxed), turn, now_ns);
@@ -148,12 +150,21 @@ impl ForwardingTables {
         self.report(Event::ParentFailed { tree: tree.name, parent: tree.parent, failure }, now_ns);
     }
 
-    /// An authentic datagram of a tree has come.
-    pub(crate) fn note_arrival(&self, tree: &Arc<DownstreamTree>, of_parent: bool, now_ns: u64) {
+    /// An authentic datagram of a tree has come. Where both parents send all of it, the second copy goes no further.
+    pub(crate) fn note_arrival(
+        &self,
+        tree: &Arc<DownstreamTree>,
+        header: &TreeHeader,
+        of_parent: bool,
+        now_ns: u64,
+    ) -> Result<(), Reason> {
         tree.stream.note_epoch(tree.name.epoch);
-        if tree.is_watched && tree.upstream.note(of_parent, now_ns) {
+        let checked = tree.check_copy(header, of_parent);
+        let counts = of_parent || !tree.backup_sends;
+        if tree.is_watched && tree.upstream.note(of_parent, counts, checked.is_err(), now_ns) {
             self.silence.watch(tree, now_ns);
         }
+        checked
     }
 
     /// A tick of a node that reports how far it is in a tree: of the backup there, and on its own path.

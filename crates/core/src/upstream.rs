@@ -16,9 +16,9 @@ pub enum Graft {
 /// Arrivals by one tree.
 #[derive(Debug, Default)]
 pub(crate) struct Upstream {
-    /// Datagrams, from whomever.
+    /// Datagrams: from whomever, but where the backup sends all, too, those of the parent.
     pub(crate) datagrams: AtomicU64,
-    /// The time at which the last one came.
+    /// The time at which the last one came that was no second copy.
     pub(crate) came_ns: AtomicU64,
     /// The time at which the last one came from the parent.
     pub(crate) parent_ns: AtomicU64,
@@ -30,13 +30,17 @@ pub(crate) struct Upstream {
     pub(crate) of_backup: AtomicU64,
     pub(crate) marked_ns: AtomicU64,
     pub(crate) watched: AtomicBool,
+    /// The newest anchor that goes on, where the backup sends all, too: for how long its key was in use, and its counter.
+    pub(crate) onwards: AtomicU64,
 }
 
 impl Upstream {
-    /// A datagram of the tree has come; whether the tree is to be watched from now on.
-    pub(crate) fn note(&self, of_parent: bool, now_ns: u64) -> bool {
-        self.datagrams.fetch_add(1, Ordering::Relaxed);
-        self.came_ns.store(now_ns, Ordering::Relaxed);
+    /// A datagram of the tree has come, which `counts`, or is a second copy; whether the tree is to be watched from now on.
+    pub(crate) fn note(&self, of_parent: bool, counts: bool, is_copy: bool, now_ns: u64) -> bool {
+        self.datagrams.fetch_add(u64::from(counts), Ordering::Relaxed);
+        if !is_copy {
+            self.came_ns.store(now_ns, Ordering::Relaxed);
+        }
         if of_parent {
             self.parent_ns.store(now_ns, Ordering::Relaxed);
         }

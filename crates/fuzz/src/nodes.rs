@@ -194,7 +194,12 @@ impl Nodes {
 
 /// A place on a tree below a root.
 pub fn place(root: u32, children: &[u32], backup_children: &[u32]) -> TreePlace {
-    TreePlace { parent: root, backup: 0, children: children.into(), backup_children: backup_children.into() }
+    TreePlace {
+        parent: root,
+        children: children.into(),
+        backup_children: backup_children.into(),
+        ..TreePlace::default()
+    }
 }
 
 /// The name of a tree.

@@ -183,7 +183,11 @@ const ROOT_TREES: &[(&str, Write)] = &[
     }),
     ("OfferTree", |out| {
         let out = out.number(GROUP_STREAM).number(EPOCH).number(MEMBER).number(NODE).number(OTHER_ROOT);
-        out.numbers(&[70, 71]).numbers(&[72])
+        out.numbers(&[70, 71]).numbers(&[72]).flag(false)
+    }),
+    ("OfferTree_of_two_parents", |out| {
+        let out = out.number(GROUP_STREAM).number(EPOCH).number(MEMBER).number(NODE).number(OTHER_ROOT);
+        out.numbers(&[70, 71]).numbers(&[]).flag(true)
     }),
     ("SetRoute", |out| out.number(0_u32).bytes(&GROUP).bytes(&SOURCE).number(GROUP_STREAM)),
     ("SetRoute_of_any_source", |out| out.number(0_u32).bytes(&GROUP).nil().number(GROUP_STREAM)),

@@ -65,6 +65,7 @@ pub fn session_bodies() -> Vec<Input> {
         ("tree_state", place(MEMBER, &[4, 5], &[6])),
         ("tree_state_leaf", place(MEMBER, &[], &[])),
         ("tree_state_with_backup", TreePlace { backup: 4, ..place(OTHER_ROOT, &[5], &[]) }),
+        ("tree_state_of_two_parents", TreePlace { backup: 4, backup_sends: true, ..place(OTHER_ROOT, &[5], &[]) }),
         ("tree_state_end", place(0, &[], &[])),
     ] {
         add(name, KIND_TREE_STATE, &root.tree_state(GROUP_STREAM, EPOCH, &place).expect("it was created"));

@@ -207,9 +207,10 @@ impl Forwarder {
             Command::OfferKey { stream, key_id, peer, context, before, before_ends_ms } => {
                 self.offer_key(stream, key_id, peer, context, KeyBefore { key_id: before, ends_ms: before_ends_ms })?;
             }
-            Command::OfferTree { stream, epoch, peer, parent, backup, children, backup_children } => {
+            Command::OfferTree { stream, epoch, peer, parent, backup, children, backup_children, backup_sends } => {
                 let (children, backup_children) = (children.into(), backup_children.into());
-                self.offer_tree(stream, epoch, peer, &TreePlace { parent, backup, children, backup_children })?;
+                let place = TreePlace { parent, backup, children, backup_children, backup_sends };
+                self.offer_tree(stream, epoch, peer, &place)?;
             }
             Command::AcceptKey { root, stream, key_id, flow, acknowledgement } => {
                 let taken = tables.accept_key(StreamName { root, stream }, key_id, flow)?;

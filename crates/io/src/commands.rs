@@ -90,7 +90,7 @@ commands! {
     UseKey { stream: u32, key_id: u32 }
     AnnounceKey { stream: u32 }
     OfferKey { stream: u32, key_id: u32, peer: u32, context: &'a [u8], before: u32, before_ends_ms: u16 }
-    OfferTree { stream: u32, epoch: u32, peer: u32, parent: u32, backup: u32, children: Vec<u32>, backup_children: Vec<u32> }
+    OfferTree { stream: u32, epoch: u32, peer: u32, parent: u32, backup: u32, children: Vec<u32>, backup_children: Vec<u32>, backup_sends: bool }
     SetRoute { vlan: u16, group: IpAddr, source: Option<IpAddr>, stream: u32 }
     SetPrefixRoute { vlan: u16, prefix: Prefix, stream: u32 }
     RemovePrefixRoute { vlan: u16, prefix: Prefix }

@@ -119,7 +119,12 @@ fn an_event_is_its_name_and_its_fields() {
         Event::KeyOffered { stream: tree.stream_name(), key_id: 9, context: vec![0xc0] },
         Event::TreeOffered {
             tree,
-            place: TreePlace { parent: 2, backup: 0, children: [4, 5].into(), backup_children: [6].into() },
+            place: TreePlace {
+                parent: 2,
+                children: [4, 5].into(),
+                backup_children: [6].into(),
+                ..TreePlace::default()
+            },
         },
         Event::ParentFailed { tree, parent: 3, failure: ParentFailure::Withholds },
         Event::ForeignHandshake { source: "[fe80::1%3]:7700".parse().unwrap() },

@@ -38,7 +38,7 @@ class TracedTree(msgspec.Struct, frozen=True):
 
     ``group`` may be a prefix of groups. ``since_s``: that the key has been in use; ``pps``, ``rate_bps``: what hosts of
     the root send, None: not measured; ``left_out``: nodes that were not queried, as there are more than 1,024.
-    ``mode``: what the root's operator has said of the group: nothing, ``authenticated``, ``replicated``.
+    ``mode``: what the root's operator has said of the group: nothing, ``authenticated``, ``replicated``, ``protected``.
     """
 
     root: str
@@ -84,7 +84,10 @@ class RootedStream(msgspec.Struct, frozen=True):
     replans: int
     grafts: int
     mode: str = ""
-    """``star``, ``planned``, ``copies`` (``up --authenticated``) or ``replicated`` (``up --replicate``)."""
+    """``star``, ``planned``, ``copies`` (``up --authenticated``), ``replicated`` (``up --replicate``), ``protected``
+    (``up --protect``), or ``unprotected``: it is to be protected, and goes by one tree.
+    """
+    why_unprotected: str = ""
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -259,7 +259,8 @@ class OfferKey(DataPlaneCommand, frozen=True):
 class OfferTree(DataPlaneCommand, frozen=True):
     """Sends the state of the tree of an epoch to a peer: the tree key, and the peer's place on it.
 
-    ``backup``: 0 for none. ``children`` and ``backup_children``: ascending, MAX_TREE_CHILDREN together at most.
+    ``backup``: 0 for none; with ``backup_sends`` it sends all of it, too, as another parent. ``children`` and
+    ``backup_children``: ascending, MAX_TREE_CHILDREN together at most.
     """
 
     stream: StreamId
@@ -269,6 +270,7 @@ class OfferTree(DataPlaneCommand, frozen=True):
     backup: NodeIndex = NO_NODE
     children: tuple[NodeIndex, ...] = ()
     backup_children: tuple[NodeIndex, ...] = ()
+    backup_sends: bool = False
 
 
 class SetRoute(DataPlaneCommand, frozen=True):

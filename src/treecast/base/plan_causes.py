@@ -20,15 +20,23 @@ class PlanCause(Enum):
     REVIEW = "links or bounds have changed, and a fresh plan is better"
 
 
+class OneTreeReason(Enum):
+    """The reason for which a stream that is to be protected goes by one tree, in words."""
+
+    BOUND = "this node sends it to one node only, and two trees need two"
+    PLACES = "relays have not places enough for all members on each of two trees"
+
+
 @dataclass(frozen=True, slots=True)
 class PlanDecision:
     """A plan as it is since ``changed_at``. ``missed``: members without a place, to which the root sends beyond its
-    bound.
+    bound. ``why_one``: the stream is to be protected, and is not.
     """
 
     changed_at: Instant
     cause: PlanCause
     missed: int
+    why_one: OneTreeReason | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ class TreeMode(IntEnum):
     """Each member gets copies of its own, for good: nobody has a key with which it could forge them."""
     REPLICATED = 2
     """The root sends to each member itself, whatever its bound."""
+    PROTECTED = 3
+    """Two trees, of which a relay that dies leaves one whole, where there are places for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class TreeModes:
 
     authenticated: Collection[IPNetwork] = ()
     replicated: Collection[IPNetwork] = ()
+    protected: Collection[IPNetwork] = ()
 
     def of(self, flow: Flow | None) -> TreeMode:
         """The mode of the flow's stream; None is broadcast."""
@@ -34,6 +37,7 @@ class TreeModes:
             for mode, prefixes in (
                 (TreeMode.AUTHENTICATED, self.authenticated),
                 (TreeMode.REPLICATED, self.replicated),
+                (TreeMode.PROTECTED, self.protected),
             ):
                 if is_of_any(flow, prefixes):
                     return mode

@@ -68,6 +68,14 @@ ReplicateOption = Annotated[
         help="Groups that this node sends to each receiver itself, whatever --max-children is; may be repeated.",
     ),
 ]
+ProtectOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PREFIX",
+        help="Groups that this node sends by two trees where it has --max-children: a relay that dies costs nothing; "
+        "may be repeated.",
+    ),
+]
 NoSuperPacketsOption = Annotated[
     bool,
     typer.Option(

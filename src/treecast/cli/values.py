@@ -11,7 +11,7 @@ from treecast.adapters.bridge_record import known_interfaces
 from treecast.adapters.netdevice import index_of
 from treecast.base.addresses import ALL_GROUPS, Endpoint, HostPort, IPAddress
 from treecast.base.errors import OperatorError, OptionError
-from treecast.base.flows import is_routed_prefix
+from treecast.base.flows import is_routed_prefix, prefix_holds
 from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
 from treecast.base.limits import MAX_GROUP_PREFIXES_PER_NODE, MAX_GROUPS_PER_ORIGIN, MAX_RECORDS_PER_ORIGIN
 from treecast.cli.arguments import LogLevel
@@ -161,6 +161,16 @@ def interface_name(text: str) -> str:
             "and neither all nor default"
         )
     return text
+
+
+def protected_groups(texts: list[str] | None, replicated: list[str] | None) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The prefixes of ``--protect``, none of whose groups is one of ``--replicate``."""
+    prefixes = routed_prefixes("--protect", texts)
+    for other in routed_prefixes("--replicate", replicated):
+        for prefix in prefixes:
+            if prefix_holds(prefix, other) or prefix_holds(other, prefix):
+                raise OptionError(f"--protect {prefix} and --replicate {other} have groups in common: give one")
+    return prefixes
 
 
 def routed_prefixes(option: str, texts: list[str] | None) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -156,6 +156,7 @@ class GroupAnswers:
         found = self._view.rooted_stream(flow)
         if found is None:
             return None
+        why_one = found.plan.why_one if found.plan is not None else None
         return RootedStream(
             found.stream,
             found.epoch,
@@ -164,6 +165,7 @@ class GroupAnswers:
             found.replans,
             found.grafts,
             _mode(found),
+            "" if why_one is None else why_one.value,
         )
 
     def _sender(self, sender: CountedFlow) -> Sender:
@@ -279,4 +281,8 @@ def _mode(stream: RootedStreamView) -> str:
         return "copies"
     if stream.mode is TreeMode.REPLICATED:
         return "replicated"
-    return "star" if stream.plan is None else "planned"
+    if stream.plan is None:
+        return "star"
+    if stream.mode is not TreeMode.PROTECTED:
+        return "planned"
+    return "protected" if stream.plan.why_one is None else "unprotected"

@@ -21,7 +21,7 @@ class UpOptions:
 
     ``groups``: what programs reach by the interface when they name none; ``router_groups``: what routers at this node
     get without joining; ``authenticated``: what is sealed for each receiver alone; ``replicated``: what this node sends
-    to each itself.
+    to each itself; ``protected``: what it sends by two trees.
     ``underlay_mtu_bytes``: 1280 to 9000; None: what the interfaces carry.
     ``account``: whose process the node is once it has opened what it needs; None: the same as at the start.
     ``super_packets`` False: datagrams for groups reach this machine one by one, whether it routes multicast or not.
@@ -40,6 +40,7 @@ class UpOptions:
     router_groups: tuple[IPv4Network | IPv6Network, ...] = ()
     authenticated: tuple[IPv4Network | IPv6Network, ...] = ()
     replicated: tuple[IPv4Network | IPv6Network, ...] = ()
+    protected: tuple[IPv4Network | IPv6Network, ...] = ()
     super_packets: bool = True
     workers: int = 0
     underlay_mtu_bytes: int | None = None
@@ -64,6 +65,7 @@ class UpOptions:
             (self.router_groups, f"groups for routers: {_prefixes(self.router_groups)}"),
             (self.authenticated, f"authenticated groups: {_prefixes(self.authenticated)}"),
             (self.replicated, f"replicated groups: {_prefixes(self.replicated)}"),
+            (self.protected, f"protected groups: {_prefixes(self.protected)}"),
             (self.keep_interface, f"{interface} stays when the node ends"),
             (mtu is not None, f"underlay MTU of at most {mtu} bytes"),
             (self.account is not None, f"account {self.account.name if self.account else ''}"),

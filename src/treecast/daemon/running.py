@@ -208,7 +208,7 @@ def _engine_of(options: UpOptions, identity: NodeIdentity, plane: DataPlane, now
         membership=options.membership,
         rng=SystemRandom(),
         unix_minus_monotonic_s=unix_now - now,
-        groups=GroupOptions(options.router_groups, options.authenticated, options.replicated),
+        groups=GroupOptions(options.router_groups, options.authenticated, options.replicated, options.protected),
         planner=options.planner,
         link_planner=LinkGraph(),
     )

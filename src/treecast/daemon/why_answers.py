@@ -11,7 +11,7 @@ from treecast.base.flows import Flow
 from treecast.base.ids import NO_NODE
 from treecast.base.link_reasons import LinkReason
 from treecast.base.on_demand import Demand
-from treecast.base.plan_causes import RefusedRelay
+from treecast.base.plan_causes import PlanDecision, RefusedRelay
 from treecast.base.rates import in_rate
 from treecast.base.time import Instant, in_time
 from treecast.base.tree_modes import TreeMode
@@ -118,8 +118,8 @@ class WhyAnswers:
         else:
             yield self._decision(
                 name,
-                f"planned over measured links, to {members}, within its bound (--max-children); made so because "
-                f"{stream.plan.cause.value}"
+                f"planned over measured links{_by_two(stream.mode, stream.plan)}, to {members}, within its bound "
+                f"(--max-children); made so because {stream.plan.cause.value}"
                 + (f"; {stream.plan.missed} have no place, and get it from here" if stream.plan.missed else ""),
                 stream.plan.changed_at,
             )
@@ -159,6 +159,14 @@ def _name(flow: Flow, root: str, stream: int) -> str:
     group = str(flow.prefix or flow.group)
     source = "any source" if flow.source is None else str(flow.source)
     return f"stream {stream} of {root} ({group} from {source})"
+
+
+def _by_two(mode: TreeMode, plan: PlanDecision) -> str:
+    if mode is not TreeMode.PROTECTED:
+        return ""
+    if plan.why_one is not None:
+        return f" as one tree, against --protect, for {plan.why_one.value}"
+    return ", so that each gets it though any one relay dies (--protect)"
 
 
 def _count(number: int, word: str, plural: str = "") -> str:

@@ -150,7 +150,7 @@ class RootTree:
             self.lagging.discard(node)
         for key in keys:
             if node in key.plan.children:
-                key.end_branch(node)
+                key.lose_relay(node)
                 self.replace_key = True
         if keys:
             self._sort()
@@ -259,9 +259,9 @@ class RootTree:
         """The nodes that the key in use and its tree serve, and the rest."""
         plan = self.key.plan
         alone = {node for node in self.key.holders if node not in plan.branch_of}
-        tops = {top for top in plan.branches if self.key.serves(top)}
-        beyond = {node for top in tops for node in plan.branches[top] if node != top}
-        self._place(alone | tops, beyond)
+        served = [top for top in plan.branches if self.key.serves(top)]
+        first = {node for top in served for node in plan.first_hops(top)}
+        self._place(alone | first, {node for top in served for node in plan.branches[top]} - first)
 
     def _place(self, next_hops: Iterable[NodeIndex], beyond: Iterable[NodeIndex]) -> None:
         self._next_hops, self._beyond = sorted(next_hops), sorted(beyond)

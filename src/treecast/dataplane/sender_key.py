@@ -87,7 +87,7 @@ BOTH: Records = 3
 class SenderKey:
     """One key of one stream, and the tree of its epoch. Costs of each call do not grow with the members of a star."""
 
-    __slots__ = ("_acknowledged", "_members", "_unready", "epoch", "holders", "key_id", "plan", "state")
+    __slots__ = ("_acknowledged", "_lost_relay", "_members", "_unready", "epoch", "holders", "key_id", "plan", "state")
 
     def __init__(self, key_id: KeyId, epoch: TreeEpoch, made: RootEvent) -> None:
         self.key_id = key_id
@@ -97,6 +97,7 @@ class SenderKey:
         """Nodes in state HELD: members that have acknowledged both records, relays that have acknowledged theirs."""
         self.plan = STAR
         self._members: dict[NodeIndex, AtMember] = {}
+        self._lost_relay = False
         self._acknowledged: dict[NodeIndex, Records] = {}
         self._unready: dict[NodeIndex, set[NodeIndex]] = {}
         """The nodes of each branch that are awaited; NO_NODE, which never comes, where the branch has ended."""
@@ -157,6 +158,20 @@ class SenderKey:
         if branch is not None and (node not in self.plan.children or acknowledged & TREE_STATE):
             self._unready[branch].discard(node)  # nothing is awaited of it any more; datagrams go on where they did
         return before is not AtMember.NONE or bool(acknowledged)
+
+    def awaited(self) -> set[NodeIndex]:
+        """The nodes of two trees that these wait for; none where they are over."""
+        nodes = {node for waiting in self._unready.values() for node in waiting} if self.plan.root_children else set()
+        return set() if NO_NODE in nodes else nodes
+
+    def lose_relay(self, node: NodeIndex) -> None:
+        """The link of a node that sends on has ended. Two trees bear the first that does."""
+        if self.plan.root_children and not self._lost_relay:
+            self._lost_relay = True
+            for waiting in self._unready.values():
+                waiting.discard(node)
+        else:
+            self.end_branch(node)
 
     def end_branch(self, node: NodeIndex) -> None:
         """The branch that the node is in, if any, serves nobody any more: members there get copies."""

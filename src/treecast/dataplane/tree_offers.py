@@ -136,7 +136,7 @@ class TreeOffers:
             plan = key.plan
             parent, backup = plan.parents.get(node, self._me), plan.backups.get(node, NO_NODE)
             below = plan.children.get(node, ()), plan.backup_children.get(node, ())
-            self._give(OfferTree(tree.stream, key.epoch, node, parent, backup, *below))
+            self._give(OfferTree(tree.stream, key.epoch, node, parent, backup, *below, node in plan.second_parents))
         interval = tree.intervals.get(node, FIRST_OFFER_INTERVAL)
         tree.intervals[node] = min(2 * interval, LAST_OFFER_INTERVAL)
         again, becomes_mute = self._repeat_after(now, interval), False

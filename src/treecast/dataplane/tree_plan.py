@@ -4,6 +4,7 @@ on its children: then ``bounded_planning`` plans.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -35,14 +36,34 @@ class TreePlan:
     relays: frozenset[NodeIndex] = frozenset()
     """Nodes in branches that do not subscribe."""
     backups: Mapping[NodeIndex, NodeIndex] = field(default_factory=dict, compare=False)
-    """The node that sends to each when its parent is silent. Other backups alone make no other tree."""
+    """The node that sends to each when its parent is silent; where there is a second parent, that. Other backups alone
+    make no other tree.
+    """
     backup_children: Mapping[NodeIndex, tuple[NodeIndex, ...]] = field(default_factory=dict, compare=False)
     """The nodes to which each is the backup, ascending."""
+    second_parents: Mapping[NodeIndex, NodeIndex] = field(default_factory=dict)
+    """The parent of each node on the other one of two trees, which sends all of it, too; it may be the root."""
+    root_children: tuple[NodeIndex, ...] = ()
+    """The nodes that the root sends to, of two trees. All nodes on these are one branch, by its first node: both trees
+    serve them, or none does."""
 
     @property
     def relaying(self) -> frozenset[NodeIndex]:
         """Nodes that send on, or may have to, or are no subscribers: who leaves is released from its place."""
         return self.relays.union(self.children, self.backup_children)
+
+    def first_hops(self, top: NodeIndex) -> tuple[NodeIndex, ...]:
+        """The nodes of a branch that the root sends to."""
+        return self.root_children or (top,)
+
+    def watching(self, node: NodeIndex) -> tuple[NodeIndex, ...]:
+        """The children of a node that report when it is silent: of two parents a child watches one."""
+        return tuple(child for child in self.children.get(node, ()) if self.parents.get(child) == node)
+
+    def copies_of_root(self, members: Collection[NodeIndex]) -> int:
+        """The nodes that the root sends to, when these are the members."""
+        below = len(self.root_children) if self.root_children else len(self.branches)
+        return below + sum(node not in self.branch_of for node in members)
 
 
 STAR = TreePlan()
@@ -109,6 +130,44 @@ def plan_of(
     )
 
 
+def plan_of_two(
+    root: NodeIndex,
+    members: Collection[NodeIndex],
+    first: Mapping[NodeIndex, NodeIndex],
+    second: Mapping[NodeIndex, NodeIndex],
+) -> TreePlan:
+    """A plan of two trees with disjoint interiors. Of its parents a node watches one that is not the root; of two such
+    ones the one that fewer watch, so that some child reports of nearly every relay that it is silent.
+    """
+    nodes = tuple(sorted({*first, *second}))
+    parents: dict[NodeIndex, NodeIndex] = {}
+    seconds: dict[NodeIndex, NodeIndex] = {}
+    children: dict[NodeIndex, list[NodeIndex]] = {}
+    watching: Counter[NodeIndex] = Counter()
+    for node in nodes:
+        above = {tree[node] for tree in (first, second) if node in tree}
+        for parent in above:
+            children.setdefault(parent, []).append(node)
+        relays = above - {root}
+        if relays:
+            parents[node] = watched = min(relays, key=lambda relay: (watching[relay], relay))
+            watching[watched] += 1
+            seconds.update((node, other) for other in above - {watched})
+    root_children = tuple(children.pop(root, ()))
+    if not parents:
+        return STAR
+    return TreePlan(
+        parents,
+        {node: tuple(below) for node, below in sorted(children.items())},
+        dict.fromkeys(nodes, nodes[0]),
+        {nodes[0]: nodes},
+        frozenset(nodes).difference(members),
+        seconds,
+        second_parents=seconds,
+        root_children=root_children,
+    )
+
+
 def _way_up(
     root: NodeIndex,
     node: NodeIndex,
@@ -138,6 +197,9 @@ class WithPlan(Protocol):
 
     def serves(self, node: NodeIndex) -> bool:
         """Whether what goes down the tree is to reach the node."""
+
+    def awaited(self) -> Collection[NodeIndex]:
+        """The nodes of two trees that these wait for."""
 
 
 class LostPlace(NamedTuple):

@@ -51,16 +51,17 @@ class GroupOptions:
 
     ``for_routers``: routers at this node get them without joining. ``authenticated``: their frames are sealed for each
     receiver alone, so that none of them can forge one, and count here only so. What hosts here send to groups that are
-    ``replicated`` this node sends to each receiver itself.
+    ``replicated`` this node sends to each receiver itself, what they send to ``protected`` ones by two trees.
     """
 
     for_routers: tuple[IPNetwork, ...] = ()
     authenticated: tuple[IPNetwork, ...] = ()
     replicated: tuple[IPNetwork, ...] = ()
+    protected: tuple[IPNetwork, ...] = ()
 
     @property
     def modes(self) -> TreeModes:
-        return TreeModes(self.authenticated, self.replicated)
+        return TreeModes(self.authenticated, self.replicated, self.protected)
 
 
 ALL_ALIKE = GroupOptions()

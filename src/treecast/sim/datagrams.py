@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from treecast.base.commands import OfferTree
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 
 
@@ -77,6 +78,14 @@ class TreeState:
     backup: NodeIndex
     children: tuple[NodeIndex, ...]
     backup_children: tuple[NodeIndex, ...] = ()
+    backup_sends: bool = False
+    """The backup sends all of it, too."""
+
+    @classmethod
+    def of(cls, offer: OfferTree, key_id: KeyId) -> TreeState:
+        """The state that a command offers, of the tree of this key."""
+        above, below = (offer.parent, offer.backup), (offer.children, offer.backup_children)
+        return cls(offer.stream, offer.epoch, key_id, *above, *below, offer.backup_sends)
 
     @property
     def relays(self) -> bool:

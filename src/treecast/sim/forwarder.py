@@ -321,9 +321,8 @@ class ModelForwarder(TreeReception):
                 if key_id not in self.trees[stream].key_ids:
                     raise KeyError(key_id)
                 self._seal(peer, Key(stream, key_id, context))
-            case c.OfferTree(stream, epoch, peer, parent, backup, children, backup_children):
-                key_id = self.trees[stream].key_of(epoch)
-                self._seal(peer, TreeState(stream, epoch, key_id, parent, backup, children, backup_children))
+            case c.OfferTree(stream, epoch, peer) as offer:
+                self._seal(peer, TreeState.of(offer, self.trees[stream].key_of(epoch)))
             case AcceptKey(root, stream, key_id, flow, acknowledgement):
                 self.accept_key(root, stream, key_id, flow)
                 self._seal(root, acknowledgement)

@@ -147,13 +147,13 @@ class Repair(Sending):
         adopted = self.grafted.get(name)
         return state.children if not adopted else (*state.children, *(n for n in state.backup_children if n in adopted))
 
-    def note_arrival(self, name: TreeName, state: TreeState, *, of_parent: bool) -> None:
+    def note_arrival(self, name: TreeName, state: TreeState, *, of_parent: bool, is_copy: bool) -> None:
         """An authentic datagram of a tree has come."""
         self.newest_epochs[name[:2]] = max(name[2], self.newest_epochs.get(name[:2], name[2]))
         if state.relays or _is_below_a_relay(name[0], state):
             watch = self._watch(name)
-            watch.datagrams += 1
-            watch.came_at = self.underlay.now
+            watch.datagrams += of_parent or not state.backup_sends
+            watch.came_at = watch.came_at if is_copy else self.underlay.now
             if of_parent:
                 watch.parent_at = self.underlay.now
 
@@ -299,17 +299,18 @@ class Repair(Sending):
 
     def _graft(self, lost: TreeName, parent: NodeIndex, watch: Watch, newest: int, failure: ParentFailure) -> None:
         state = self._state(lost)
-        if state is not None and state.backup != NO_NODE:
+        sends_already = state is not None and state.backup_sends
+        if state is not None and state.backup != NO_NODE and not sends_already:
             self._graft_at_backup(lost, state, newest)
         self._graft_others(lost, parent, watch)
         if watch.grafts == 1:
-            self.repairs["grafts"] += 1
+            self.repairs["grafts"] += not sends_already
             self.raise_event(e.ParentFailed(*lost, parent, failure))
 
     def _graft_others(self, lost: TreeName, parent: NodeIndex, watch: Watch) -> None:
         """Graft by the stream's other tree, where it is in use; else ask the root whether it is."""
         for name, state in self._trees_of(lost):
-            if name == lost or state.parent != parent or state.backup == NO_NODE:
+            if name == lost or state.parent != parent or state.backup == NO_NODE or state.backup_sends:
                 continue
             if self._is_tree_in_use(name, state):
                 watch.other_until = _LONG_AGO

@@ -45,6 +45,8 @@ class DownstreamStream:
     trees: dict[TreeEpoch, TreeState] = field(default_factory=dict)
     opened: dict[KeyId, ReplayWindow] = field(default_factory=dict)
     relayed: dict[KeyId, ReplayWindow] = field(default_factory=dict)
+    of_parents: dict[tuple[KeyId, bool], ReplayWindow] = field(default_factory=dict)
+    """The counters that each of two parents has sent, which both send all of it."""
     firsts: dict[KeyId, int] = field(default_factory=dict)
     """The first counter that came by the tree, where the root has sent it."""
     came: int = 0
@@ -73,6 +75,7 @@ class DownstreamStream:
         self.trees = {epoch: tree for epoch, tree in {**self.trees, state.epoch: state}.items() if epoch in kept}
         named = {tree.key_id for tree in self.trees.values()}
         self.relayed = {key: window for key, window in self.relayed.items() if key in named}
+        self.of_parents = {of: window for of, window in self.of_parents.items() if of[0] in named}
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from treecast.base.addresses import Endpoint
 from treecast.base.flows import KeyFlow
 from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex
-from treecast.sim.datagrams import ReplayWindow, ServedFrom, ServiceRequest, TreeDatagram
+from treecast.sim.datagrams import ReplayWindow, ServedFrom, ServiceRequest, TreeDatagram, TreeState
 from treecast.sim.repair import Repair
 from treecast.sim.signatures import SignatureChecks
 from treecast.sim.tables import DownstreamStream
@@ -109,9 +109,14 @@ class TreeReception(Repair):
             self._refuse(neighbour, "broadcast_signature")
             return
         name = (datagram.root, datagram.stream, datagram.epoch)
+        of_parent = state.parent in above
+        is_copy = state.backup_sends and self._is_second_copy(stream, state, datagram, of_parent=of_parent)
         if neighbour is None:
             self.count_carried(above[0], datagram)
-            self.note_arrival(name, state, of_parent=state.parent in above)
+            self.note_arrival(name, state, of_parent=of_parent, is_copy=is_copy)
+        if is_copy:
+            self.drops["second_copy"] += 1
+            return
         if datagram.counter < stream.firsts.get(datagram.key_id, 0):
             self.drops["tree_replay"] += 1
             return
@@ -133,6 +138,16 @@ class TreeReception(Repair):
             self.note_newest(name, datagram.counter)
             of_group = datagram.stream != BROADCAST_STREAM
             self._deliver(datagram.root, datagram.frame, of_group=of_group, flow=stream.flow)
+
+    def _is_second_copy(
+        self, stream: DownstreamStream, state: TreeState, datagram: TreeDatagram, *, of_parent: bool
+    ) -> bool:
+        """Whether the other parent's has come, and this one's has not."""
+        of = (datagram.key_id, of_parent)
+        is_first = stream.of_parents.setdefault(of, ReplayWindow(TREE_WINDOW)).take(datagram.counter)
+        windows = stream.relayed if state.relays else stream.opened
+        window = windows.get(datagram.key_id)
+        return is_first and window is not None and not window.is_fresh(datagram.counter)
 
     def _window(self, stream: DownstreamStream, datagram: TreeDatagram) -> ReplayWindow:
         return stream.opened.get(datagram.key_id, ReplayWindow(TREE_WINDOW))

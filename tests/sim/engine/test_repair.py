@@ -12,6 +12,7 @@ from tests.sim.engine.test_bounded_trees import GROUP, Network
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import StreamId, TreeEpoch
 from treecast.base.relaying import Relaying
+from treecast.engine.environment import ALL_ALIKE, GroupOptions
 from treecast.sim.datagrams import Graft, SessionDatagram, TreeDatagram, TreeState
 from treecast.sim.repair import HISTORY, TreeName
 from treecast.sim.world import SimNode
@@ -23,8 +24,8 @@ MOST_CHILDREN = 4
 class Streaming(Network):
     """A planned tree that is in use, at 250 frames a second."""
 
-    def __init__(self, seed: int, nodes: int = 17) -> None:
-        super().__init__(seed, nodes, Relaying(max_children=MOST_CHILDREN))
+    def __init__(self, seed: int, nodes: int = 17, most: int = MOST_CHILDREN, groups: GroupOptions = ALL_ALIKE) -> None:
+        super().__init__(seed, nodes, Relaying(max_children=most), groups=groups)
         self.came: dict[SimNode, list[float]] = {}
         self.join(*self.others)
         self.send(1)

@@ -12,6 +12,7 @@ from treecast.base.tree_modes import USUAL_MODES, TreeMode, TreeModes
 MODES = TreeModes(
     authenticated=(IPv4Network("239.1.1.0/24"),),
     replicated=(IPv4Network("239.1.0.0/16"), IPv4Network("239.2.0.0/16")),
+    protected=(IPv4Network("239.4.0.0/16"),),
 )
 
 
@@ -20,6 +21,7 @@ MODES = TreeModes(
     [
         ("239.3.0.1", TreeMode.USUAL),
         ("239.2.0.1", TreeMode.REPLICATED),
+        ("239.4.0.1", TreeMode.PROTECTED),
         ("239.1.0.1", TreeMode.REPLICATED),
         ("239.1.1.1", TreeMode.AUTHENTICATED),
         ("ff15::1", TreeMode.USUAL),

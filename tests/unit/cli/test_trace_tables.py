@@ -61,6 +61,25 @@ def test_the_first_line_has_the_mode_that_the_group_has_at_its_root() -> None:
     assert title == "239.1.1.1 from any source, which enters at alice, replicated: stream 3, epoch 17, key 18"
 
 
+def test_of_two_parents_a_node_is_below_the_one_that_is_nearer_to_the_root() -> None:
+    def node(name: str, parent: str, backup: str, *children: str) -> TracedNode:
+        return TracedNode(name, True, "tree", True, parent=parent, backup=backup, children=list(children))
+
+    nodes = [
+        node("bob", "carol", "alice", "carol", "dave"),
+        node("carol", "bob", "alice", "bob", "dave"),
+        node("dave", "carol", "bob"),
+        node("erin", "dave", "nobody"),
+    ]
+    tree = msgspec.structs.replace(TREE, nodes=nodes, mode="protected")
+    assert [(art.replace("\u00a0", " "), one.node) for art, one in drawn(tree)] == [
+        ("├─ ", "bob"),
+        ("└─ ", "carol"),
+        ("   └─ ", "dave"),
+        ("      └─ ", "erin"),
+    ]
+
+
 def test_what_two_nodes_say_of_each_other_is_held_against_each_other() -> None:
     bob, carol, dave = TREE.nodes
     tree = msgspec.structs.replace(

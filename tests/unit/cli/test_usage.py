@@ -37,7 +37,7 @@ def test_what_is_wrong_with_a_command_line_is_one_sentence_that_says_what_to_giv
     assert _run(*line.split()).stderr == f"treecast: {said}\n"
 
 
-@pytest.mark.parametrize("option", ["--router-groups", "--authenticated", "--replicate"])
+@pytest.mark.parametrize("option", ["--router-groups", "--authenticated", "--replicate", "--protect"])
 @pytest.mark.parametrize(
     ("prefix", "said"),
     [

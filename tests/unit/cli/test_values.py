@@ -129,6 +129,15 @@ def test_who_gives_a_prefix_of_no_groups_reads_which_option_has_too_many() -> No
     assert values.routed_prefixes("--replicate", None) == ()
 
 
+def test_no_group_is_protected_and_replicated() -> None:
+    named = values.protected_groups(["239.1.0.0/16", "ff15::/16"], ["239.2.0.0/16"])
+    assert [str(prefix) for prefix in named] == ["239.1.0.0/16", "ff15::/16"]
+    for protected, replicated in (("239.1.0.0/16", "239.1.2.0/24"), ("239.1.2.0/24", "239.0.0.0/8")):
+        with pytest.raises(OperatorError, match=r"have groups in common: give one$") as refused:
+            values.protected_groups([protected], [replicated])
+        assert refused.value.exit_code == 2
+
+
 def test_a_number_of_links_is_from_4_to_128_or_none() -> None:
     assert [values.max_links(number) for number in (None, 4, 128)] == [None, 4, 128]
     for number in (-1, 0, 3, 129):

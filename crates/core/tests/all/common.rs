@@ -227,7 +227,7 @@ pub fn leaf() -> TreePlace {
 
 /// A node below node 1 that sends each datagram on.
 pub fn relaying(children: &[u32]) -> TreePlace {
-    TreePlace { parent: 1, backup: 0, children: children.into(), backup_children: Box::default() }
+    TreePlace { parent: 1, children: children.into(), ..TreePlace::default() }
 }
 
 /// A tree of who holds its keys, node 3: it seals as the root does, and signs broadcast with its own key.

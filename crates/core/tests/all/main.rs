@@ -34,6 +34,7 @@ mod packet_ports;
 mod path_steps;
 mod paths;
 mod ports;
+mod protected;
 mod receipts;
 mod recursive_encapsulation;
 mod refusals;

@@ -37,22 +37,41 @@ fn a_state_says_what_the_root_wrote_and_more_may_stand_behind_it() {
     let (half, rest) = (many[..100].to_vec(), many[100..].to_vec());
     for (children, below) in [(vec![], vec![]), (vec![3], vec![2, 4]), (vec![], vec![9]), (half, rest), (many, vec![])]
     {
-        let place = TreePlace { parent: 700, backup: 800, children: children.into(), backup_children: below.into() };
+        let place = TreePlace {
+            parent: 700,
+            backup: 800,
+            children: children.into(),
+            backup_children: below.into(),
+            ..TreePlace::default()
+        };
         let mut record = state(&place);
         let read = TreeState::parse(1, &record, 0).unwrap();
         assert_eq!((read.tree, read.key_id), (NAME, KEY_ID));
         assert_eq!(read.place, place);
+        let both = TreePlace { backup_sends: true, ..place.clone() };
+        assert_eq!(parse(&state(&both)), Ok(both));
         record.extend_from_slice(b"of a later version");
         assert_eq!(parse(&record), Ok(place));
     }
 }
 
 #[test]
+fn no_backup_sends_where_there_is_none_and_flags_of_a_later_version_count_for_nothing() {
+    let mut record = state(&TreePlace { backup_sends: true, ..leaf() });
+    assert_eq!(parse(&record), Ok(leaf()));
+    let place = TreePlace { backup: 6, ..leaf() };
+    record = state(&place);
+    *record.last_mut().unwrap() = 0xFE;
+    assert_eq!(parse(&record), Ok(place));
+}
+
+#[test]
 fn a_state_that_cannot_be_is_malformed() {
-    let place = TreePlace { parent: 4, backup: 6, children: [7, 8].into(), backup_children: [5, 9].into() };
+    let place = TreePlace { parent: 4, backup: 6, backup_children: [5, 9].into(), ..relaying(&[7, 8]) };
     let good = state(&place);
-    assert_eq!(parse(&good), Ok(place));
-    for length in 0..good.len() {
+    assert_eq!(parse(&good), Ok(place.clone()));
+    assert_eq!(parse(&good[..good.len() - 1]), Ok(place), "flags may be absent");
+    for length in 0..good.len() - 1 {
         assert_eq!(parse(&good[..length]), Err(Reason::TreeStateMalformed), "{length} bytes");
     }
     let altered = |offset: usize, bytes: &[u8]| {
@@ -79,6 +98,10 @@ fn a_state_that_cannot_be_is_malformed() {
     for (offset, bytes) in bad {
         assert_eq!(altered(offset, bytes), Err(Reason::TreeStateMalformed), "{bytes:?} at {offset}");
     }
+    let both = TreePlace { parent: 4, backup: 6, backup_sends: true, ..relaying(&[4, 6, 8]) };
+    assert_eq!(parse(&state(&both)), Ok(both.clone()), "on the other tree they are above");
+    let root = TreePlace { children: [1].into(), ..both };
+    assert_eq!(parse(&state(&root)), Err(Reason::TreeStateMalformed));
     let crowded = |children: u32, backup_children: u32| {
         let behind = 1000 + children;
         state(&TreePlace {
@@ -86,6 +109,7 @@ fn a_state_that_cannot_be_is_malformed() {
             backup: 6,
             children: (1000..behind).collect(),
             backup_children: (behind..behind + backup_children).collect(),
+            ..TreePlace::default()
         })
     };
     let most = MAX_TREE_CHILDREN as u32;
