@@ -130,6 +130,14 @@ def test_a_root_with_one_child_and_relays_without_places_have_one_tree_for_a_rea
     assert not [one for one in root.planning.problems() if one.kind == "not_protected"]
 
 
+def test_a_first_tree_of_all_members_is_no_protection_where_the_second_has_not_all() -> None:
+    root = Protected(6, most=3)
+    for number, node in enumerate(root.nodes):
+        root.said[node] = Relaying(relays=number < 3, max_children=2 if number < 3 else 0)
+    assert root.again().second_parents == {}
+    assert root.why_one() is OneTreeReason.PLACES
+
+
 def test_a_member_that_no_link_leads_to_ends_no_protection() -> None:
     root = Protected(12)
     far = NodeIndex(99)
