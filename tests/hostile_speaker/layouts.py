@@ -152,19 +152,21 @@ class TreeState:
     tree_key: bytes
     children: tuple[int, ...] = ()
     backup_children: tuple[int, ...] = ()
+    flags: int = 0
 
     @classmethod
     def parse(cls, root: int, body: bytes) -> TreeState:
         stream, epoch, key_id, anchor, parent, backup, largest, count = struct.unpack_from(">IIIQIIHH", body)
         children, end = struct.unpack_from(f">{count}I", body, 48), 48 + 4 * count
         below = struct.unpack_from(f">{struct.unpack_from('>H', body, end)[0]}I", body, end + 2)
-        return cls(root, stream, epoch, key_id, anchor, parent, backup, largest, body[32:48], children, below)
+        flags = body[end + 2 + 4 * len(below)]
+        return cls(root, stream, epoch, key_id, anchor, parent, backup, largest, body[32:48], children, below, flags)
 
     def emit(self) -> bytes:
         fixed = (self.stream, self.epoch, self.key_id, self.anchor, self.parent, self.backup, self.largest)
         head = struct.pack(">IIIQIIHH", *fixed, len(self.children))
         below = struct.pack(f">H{len(self.backup_children)}I", len(self.backup_children), *self.backup_children)
-        return head + self.tree_key + struct.pack(f">{len(self.children)}I", *self.children) + below
+        return head + self.tree_key + struct.pack(f">{len(self.children)}I", *self.children) + below + bytes((self.flags,))
 
 
 def mark(root: int, stream: int, epoch: int, counter: int) -> bytes:

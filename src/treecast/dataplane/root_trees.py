@@ -54,8 +54,7 @@ class RootTrees:
         planning: TreePlanning | None = None,
     ) -> None:
         """``epoch``: of the first tree; key ids grow from it, too."""
-        self._modes = modes
-        self._planning = planning or TreePlanning(me, planner)
+        self._modes, self._planning = modes, planning or TreePlanning(me, planner)
         self._drops = drops
         self._trees: dict[Flow | None, RootTree] = {}
         self.trees: Mapping[Flow | None, RootTree] = self._trees
