@@ -166,7 +166,9 @@ class TreeState:
         fixed = (self.stream, self.epoch, self.key_id, self.anchor, self.parent, self.backup, self.largest)
         head = struct.pack(">IIIQIIHH", *fixed, len(self.children))
         below = struct.pack(f">H{len(self.backup_children)}I", len(self.backup_children), *self.backup_children)
-        return head + self.tree_key + struct.pack(f">{len(self.children)}I", *self.children) + below + bytes((self.flags,))
+        return (
+            head + self.tree_key + struct.pack(f">{len(self.children)}I", *self.children) + below + bytes((self.flags,))
+        )
 
 
 def mark(root: int, stream: int, epoch: int, counter: int) -> bytes:
