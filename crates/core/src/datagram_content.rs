@@ -3,7 +3,7 @@
 
 use crate::datagram::{Inner, PartialChecksum, StreamName};
 use crate::datagram::{INNER_LEN, KIND_FRAGMENT, KIND_FRAME, SESSION_HEADER_LEN, TREE_HEADER_LEN};
-use crate::fragment::{Fragment, Sender, FRAGMENT_HEADER_LEN};
+use crate::fragment::{Fragment, SentBy, FRAGMENT_HEADER_LEN};
 use crate::key_flow::KeyFlow;
 use crate::reason::Reason;
 
@@ -65,7 +65,7 @@ pub enum Opened {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenedPart {
     /// The counter that its id is of.
-    pub sender: Sender,
+    pub sender: SentBy,
     /// Its header.
     pub fragment: Fragment,
     /// Offset of its first byte.
@@ -85,7 +85,7 @@ pub(crate) fn session_frame(inner: Inner, length: usize, peer: u32) -> Result<Op
 
 /// The part of a frame in a datagram of this session with that peer.
 pub(crate) fn session_part(inner: Inner, body: &[u8], session: u32, peer: u32) -> Result<Opened, Reason> {
-    part(SESSION_HEADER_LEN, inner, body, Sender::Session(session), IngressNode::peer(peer))
+    part(SESSION_HEADER_LEN, inner, body, SentBy::Session(session), IngressNode::peer(peer))
 }
 
 /// The content of an opened tree datagram, whose plaintext is given.
@@ -95,7 +95,7 @@ pub(crate) fn opened_tree(name: StreamName, flow: Option<KeyFlow>, plaintext: &[
     let body = plaintext.get(INNER_LEN..).unwrap_or_default();
     match inner.kind {
         KIND_FRAME => frame(TREE_HEADER_LEN, inner, body.len(), ingress),
-        KIND_FRAGMENT => part(TREE_HEADER_LEN, inner, body, Sender::Stream(name), ingress),
+        KIND_FRAGMENT => part(TREE_HEADER_LEN, inner, body, SentBy::Stream(name), ingress),
         _ => Err(Reason::KindUnknown),
     }
 }
@@ -107,7 +107,7 @@ fn frame(header_len: usize, inner: Inner, length: usize, ingress: IngressNode) -
     Ok(Opened::Frame(OpenedFrame { start: header_len + INNER_LEN, length, checksum: inner.checksum, ingress }))
 }
 
-fn part(header_len: usize, inner: Inner, body: &[u8], sender: Sender, ingress: IngressNode) -> Result<Opened, Reason> {
+fn part(header_len: usize, inner: Inner, body: &[u8], sender: SentBy, ingress: IngressNode) -> Result<Opened, Reason> {
     let (fragment, bytes) = Fragment::parse(body, inner.checksum)?;
     let start = header_len + INNER_LEN + FRAGMENT_HEADER_LEN;
     Ok(Opened::Part(OpenedPart { sender, fragment, start, length: bytes.len(), checksum: inner.checksum, ingress }))

@@ -12,7 +12,7 @@ use crate::history::{HistoriesLen, History};
 use crate::reason::Reason;
 use crate::tree_state::{TreePlace, TreeState};
 use crate::tree_tag::TreeKey;
-pub use crate::upstream::Graft;
+pub use crate::upstream::GraftState;
 use crate::upstream::Upstream;
 
 const COUNTER_OF_48_BITS: u64 = (1 << 48) - 1;
@@ -63,7 +63,7 @@ pub struct InstalledPlace {
     /// The nodes that it goes on to, those that have grafted here among them.
     pub next_hops: Box<[u32]>,
     /// Does the backup send it, too?
-    pub graft: Graft,
+    pub graft: GraftState,
     /// The time at which this node took its first place on it.
     pub since_ns: u64,
 }

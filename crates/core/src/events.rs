@@ -39,7 +39,7 @@ pub enum Event {
 }
 
 /// One row per kind of event: how many may wait, how many may come (of sessions: of each peer), which queue it waits in.
-struct Kind {
+struct EventKind {
     bound: usize,
     full: Reason,
     rate: Option<(Rate, Reason)>,
@@ -70,13 +70,13 @@ const fn rate(per_second: u32, burst: u32) -> Rate {
     Rate { per_second, burst }
 }
 
-const fn kind(queue: Queue, bound: usize, full: Reason, per_second: u32, above: Reason) -> Kind {
-    Kind { bound, full, rate: Some((rate(per_second, bound as u32), above)), queue }
+const fn kind(queue: Queue, bound: usize, full: Reason, per_second: u32, above: Reason) -> EventKind {
+    EventKind { bound, full, rate: Some((rate(per_second, bound as u32), above)), queue }
 }
 
 /// A kind of sessions: each peer has a part of the bound, and a rate of its own.
-const fn peer_kind(queue: Queue, bound: usize, full: Reason, per_second: u32, above: Reason) -> Kind {
-    Kind { bound, full, rate: Some((rate(per_second, (bound / PARTS) as u32), above)), queue }
+const fn peer_kind(queue: Queue, bound: usize, full: Reason, per_second: u32, above: Reason) -> EventKind {
+    EventKind { bound, full, rate: Some((rate(per_second, (bound / PARTS) as u32), above)), queue }
 }
 
 /// One peer may have a kind's bound divided by this.
@@ -86,7 +86,7 @@ const OF_SESSIONS: [usize; 7] = [9, 10, 11, 14, 16, 17, 18];
 /// Events of this node's own trees, in the peers' queues.
 const OWN: u32 = 0;
 
-const KINDS: [Kind; 19] = [
+const KINDS: [EventKind; 19] = [
     kind(Queue::Neighbours, 1024, Reason::PuntNeighboursFull, 5_000, Reason::PuntNeighboursRate),
     kind(Queue::Igmp, 1024, Reason::PuntIgmpFull, 5_000, Reason::PuntIgmpRate),
     kind(Queue::Mld, 1024, Reason::PuntMldFull, 5_000, Reason::PuntMldRate),
@@ -98,8 +98,8 @@ const KINDS: [Kind; 19] = [
     kind(Queue::Handshakes, 512, Reason::PuntHandshakesFull, 1_000, Reason::HandshakeRateGlobal),
     peer_kind(Queue::Sessions, 4096, Reason::PuntControlFull, 2_000, Reason::PuntControlRate),
     peer_kind(Queue::Sessions, 4096, Reason::PuntKeysFull, 2_000, Reason::PuntKeysRate),
-    Kind { bound: 8192, full: Reason::PuntSessionsFull, rate: None, queue: Queue::Sessions },
-    Kind {
+    EventKind { bound: 8192, full: Reason::PuntSessionsFull, rate: None, queue: Queue::Sessions },
+    EventKind {
         bound: 2048,
         full: Reason::PuntHostsFull,
         rate: Some((rate(1_000, 1024), Reason::PuntHostsRate)),
@@ -110,7 +110,7 @@ const KINDS: [Kind; 19] = [
     kind(Queue::Answers, 512, Reason::PuntAnswersFull, 1_000, Reason::HandshakeRateAnswers),
     peer_kind(Queue::Sessions, 4096, Reason::PuntTreesFull, 2_000, Reason::PuntTreesRate),
     peer_kind(Queue::Sessions, 2048, Reason::PuntFingerprintsFull, 100, Reason::PuntFingerprintsRate),
-    Kind { bound: 4096, full: Reason::PuntSilentFull, rate: None, queue: Queue::Sessions },
+    EventKind { bound: 4096, full: Reason::PuntSilentFull, rate: None, queue: Queue::Sessions },
 ];
 
 impl Event {

@@ -41,7 +41,7 @@ pub struct FlowKey {
 
 /// The counts of a flow at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Mark {
+struct FlowCounts {
     at_ns: u64,
     packets: u64,
     bytes: u64,
@@ -55,9 +55,9 @@ struct Entry {
     bytes: u64,
     last_ns: u64,
     /// Its first frame, or the first after a silence of [`SENDER_LIFETIME_NS`].
-    began: Mark,
+    began: FlowCounts,
     /// Two moments of late, the older first: their difference is the rate.
-    marks: [Mark; 2],
+    marks: [FlowCounts; 2],
 }
 
 /// A flow as it stands.
@@ -90,12 +90,12 @@ impl FlowReport {
 
 impl Entry {
     fn new(key: FlowKey, owner: u64, now_ns: u64) -> Self {
-        let began = Mark { at_ns: now_ns, packets: 0, bytes: 0 };
+        let began = FlowCounts { at_ns: now_ns, packets: 0, bytes: 0 };
         Self { key, owner, packets: 0, bytes: 0, last_ns: now_ns, began, marks: [began; 2] }
     }
 
     fn add(&mut self, packets: u64, bytes: u64, now_ns: u64) {
-        let now = Mark { at_ns: now_ns, packets: self.packets, bytes: self.bytes };
+        let now = FlowCounts { at_ns: now_ns, packets: self.packets, bytes: self.bytes };
         let silent_ns = now_ns.saturating_sub(self.last_ns);
         if silent_ns >= SENDER_LIFETIME_NS {
             self.began = now;

@@ -91,14 +91,14 @@ pub struct BudgetRefusals {
 }
 
 #[derive(Debug, Default)]
-struct Budgets {
+struct NeighbourBudgets {
     brought: FairBudget,
     own: FairBudget,
     onward: FairBudget,
     inits: TokenBucket,
 }
 
-impl Budgets {
+impl NeighbourBudgets {
     fn cuts(&self, neighbour: u32, now_ns: u64) -> impl Iterator<Item = BudgetRefusals> + '_ {
         let all = [(Budget::Own, &self.own), (Budget::Brought, &self.brought), (Budget::Onward, &self.onward)];
         let of = move |(budget, shares): (Budget, &'_ FairBudget)| -> Vec<BudgetRefusals> {
@@ -112,7 +112,7 @@ impl Budgets {
 #[derive(Debug)]
 pub(crate) struct ForwardBudgets {
     me: u32,
-    shards: [Mutex<HashMap<u32, Box<Budgets>>>; SHARDS],
+    shards: [Mutex<HashMap<u32, Box<NeighbourBudgets>>>; SHARDS],
 }
 
 impl ForwardBudgets {
@@ -152,7 +152,7 @@ impl ForwardBudgets {
         cuts
     }
 
-    fn with(&self, neighbour: u32, take: impl FnOnce(&mut Budgets) -> bool) -> bool {
+    fn with(&self, neighbour: u32, take: impl FnOnce(&mut NeighbourBudgets) -> bool) -> bool {
         let Some(shard) = self.shards.get(neighbour as usize % SHARDS) else { return false };
         let mut all = lock(shard);
         let full = all.len() >= MAX_BUDGETS_PER_SHARD;

@@ -34,12 +34,12 @@ use crate::port::{Port, Storm};
 use crate::prefixes::PrefixRoutes;
 use crate::punt::PuntKind;
 use crate::reason::{Drops, Reason};
-use crate::refusals::Refusals;
+use crate::refusals::RefusalCounts;
 use crate::root_tree::RootTree;
 use crate::routes::Routes;
 use crate::session::{Peer, Session};
 use crate::session_table::SessionTable;
-use crate::silence::Silence;
+use crate::silence::WatchedTrees;
 use crate::source_filter::SourceFilters;
 use crate::table::Table;
 use crate::tree_state::TreeState;
@@ -53,7 +53,7 @@ pub struct ForwardingTables {
     /// Dropped, by reason.
     pub drops: Drops,
     /// The part of these of which it is known which node has caused it.
-    pub refusals: Refusals,
+    pub refusals: RefusalCounts,
     /// Totals.
     pub counters: Counters,
     /// Events for Python.
@@ -87,7 +87,7 @@ pub struct ForwardingTables {
     pub(crate) signing_key: SigningKey,
     pub(crate) suspect_checks: SuspectChecks,
     pub(crate) downstream_trees: DownstreamTrees,
-    pub(crate) silence: Silence,
+    pub(crate) silence: WatchedTrees,
     /// Requests to roots for their anchors.
     pub anchor_requests: AnchorRequests,
     pub(crate) pending_offers: PendingOffers<KeyOffer>,
@@ -102,7 +102,7 @@ impl ForwardingTables {
         Self {
             node_index,
             drops: Drops::default(),
-            refusals: Refusals::default(),
+            refusals: RefusalCounts::default(),
             counters: Counters::default(),
             events: Events::new(wake),
             ports: Default::default(),
@@ -129,7 +129,7 @@ impl ForwardingTables {
             suspect_checks: SuspectChecks::default(),
             downstream_trees: DownstreamTrees::default(),
             anchor_requests: AnchorRequests::default(),
-            silence: Silence::default(),
+            silence: WatchedTrees::default(),
             pending_offers: PendingOffers::default(),
             pending_states: PendingOffers::default(),
             writing: Mutex::default(),

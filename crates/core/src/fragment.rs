@@ -15,7 +15,7 @@ use crate::datagram::{PartialChecksum, StreamName};
 use crate::headers::Headers;
 use crate::limits::{MAX_REASSEMBLIES, MAX_REASSEMBLIES_PER_SENDER};
 use crate::reason::{Drops, Reason};
-use crate::refusals::Refusals;
+use crate::refusals::RefusalCounts;
 use crate::session::lock;
 use crate::traffic_class::{decapsulate, of_parts};
 
@@ -97,7 +97,7 @@ pub fn cut(frame: &[u8], id: u32, most: usize) -> Option<impl Iterator<Item = (F
 
 /// The session or tree that counts a fragment's ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Sender {
+pub enum SentBy {
     /// A session, by our index.
     Session(u32),
     /// A tree of another root.
@@ -110,7 +110,7 @@ pub struct Arrived<'a> {
     /// The node that sealed it.
     pub node: u32,
     /// The session or tree that counted its id.
-    pub sender: Sender,
+    pub sender: SentBy,
     /// Its header.
     pub fragment: Fragment,
     /// The frame's checksum, where it is partial.
@@ -125,7 +125,7 @@ pub struct Arrived<'a> {
 #[derive(Debug)]
 struct Waiting {
     node: u32,
-    key: (Sender, u32),
+    key: (SentBy, u32),
     parts: u8,
     /// Bit n: part n came.
     came: u8,
@@ -145,8 +145,8 @@ struct Slots {
     /// Full and free slots; made as they are needed, and kept.
     slots: Vec<Waiting>,
     free: Vec<usize>,
-    by_key: HashMap<(Sender, u32), usize, RandomState>,
-    per_sender: HashMap<Sender, usize, RandomState>,
+    by_key: HashMap<(SentBy, u32), usize, RandomState>,
+    per_sender: HashMap<SentBy, usize, RandomState>,
     per_node: HashMap<u32, usize, RandomState>,
     swept_ns: u64,
 }
@@ -160,7 +160,7 @@ impl Reassembly {
         arrived: &Arrived<'_>,
         now_ns: u64,
         out: &mut [u8],
-        (drops, refusals): (&Drops, &Refusals),
+        (drops, refusals): (&Drops, &RefusalCounts),
     ) -> Result<Option<(usize, Headers)>, Reason> {
         let mut table = lock(&self.0);
         table.expire(now_ns, drops);
@@ -203,7 +203,7 @@ impl Reassembly {
 }
 
 impl Waiting {
-    fn empty(sender: Sender) -> Self {
+    fn empty(sender: SentBy) -> Self {
         Self { node: 0, key: (sender, 0), parts: 0, came: 0, checksum: None, ecn: 0, since_ns: 0, bytes: Vec::new() }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::events::Event;
 use crate::forwarding_tables::ForwardingTables;
 use crate::reason::Reason;
-use crate::root_tree::{Members, RootTree, TreeReport};
+use crate::root_tree::{Members, RootTree, SealingReport};
 use crate::verdict::Destination;
 
 /// Looks at the tables for one frame, when the control plane changes them meanwhile.
@@ -47,8 +47,8 @@ impl ForwardingTables {
         tree.advance(members, now_ns);
         match tree.report(members) {
             None => {}
-            Some(TreeReport::Used) => self.report(Event::TreeUsed { stream }, now_ns),
-            Some(TreeReport::KeyWorn(key_id)) => self.report(Event::KeyWorn { stream, key_id }, now_ns),
+            Some(SealingReport::Used) => self.report(Event::TreeUsed { stream }, now_ns),
+            Some(SealingReport::KeyWorn(key_id)) => self.report(Event::KeyWorn { stream, key_id }, now_ns),
         }
     }
 }

@@ -44,7 +44,7 @@ pub struct SessionKeys {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum Stage {
     /// Initiator: INIT made. Responder: INIT read.
     Init,
     /// RESPONSE written or read.
@@ -63,7 +63,7 @@ pub struct Handshake {
     index: u32,
     remote_index: u32,
     noise: HandshakeState,
-    step: Step,
+    step: Stage,
     init: Vec<u8>,
     response_payload: Vec<u8>,
     link_secret: Option<Zeroizing<[u8; LINK_SECRET_LEN]>>,
@@ -82,7 +82,7 @@ impl Handshake {
         init.extend_from_slice(&[0; COOKIE_MAC_LEN]);
         let private = Zeroizing::new(*private);
         let (network, response_payload) = (network.clone(), Vec::new());
-        let (initiator, remote_index, step, link_secret) = (true, 0, Step::Init, None);
+        let (initiator, remote_index, step, link_secret) = (true, 0, Stage::Init, None);
         Ok(Self {
             initiator,
             private,
@@ -114,7 +114,7 @@ impl Handshake {
         read_init(&mut noise, init)?;
         let private = Zeroizing::new(*private);
         let (network, response_payload, init) = (network.clone(), Vec::new(), init.to_vec());
-        let (initiator, step, link_secret) = (false, Step::Init, None);
+        let (initiator, step, link_secret) = (false, Stage::Init, None);
         Ok(Self {
             initiator,
             private,
@@ -143,7 +143,7 @@ impl Handshake {
     /// The other side's static public key, once a message proved it.
     pub fn remote_static(&self) -> Option<[u8; 32]> {
         let known =
-            if self.initiator { self.step != Step::Init } else { matches!(self.step, Step::Final | Step::Spent) };
+            if self.initiator { self.step != Stage::Init } else { matches!(self.step, Stage::Final | Stage::Spent) };
         self.noise.get_remote_static().filter(|_| known).and_then(|key| key.try_into().ok())
     }
 
@@ -158,7 +158,7 @@ impl Handshake {
 
     /// Initiator: the INIT datagram with the cookie of a COOKIE datagram that answers it.
     pub fn with_cookie(&self, datagram: &[u8]) -> Result<Vec<u8>, Failure> {
-        self.require(true, Step::Init)?;
+        self.require(true, Stage::Init)?;
         self.message(datagram, COOKIE, INIT_HEADER_LEN, 4)?;
         let mut init = self.init.clone();
         if !cookie::put_into(&mut init, datagram) {
@@ -169,7 +169,7 @@ impl Handshake {
 
     /// Responder: the RESPONSE datagram.
     pub fn write_response(&mut self, payload: &[u8]) -> Result<Vec<u8>, Failure> {
-        self.require(false, Step::Init)?;
+        self.require(false, Stage::Init)?;
         let payload = padded(payload, &[], RESPONSE_PAYLOAD_LEN)?;
         let mut out = Vec::with_capacity(HANDSHAKE_LEN);
         out.extend_from_slice(&prefix(RESPONSE));
@@ -178,46 +178,46 @@ impl Handshake {
         append_message(&mut self.noise, &payload, &mut out)?;
         append_mac(&self.network.mac, &mut out);
         self.response_payload = payload;
-        self.step = Step::Response;
+        self.step = Stage::Response;
         Ok(out)
     }
 
     /// Initiator: the payload of a RESPONSE datagram.
     pub fn read_response(&mut self, datagram: &[u8]) -> Result<Vec<u8>, Failure> {
-        self.require(true, Step::Init)?;
+        self.require(true, Stage::Init)?;
         let message = self.message(datagram, RESPONSE, RESPONSE_HEADER_LEN, 8)?;
         let remote_index = u32_at(datagram, 4).ok_or(Failure::Datagram(Reason::DatagramShort))?;
         let payload = self.read(message)?;
         self.remote_index = remote_index;
-        self.step = Step::Response;
+        self.step = Stage::Response;
         unpadded(&payload)
     }
 
     /// Initiator: the FINAL datagram. `nonce` is fresh random bytes.
     pub fn write_final(&mut self, payload: &[u8], nonce: [u8; FINAL_NONCE_LEN]) -> Result<Vec<u8>, Failure> {
-        self.require(true, Step::Response)?;
+        self.require(true, Stage::Response)?;
         let payload = padded(payload, &nonce, FINAL_PAYLOAD_LEN)?;
         let mut out = Vec::with_capacity(HANDSHAKE_LEN);
         out.extend_from_slice(&prefix(FINAL));
         out.extend_from_slice(&self.remote_index.to_be_bytes());
         append_message(&mut self.noise, &payload, &mut out)?;
         append_mac(&self.network.mac, &mut out);
-        self.step = Step::Final;
+        self.step = Stage::Final;
         Ok(out)
     }
 
     /// Responder: the payload of a FINAL datagram.
     pub fn read_final(&mut self, datagram: &[u8]) -> Result<Vec<u8>, Failure> {
-        self.require(false, Step::Response)?;
+        self.require(false, Stage::Response)?;
         let message = self.message(datagram, FINAL, FINAL_HEADER_LEN, 4)?;
         let payload = self.read(message)?;
-        self.step = Step::Final;
+        self.step = Stage::Final;
         unpadded(&payload)
     }
 
     /// Both sides named this link secret: the session is hybrid, its keys are made of it, too.
     pub fn mix(&mut self, secret: &LinkSecret) -> Result<(), Failure> {
-        if self.step == Step::Spent {
+        if self.step == Stage::Spent {
             return Err(Failure::OutOfOrder);
         }
         self.link_secret = Some(secret.secret.clone());
@@ -226,10 +226,10 @@ impl Handshake {
 
     /// The session's keys; the handshake is spent.
     pub fn take_keys(&mut self) -> Result<SessionKeys, Failure> {
-        if self.step != Step::Final {
+        if self.step != Stage::Final {
             return Err(Failure::OutOfOrder);
         }
-        self.step = Step::Spent;
+        self.step = Stage::Spent;
         let (k1, k2) = self.noise.dangerously_get_raw_split();
         let (k1, k2) = (Zeroizing::new(k1), Zeroizing::new(k2));
         let link_secret = self.link_secret.take();
@@ -245,7 +245,7 @@ impl Handshake {
 
     /// Responder: the REFUSAL datagram, instead of a session; the handshake is spent.
     pub fn write_refusal(&mut self, payload: &[u8]) -> Result<Vec<u8>, Failure> {
-        self.require(false, Step::Final)?;
+        self.require(false, Stage::Final)?;
         if payload.len() > MAX_REFUSAL_PAYLOAD_LEN {
             return Err(Failure::PayloadTooLong);
         }
@@ -257,13 +257,13 @@ impl Handshake {
         out.extend_from_slice(&[0; AEAD_TAG_LEN]);
         key.seal(0, REFUSAL_HEADER_LEN, &mut out).map_err(|_| Failure::Key)?;
         append_mac(&self.network.mac, &mut out);
-        self.step = Step::Spent;
+        self.step = Stage::Spent;
         Ok(out)
     }
 
     /// Initiator: the payload of a REFUSAL datagram. It may come again, and after the keys were taken.
     pub fn read_refusal(&mut self, datagram: &[u8]) -> Result<Vec<u8>, Failure> {
-        if !self.initiator || !matches!(self.step, Step::Final | Step::Spent) {
+        if !self.initiator || !matches!(self.step, Stage::Final | Stage::Spent) {
             return Err(Failure::OutOfOrder);
         }
         self.message(datagram, REFUSAL, REFUSAL_HEADER_LEN, 4)?;
@@ -290,7 +290,7 @@ impl Handshake {
         }
     }
 
-    fn require(&self, initiator: bool, step: Step) -> Result<(), Failure> {
+    fn require(&self, initiator: bool, step: Stage) -> Result<(), Failure> {
         if self.initiator == initiator && self.step == step {
             Ok(())
         } else {
@@ -329,7 +329,7 @@ impl Handshake {
             append_message(&mut noise, &[0; INIT_PAYLOAD_LEN], &mut Vec::new())?;
         } else {
             read_init(&mut noise, &self.init)?;
-            if self.step == Step::Response {
+            if self.step == Stage::Response {
                 append_message(&mut noise, &self.response_payload, &mut Vec::new())?;
             }
         }

@@ -24,7 +24,7 @@ pub(crate) type HistoriesLen = Arc<AtomicUsize>;
 /// The datagrams of one tree.
 #[derive(Debug)]
 pub struct History {
-    ring: Mutex<Ring>,
+    ring: Mutex<DatagramRing>,
     all: HistoriesLen,
 }
 
@@ -39,7 +39,7 @@ struct KeptDatagram {
 }
 
 #[derive(Debug, Default)]
-struct Ring {
+struct DatagramRing {
     bytes: Vec<u8>,
     /// Datagrams in the order in which they came.
     kept: VecDeque<KeptDatagram>,
@@ -101,7 +101,7 @@ impl History {
     }
 
     /// Doubles the ring while the node has room; whether it did.
-    fn grow(&self, ring: &mut Ring) -> bool {
+    fn grow(&self, ring: &mut DatagramRing) -> bool {
         let length = (2 * ring.bytes.len()).max(FIRST_LEN);
         let more = length - ring.bytes.len();
         let fits = |all: usize| Some(all + more).filter(|all| length <= MAX_HISTORY_LEN && *all <= MAX_HISTORIES_LEN);
@@ -125,7 +125,7 @@ impl Drop for History {
     }
 }
 
-impl Ring {
+impl DatagramRing {
     /// Where so many bytes have room behind the newest datagram, or at the start.
     fn free(&self, length: usize) -> Option<usize> {
         let (Some(oldest), Some(newest)) = (self.kept.front(), self.kept.back()) else {

@@ -28,13 +28,13 @@ const NAMED: [Reason; 11] = [
 ];
 
 /// How many were refused of a node, for one reason.
-pub type Refusal = (u32, Reason, u64);
+pub type RefusalCount = (u32, Reason, u64);
 
 /// Counts by node and reason.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<HashMap<(u32, Reason), u64, RandomState>>);
+pub struct RefusalCounts(Mutex<HashMap<(u32, Reason), u64, RandomState>>);
 
-impl Refusals {
+impl RefusalCounts {
     /// Counts one, where a node is named for this reason, and there is room.
     #[cold]
     pub fn note(&self, node: u32, reason: Reason) {
@@ -50,7 +50,7 @@ impl Refusals {
     }
 
     /// Takes those since the last call.
-    pub fn take(&self) -> Vec<Refusal> {
+    pub fn take(&self) -> Vec<RefusalCount> {
         lock(&self.0).drain().map(|((node, reason), count)| (node, reason, count)).collect()
     }
 }

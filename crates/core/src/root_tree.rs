@@ -96,7 +96,7 @@ pub struct RootTree {
 
 /// Reports about a tree for Python.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TreeReport {
+pub enum SealingReport {
     /// Its first frame has come.
     Used,
     /// The key of this id, in use, has sealed enough.
@@ -124,7 +124,7 @@ impl RootTree {
     }
 
     /// The report that is due as a frame takes the tree to these members: its first use, then each wear of their key.
-    pub fn report(&self, members: &Members) -> Option<TreeReport> {
+    pub fn report(&self, members: &Members) -> Option<SealingReport> {
         let key = &members.generation.key;
         let (at, sealed) = (self.report_at.load(Ordering::Relaxed), key.sealed.load(Ordering::Relaxed));
         if sealed < at {
@@ -132,7 +132,7 @@ impl RootTree {
         }
         let next = if at == 0 { sealed + KEY_DATAGRAMS } else { sealed + REPORT_AGAIN };
         self.report_at.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed).ok()?;
-        Some(if at == 0 { TreeReport::Used } else { TreeReport::KeyWorn(key.key_id) })
+        Some(if at == 0 { SealingReport::Used } else { SealingReport::KeyWorn(key.key_id) })
     }
 
     /// The key in use is worn when it has sealed so many datagrams.

@@ -14,7 +14,7 @@ const NEVER: u64 = u64::MAX;
 
 /// The end of the counters of a tree at which copies come instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
+enum ServedEnd {
     /// The tree serves a next hop from a counter on.
     HopBegins,
     /// The same of a node beyond one.
@@ -26,7 +26,7 @@ enum Change {
 #[derive(Debug)]
 struct Changed {
     node: u32,
-    change: Change,
+    change: ServedEnd,
     /// The first datagram that was sealed with these members; none yet: 0.
     since: AtomicU64,
 }
@@ -52,16 +52,16 @@ impl ServedCounters {
     pub(crate) fn new(before: &Hops, after: &Hops, known: &Self, sealed: u64) -> Self {
         let served: HashSet<&u32> = before.next_hops.iter().chain(&before.beyond).collect();
         let begins = |node: &u32, change| {
-            let since = if served.contains(node) { known.since(*node, Change::begins)? } else { NOT_YET };
+            let since = if served.contains(node) { known.since(*node, ServedEnd::begins)? } else { NOT_YET };
             Some(Changed { node: *node, change, since: AtomicU64::new(since) })
         };
         let ends = |node: &u32| {
-            let ended = known.since(*node, Change::ends);
+            let ended = known.since(*node, ServedEnd::ends);
             let since = if served.contains(node) { NOT_YET } else { ended? };
-            Some(Changed { node: *node, change: Change::Ends, since: AtomicU64::new(since) })
+            Some(Changed { node: *node, change: ServedEnd::Ends, since: AtomicU64::new(since) })
         };
-        let of_hops = after.next_hops.iter().filter_map(|node| begins(node, Change::HopBegins));
-        let of_beyond = after.beyond.iter().filter_map(|node| begins(node, Change::BeyondBegins));
+        let of_hops = after.next_hops.iter().filter_map(|node| begins(node, ServedEnd::HopBegins));
+        let of_beyond = after.beyond.iter().filter_map(|node| begins(node, ServedEnd::BeyondBegins));
         let ended: &[u32] = if sealed == 0 { &[] } else { &after.replicate };
         let nodes: Box<[Changed]> = of_hops.chain(of_beyond).chain(ended.iter().filter_map(ends)).collect();
         let next = AtomicU64::new(if nodes.is_empty() { NEVER } else { sealed });
@@ -69,7 +69,7 @@ impl ServedCounters {
     }
 
     /// The counter since which a node's change of this kind is, while that is sent.
-    fn since(&self, node: u32, is_it: impl Fn(Change) -> bool) -> Option<u64> {
+    fn since(&self, node: u32, is_it: impl Fn(ServedEnd) -> bool) -> Option<u64> {
         let is_sent = self.next.load(Ordering::Relaxed) != NEVER;
         let changed = self.nodes.iter().filter(|_| is_sent).find(|one| one.node == node && is_it(one.change))?;
         Some(changed.since.load(Ordering::Relaxed))
@@ -93,19 +93,19 @@ impl ServedCounters {
         nodes
             .iter()
             .map(|changed| (changed, changed.since.load(Ordering::Relaxed)))
-            .filter(move |(changed, since)| *since > 1 || (is_first && changed.change == Change::HopBegins)) // there were no copies under this key
+            .filter(move |(changed, since)| *since > 1 || (is_first && changed.change == ServedEnd::HopBegins)) // there were no copies under this key
             .map(|(changed, since)| (changed.node, changed.change.range(since)))
     }
 
     /// The same of all that the tree serves anew, where no datagram follows.
     pub fn known(&self, sealed: u64) -> impl Iterator<Item = (u32, CounterRange)> + '_ {
-        let begun = self.nodes.iter().filter(|changed| changed.change != Change::Ends);
+        let begun = self.nodes.iter().filter(|changed| changed.change != ServedEnd::Ends);
         let since = begun.map(move |changed| match changed.since.load(Ordering::Relaxed) {
             NOT_YET => (changed, sealed + 1),
             since => (changed, since),
         });
         since
-            .filter(|(changed, since)| *since > 1 || changed.change == Change::HopBegins)
+            .filter(|(changed, since)| *since > 1 || changed.change == ServedEnd::HopBegins)
             .map(|(changed, since)| (changed.node, changed.change.range(since)))
     }
 
@@ -119,7 +119,7 @@ impl ServedCounters {
     }
 }
 
-impl Change {
+impl ServedEnd {
     fn begins(self) -> bool {
         self != Self::Ends
     }

@@ -73,7 +73,7 @@ pub(crate) struct Watched {
 
 /// Trees that are watched.
 #[derive(Debug, Default)]
-pub(crate) struct Silence {
+pub(crate) struct WatchedTrees {
     pub(crate) watched: Mutex<Vec<Watched>>,
     pub(crate) is_watching: AtomicBool,
     /// The first of them is watched since no turn was due, and who takes the turns may sleep.
@@ -83,7 +83,7 @@ pub(crate) struct Silence {
     pub(crate) asleep_ns: AtomicU64,
 }
 
-impl Silence {
+impl WatchedTrees {
     /// Begins to watch a tree, as fast as its stream is by the one before.
     pub(crate) fn watch(&self, tree: &Arc<DownstreamTree>, now_ns: u64) {
         let tree = tree.clone();

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Whether a node has grafted at its backup, which sends it the tree from then on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Graft {
+pub enum GraftState {
     /// None so far.
     None,
     /// A graft, and nothing has come from its parent since.
@@ -55,11 +55,11 @@ impl Upstream {
     }
 
     /// Has this node grafted at its backup, and has anything come from the parent since?
-    pub(crate) fn graft(&self) -> Graft {
+    pub(crate) fn graft(&self) -> GraftState {
         match self.grafted_ns.load(Ordering::Relaxed) {
-            0 => Graft::None,
-            grafted_ns if self.parent_ns.load(Ordering::Relaxed) <= grafted_ns => Graft::InsteadOfParent,
-            _ => Graft::BesideParent,
+            0 => GraftState::None,
+            grafted_ns if self.parent_ns.load(Ordering::Relaxed) <= grafted_ns => GraftState::InsteadOfParent,
+            _ => GraftState::BesideParent,
         }
     }
 

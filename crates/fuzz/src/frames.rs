@@ -11,7 +11,7 @@ use treecast_core::key_flow::KeyFlow;
 use treecast_core::prefixes::Prefix;
 use treecast_core::verdict::RecentFlow;
 
-use treecast_core::offload::{Coalescer, Delivery, Merging, PartialChecksum, Segmenter, VnetHeader};
+use treecast_core::offload::{CoalescedWrite, Coalescer, Merging, PartialChecksum, Segmenter, VnetHeader};
 use treecast_core::traffic_class;
 
 use crate::handshakes::{signing_key, NETWORK};
@@ -87,7 +87,7 @@ pub fn super_frame(bytes: &[u8]) {
     let total: usize = segments.iter().map(|(bytes, _)| bytes.len()).sum();
     for merging in MERGINGS {
         let (mut frames, mut length) = (0, 0);
-        let mut sink = |delivery: Delivery<'_>| {
+        let mut sink = |delivery: CoalescedWrite<'_>| {
             frames += delivery.frames;
             length += delivery.frame_bytes();
             let written: usize = delivery.parts.iter().map(|part| part.len()).sum();

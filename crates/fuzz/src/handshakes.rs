@@ -68,7 +68,7 @@ fn responder(init: &[u8]) -> Result<(Handshake, Vec<u8>), Failure> {
 
 /// The initiator and the responder of the handshake after FINAL, and what they have sent.
 #[allow(missing_docs)]
-pub struct Exchange {
+pub struct BothSides {
     pub one: Handshake,
     pub two: Handshake,
     pub init: Vec<u8>,
@@ -77,14 +77,14 @@ pub struct Exchange {
 }
 
 /// The whole handshake.
-pub fn after_final() -> Result<Exchange, Failure> {
+pub fn after_final() -> Result<BothSides, Failure> {
     let mut one = initiator()?;
     let init = one.init_datagram()?.to_vec();
     let (mut two, response) = responder(&init)?;
     one.read_response(&response)?;
     let last = one.write_final(PAYLOAD, NONCE)?;
     two.read_final(&last)?;
-    Ok(Exchange { one, two, init, response, last })
+    Ok(BothSides { one, two, init, response, last })
 }
 
 /// The payload of a RESPONSE, as the initiator reads it.

@@ -3,7 +3,7 @@
 use treecast_core::datagram::{u32_at, COOKIE};
 use treecast_core::mac::{prefix, COOKIE_MAC_LEN, MAC_LEN};
 
-use crate::handshakes::{after_final, initiator, Exchange, MAC};
+use crate::handshakes::{after_final, initiator, BothSides, MAC};
 use crate::input::Input;
 
 /// The INIT that begins the handshake.
@@ -13,7 +13,7 @@ pub fn init() -> Vec<u8> {
 
 /// One of each kind, and an INIT with the cookie.
 pub fn handshakes() -> Vec<Input> {
-    let Exchange { mut two, init, response, last, .. } = after_final().expect("keys of any bytes");
+    let BothSides { mut two, init, response, last, .. } = after_final().expect("keys of any bytes");
     let refusal = two.write_refusal(b"\x93\x01\xa0\xc0").expect("it is short");
     let cookie = cookie(&init).expect("an INIT is long enough");
     let again = initiator().and_then(|one| one.with_cookie(&cookie)).expect("the cookie answers it");

@@ -22,7 +22,7 @@ use crate::commands::{read_all, Command};
 use crate::forwarder::Forwarder;
 use crate::msgpack::Malformed;
 use crate::sys::thread::monotonic_ns;
-use crate::waiting::{Host, WaitingCommands};
+use crate::waiting::{HostAtNode, WaitingCommands};
 
 /// A handshake that a command names by its place in the list; spent by that. `keys`: None when it is not finished, or spent.
 #[allow(missing_docs)]
@@ -104,7 +104,7 @@ impl Forwarder {
         Ok(refusals)
     }
 
-    fn write_hosts(&self, hosts: &[(usize, Host)], refusals: &mut Vec<CommandRefusal>) {
+    fn write_hosts(&self, hosts: &[(usize, HostAtNode)], refusals: &mut Vec<CommandRefusal>) {
         let refused = match hosts[..] {
             [] => return,
             [(_, (vlan, mac, peer))] => {

@@ -4,7 +4,7 @@ use treecast_core::counters::Counter;
 use treecast_core::egress::Leaving;
 use treecast_core::flows::{FlowAccount, FlowKey};
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::offload::Delivery;
+use treecast_core::offload::CoalescedWrite;
 use treecast_core::port::{Port, TAP_PORT};
 use treecast_core::reason::Reason;
 
@@ -28,8 +28,8 @@ impl<'s> Delivering<'s> {
     }
 
     /// One frame or super-frame.
-    pub fn deliver(&mut self, delivery: &Delivery<'_>) {
-        let Delivery { frame, parts, frames, .. } = *delivery;
+    pub fn deliver(&mut self, delivery: &CoalescedWrite<'_>) {
+        let CoalescedWrite { frame, parts, frames, .. } = *delivery;
         let LocalDelivery { to_tap, taken } = if self.local.packets.is_empty() {
             LocalDelivery { to_tap: true, taken: false }
         } else {
@@ -46,7 +46,7 @@ impl<'s> Delivering<'s> {
         self.tables.counters.add(Counter::FlowsReplaced, replaced);
     }
 
-    fn to_tap(&self, delivery: &Delivery<'_>, wanted: bool) -> bool {
+    fn to_tap(&self, delivery: &CoalescedWrite<'_>, wanted: bool) -> bool {
         if wanted && !self.forwards {
             self.tables.drops.add(Reason::PortBlocked, delivery.frames as u64);
         }
@@ -60,7 +60,7 @@ impl<'s> Delivering<'s> {
         )
     }
 
-    fn count(&mut self, delivery: &Delivery<'_>) {
+    fn count(&mut self, delivery: &CoalescedWrite<'_>) {
         if !delivery.frame.is_to_group() {
             return;
         }

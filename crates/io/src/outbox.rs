@@ -19,7 +19,7 @@ const TX_BUFFERS: usize = 16;
 
 /// The destinations of a tx buffer's datagrams.
 #[derive(Clone, Copy, Debug)]
-pub enum Target<'t> {
+pub enum Destinations<'t> {
     /// One session's peer.
     Session(&'t Arc<Session>),
     /// The next hops of a tree, as they were when the frame was sealed.
@@ -28,23 +28,23 @@ pub enum Target<'t> {
 
 /// The same, kept while the tx buffer is filled.
 #[derive(Debug)]
-enum KeptTarget {
+enum KeptDestinations {
     Session(Arc<Session>),
     Tree(Arc<RootTree>, Arc<Members>),
 }
 
-impl KeptTarget {
-    fn new(target: Target<'_>) -> Self {
+impl KeptDestinations {
+    fn new(target: Destinations<'_>) -> Self {
         match target {
-            Target::Session(session) => Self::Session(session.clone()),
-            Target::Tree(tree, members) => Self::Tree(tree.clone(), members.clone()),
+            Destinations::Session(session) => Self::Session(session.clone()),
+            Destinations::Tree(tree, members) => Self::Tree(tree.clone(), members.clone()),
         }
     }
 
-    fn is(&self, target: Target<'_>) -> bool {
+    fn is(&self, target: Destinations<'_>) -> bool {
         match (self, target) {
-            (Self::Session(one), Target::Session(two)) => Arc::ptr_eq(one, two),
-            (Self::Tree(one, members), Target::Tree(two, others)) => {
+            (Self::Session(one), Destinations::Session(two)) => Arc::ptr_eq(one, two),
+            (Self::Tree(one, members), Destinations::Tree(two, others)) => {
                 Arc::ptr_eq(one, two) && Arc::ptr_eq(members, others)
             }
             _ => false,
@@ -55,7 +55,7 @@ impl KeptTarget {
 /// The datagrams of one destination set, in order, in one buffer.
 #[derive(Debug)]
 pub struct TxBuffer {
-    target: Option<KeptTarget>,
+    target: Option<KeptDestinations>,
     buffer: Box<[u8]>,
     used: usize,
     runs: Vec<Run>,
@@ -142,7 +142,7 @@ impl Outbox {
         &mut self,
         tables: &ForwardingTables,
         underlay: &Underlay,
-        target: Target<'_>,
+        target: Destinations<'_>,
         length: usize,
     ) -> &mut TxBuffer {
         let mut found =
@@ -156,7 +156,7 @@ impl Outbox {
         let index = found.unwrap_or_else(|| self.free_tx_buffer(tables, underlay));
         let tx_buffer = &mut self.tx_buffers[index];
         if tx_buffer.target.is_none() {
-            tx_buffer.target = Some(KeptTarget::new(target));
+            tx_buffer.target = Some(KeptDestinations::new(target));
         }
         tx_buffer.traffic_class = self.traffic_class;
         tx_buffer
@@ -167,7 +167,7 @@ impl Outbox {
         &'s mut self,
         tables: &ForwardingTables,
         underlay: &Underlay,
-        target: Target<'_>,
+        target: Destinations<'_>,
     ) -> &'s mut TxBuffer {
         self.tx_buffer(tables, underlay, target, MAX_DATAGRAM_LEN)
     }
@@ -182,11 +182,11 @@ impl Outbox {
         for (index, tx_buffer) in self.tx_buffers.iter().enumerate() {
             for run in &tx_buffer.runs {
                 match &tx_buffer.target {
-                    Some(KeptTarget::Session(session)) => {
+                    Some(KeptDestinations::Session(session)) => {
                         let counters = SentCounters::Session(session.clone());
                         self.dispatch.add(tables, underlay, index, *run, session.endpoint(), counters);
                     }
-                    Some(KeptTarget::Tree(_, members)) => {
+                    Some(KeptDestinations::Tree(_, members)) => {
                         self.dispatch.add_tree(tables, underlay, index, *run, &members.hops.next_hops);
                     }
                     None => {}

@@ -17,7 +17,7 @@ use treecast_core::path::Endpoint;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Session, SESSION_BODY_OFFSET};
 
-use crate::outbox::{Outbox, Target};
+use crate::outbox::{Destinations, Outbox};
 use crate::relay::Passed;
 use crate::repair::retransmit_to;
 use crate::seals::Seals;
@@ -26,7 +26,7 @@ use crate::underlay::Underlay;
 use crate::wrapping::wrap;
 
 /// One received message.
-pub struct ReceivedMessage<'s> {
+pub struct UnderlayMessage<'s> {
     tables: &'s ForwardingTables,
     underlay: &'s Underlay,
     from: Endpoint,
@@ -34,7 +34,7 @@ pub struct ReceivedMessage<'s> {
     now_ns: u64,
 }
 
-impl<'s> ReceivedMessage<'s> {
+impl<'s> UnderlayMessage<'s> {
     /// None: it is cut off, and counted.
     pub fn new(
         tables: &'s ForwardingTables,
@@ -157,7 +157,7 @@ impl<'s> ReceivedMessage<'s> {
         if body.len() > self.underlay.mtu.limit(next_hop.underlay_mtu()).body_len(SESSION_OVERHEAD) {
             return Err(Reason::TooBig);
         }
-        let target = Target::Session(&next_hop);
+        let target = Destinations::Session(&next_hop);
         outbox.set_traffic_class(self.traffic_class);
         let tx_buffer = outbox.more(self.tables, self.underlay, target);
         let forward = Inner { kind: KIND_FORWARD, checksum: None };

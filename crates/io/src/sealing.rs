@@ -16,7 +16,7 @@ use treecast_core::session::Session;
 use treecast_core::traffic_class;
 use treecast_core::verdict::Destination;
 
-use crate::outbox::{Outbox, Target, TxBuffer};
+use crate::outbox::{Destinations, Outbox, TxBuffer};
 use crate::seals::{Routed, Seals, TreeSeal};
 use crate::sys::thread::monotonic_ns;
 use crate::underlay::Underlay;
@@ -44,7 +44,7 @@ impl Sealing<'_> {
         match self.tables.route_to(session.peer) {
             None => {
                 let most = self.underlay.mtu.limit(session.underlay_mtu());
-                self.all(Target::Session(session), segmenter, &**session, most);
+                self.all(Destinations::Session(session), segmenter, &**session, most);
             }
             Some(next_hop) => {
                 let sent = next_hop.and_then(|next_hop| self.by_route(session, next_hop, segmenter, class));
@@ -69,7 +69,7 @@ impl Sealing<'_> {
         let bytes = each * segmenter.count();
         let may_go = self.tables.may_take_route((next_hop.peer, session.peer), class, bytes, monotonic_ns());
         may_go.inspect_err(|_| session.datagram_counts.add_refused(bytes))?;
-        self.all(Target::Session(&next_hop), segmenter, &by, DatagramLimit::SHORTEST);
+        self.all(Destinations::Session(&next_hop), segmenter, &by, DatagramLimit::SHORTEST);
         Ok(())
     }
 
@@ -80,7 +80,7 @@ impl Sealing<'_> {
             if tree.is_wrapped() {
                 self.all_wrapped(&TreeSeal(tree, members), segmenter, most);
             } else {
-                self.all(Target::Tree(tree, members), segmenter, &TreeSeal(tree, members), most);
+                self.all(Destinations::Tree(tree, members), segmenter, &TreeSeal(tree, members), most);
             }
         }
         let class = Class::Stream(members.tree().stream);
@@ -99,7 +99,7 @@ impl Sealing<'_> {
     }
 
     /// Each frame straight into the tx buffer, then sealed there, in datagrams that the others' underlays carry, too.
-    fn all<S: Seals>(&mut self, target: Target<'_>, segmenter: &Segmenter<'_>, by: &S, most: DatagramLimit) {
+    fn all<S: Seals>(&mut self, target: Destinations<'_>, segmenter: &Segmenter<'_>, by: &S, most: DatagramLimit) {
         let most = most.body_len(by.overhead());
         let longest = segmenter.segment_len(0).unwrap_or(0);
         if longest > most {
@@ -119,7 +119,7 @@ impl Sealing<'_> {
     }
 
     /// Frames of which the first does not fit one datagram, whose body is at most `most` long.
-    fn all_in_parts<S: Seals>(&mut self, target: Target<'_>, segmenter: &Segmenter<'_>, by: &S, most: usize) {
+    fn all_in_parts<S: Seals>(&mut self, target: Destinations<'_>, segmenter: &Segmenter<'_>, by: &S, most: usize) {
         let (longest, part) = (segmenter.segment_len(0).unwrap_or(0), most - FRAGMENT_HEADER_LEN);
         let each = longest + longest.div_ceil(part) * (by.overhead() + FRAGMENT_HEADER_LEN);
         self.outbox.tx_buffer(self.tables, self.underlay, target, each * segmenter.count());
@@ -162,7 +162,13 @@ impl Sealing<'_> {
     }
 
     /// One datagram with this body.
-    fn put<S: Seals>(&mut self, target: Target<'_>, by: &S, inner: Inner, body: [&[u8]; 2]) -> Result<(), Reason> {
+    fn put<S: Seals>(
+        &mut self,
+        target: Destinations<'_>,
+        by: &S,
+        inner: Inner,
+        body: [&[u8]; 2],
+    ) -> Result<(), Reason> {
         let tx_buffer = self.outbox.more(self.tables, self.underlay, target);
         let length = by.seal_body(inner, body, tx_buffer.free())?;
         tx_buffer.commit(length);

@@ -11,13 +11,13 @@ use crate::commands::Command;
 /// Commands of one kind that are carried out at once, each with its position.
 pub type Together<T> = Vec<(usize, T)>;
 /// A host: its VLAN, its address, and the node that it is at.
-pub type Host = (u16, Mac, u32);
+pub type HostAtNode = (u16, Mac, u32);
 
 /// A command, and what is to be written before it.
 #[allow(missing_docs)]
 #[derive(Debug, PartialEq, Eq)]
 pub struct Due<'a> {
-    pub hosts: Together<Host>,
+    pub hosts: Together<HostAtNode>,
     pub routes: Together<SetRoute>,
     pub command: Command<'a>,
 }
@@ -25,7 +25,7 @@ pub struct Due<'a> {
 /// Hosts and routes that wait.
 #[derive(Default)]
 pub struct WaitingCommands {
-    hosts: Together<Host>,
+    hosts: Together<HostAtNode>,
     routes: Together<SetRoute>,
     /// Trees that were made meanwhile: who makes one, and gives it members, changes nothing that a route has led to.
     new_trees: HashSet<u32>,
@@ -49,7 +49,7 @@ impl WaitingCommands {
     }
 
     /// All that still waits.
-    pub fn rest(self) -> (Together<Host>, Together<SetRoute>) {
+    pub fn rest(self) -> (Together<HostAtNode>, Together<SetRoute>) {
         (self.hosts, self.routes)
     }
 
@@ -91,7 +91,7 @@ mod tests {
     /// The positions at which commands are carried out, in order: those that wait where they are written.
     fn order(commands: Vec<Command<'static>>) -> Vec<usize> {
         let (mut waiting, mut order) = (WaitingCommands::default(), Vec::new());
-        let write = |hosts: Together<Host>, routes: Together<SetRoute>| {
+        let write = |hosts: Together<HostAtNode>, routes: Together<SetRoute>| {
             hosts
                 .into_iter()
                 .map(|(position, _)| position)

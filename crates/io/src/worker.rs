@@ -15,7 +15,7 @@ use treecast_core::datagram::TREE;
 use treecast_core::flows::FlowAccount;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::headers::{Frame, Headers};
-use treecast_core::offload::{Coalescer, Delivery, Merging};
+use treecast_core::offload::{CoalescedWrite, Coalescer, Merging};
 use treecast_core::port::{Port, TAP_PORT};
 use treecast_core::reason::Reason;
 use treecast_core::silence::TURN_NS;
@@ -29,7 +29,7 @@ use crate::local_ports::LocalPorts;
 use crate::outbox::Outbox;
 use crate::probe_turn;
 use crate::reassembly::{reassembly_len, ReassemblyBuffer};
-use crate::received_message::ReceivedMessage;
+use crate::received_message::UnderlayMessage;
 use crate::relay::Relayed;
 use crate::repair::turn_trees;
 use crate::sys::batch::{Receiver, MESSAGE_LEN};
@@ -216,14 +216,14 @@ impl Worker {
             relayed.forward(tables, underlay, outbox, receiver, now_ns);
         }
         let mut delivering = Delivering::new(tables, local, delivered, now_ns);
-        let mut sink = |delivery: Delivery<'_>| delivering.deliver(&delivery);
+        let mut sink = |delivery: CoalescedWrite<'_>| delivering.deliver(&delivery);
         let mut reassembly = ReassemblyBuffer(reassembly_buffer);
         let groups = !tables.port(TAP_PORT).is_some_and(Port::groups_go_singly);
         let mut coalescer = Coalescer::new(Merging { groups, ..*merging });
         let mut recent = Recent::default();
         let mut relayed = relayed.0.drain(..).peekable();
         for (index, (message, bytes)) in receiver.messages_mut().enumerate() {
-            let Some(received) = ReceivedMessage::new(tables, underlay, socket, message, now_ns) else { continue };
+            let Some(received) = UnderlayMessage::new(tables, underlay, socket, message, now_ns) else { continue };
             let mut tree_volume = (0, 0);
             for (number, datagram) in bytes.chunks_mut(message.segment.max(1)).enumerate() {
                 let passed = relayed.next_if(|passed| passed.message == index && passed.datagram == number);

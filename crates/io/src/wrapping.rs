@@ -4,7 +4,7 @@ use treecast_core::datagram::{Inner, KIND_BROADCAST, SESSION_OVERHEAD};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::reason::Reason;
 
-use crate::outbox::{Outbox, Target};
+use crate::outbox::{Destinations, Outbox};
 use crate::seals::Seals;
 use crate::underlay::Underlay;
 
@@ -28,7 +28,7 @@ fn wrap_for(
     if datagram.len() > underlay.mtu.limit(session.underlay_mtu()).body_len(SESSION_OVERHEAD) {
         return Err(Reason::TooBig);
     }
-    let tx_buffer = outbox.more(tables, underlay, Target::Session(&session));
+    let tx_buffer = outbox.more(tables, underlay, Destinations::Session(&session));
     let inner = Inner { kind: KIND_BROADCAST, checksum: None };
     let length = session.seal_body(inner, [datagram, &[]], tx_buffer.free())?;
     tx_buffer.commit(length);

@@ -16,7 +16,7 @@ type Asked = (u32, u16, u32, bool);
 
 /// `(node, parent)` of each node on the tree but the root; the members' mean delay in microseconds; how many of them are not on it;
 /// `(node, backup)` of each that has one.
-type Planned = (Vec<(u32, u32)>, u64, usize, Vec<(u32, u32)>);
+type PlanFields = (Vec<(u32, u32)>, u64, usize, Vec<(u32, u32)>);
 
 /// `(node, parent)` of a tree that there is already.
 type Kept = Vec<(u32, u32)>;
@@ -40,7 +40,7 @@ impl LinkGraph {
         self.0.len()
     }
 
-    fn plan(&self, py: Python<'_>, root: u32, nodes: Vec<Asked>, kept: Option<Kept>) -> PyResult<Planned> {
+    fn plan(&self, py: Python<'_>, root: u32, nodes: Vec<Asked>, kept: Option<Kept>) -> PyResult<PlanFields> {
         let (root, numbers) = numbered(root, &nodes)?;
         Ok(py.detach(|| {
             Asking::new(&self.0, root, &nodes).with(|request| {
@@ -58,7 +58,7 @@ impl LinkGraph {
         root: u32,
         nodes: Vec<Asked>,
         kept: Option<(Kept, Kept)>,
-    ) -> PyResult<(Planned, Planned)> {
+    ) -> PyResult<(PlanFields, PlanFields)> {
         let (root, numbers) = numbered(root, &nodes)?;
         Ok(py.detach(|| {
             let kept = kept.map(|(one, other)| [one, other].map(|kept| by_number(nodes.len(), &numbers, kept)));
@@ -111,7 +111,7 @@ impl Asking {
     }
 }
 
-fn planned(request: &Request<'_>, nodes: &[Asked], tree: &Tree, backups: &[Option<u32>]) -> Planned {
+fn planned(request: &Request<'_>, nodes: &[Asked], tree: &Tree, backups: &[Option<u32>]) -> PlanFields {
     let named = |of: &dyn Fn(u32) -> Option<u32>| {
         (0..).zip(nodes).filter_map(|(number, (node, ..))| Some((*node, nodes[of(number)? as usize].0))).collect()
     };

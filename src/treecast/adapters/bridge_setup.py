@@ -16,7 +16,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from treecast.adapters.bridge_record import BridgeRecord, load_record, write_record
 from treecast.adapters.interface_configuration import (
-    Address,
+    InterfaceAddress,
     InterfaceConfiguration,
     InterfaceRoute,
     add_addresses,
@@ -268,7 +268,7 @@ def stop_snooping(ipr: IPRoute, bridge: NetworkInterface) -> tuple[str, ...]:
     return ("mcast_snooping 1",)
 
 
-def _overlays(address: Address, bridge: str) -> Address:
+def _overlays(address: InterfaceAddress, bridge: str) -> InterfaceAddress:
     """The address as the bridge has it: labelled as an alias, by which programs find the interface (netdevice(7)).
 
     A name that is too long for an alias is the label itself.
@@ -276,7 +276,7 @@ def _overlays(address: Address, bridge: str) -> Address:
     return labelled(without_prefix_route(address), f"{bridge}{_ALIAS}"[:_LABEL_CHARACTERS])
 
 
-def overlay_addresses(configuration: InterfaceConfiguration, record: BridgeRecord) -> list[Address]:
+def overlay_addresses(configuration: InterfaceConfiguration, record: BridgeRecord) -> list[InterfaceAddress]:
     return [address for address in configuration.addresses if str(address) in record.addresses]
 
 
@@ -289,7 +289,7 @@ def overlay_routes(configuration: InterfaceConfiguration, record: BridgeRecord) 
     ]
 
 
-def _first_ipv4(addresses: Iterable[Address]) -> bytes | None:
+def _first_ipv4(addresses: Iterable[InterfaceAddress]) -> bytes | None:
     return next((address.packed for address in addresses if address.family == _IPV4), None)
 
 

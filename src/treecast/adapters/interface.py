@@ -28,11 +28,11 @@ from pyroute2 import IPRoute
 
 from treecast.adapters.interface_configuration import delete_addresses, delete_routes, read_configuration
 from treecast.adapters.link import find_link, refusals
-from treecast.adapters.multicast_routes import IPNetwork, add_group_routes
+from treecast.adapters.multicast_routes import add_group_routes
 from treecast.adapters.put_back import PutBack
 from treecast.adapters.rtnetlink import RouteSocket
 from treecast.adapters.sysfs import ipv6_is_off
-from treecast.base.addresses import Endpoint, IPAddress, MacAddress
+from treecast.base.addresses import Endpoint, IPAddress, IPNetwork, MacAddress
 
 _IPV4, _IPV6 = 2, 10  # AF_INET, AF_INET6
 _IFA_F_NODAD = 0x02

@@ -59,7 +59,7 @@ _FOREVER = 0xFFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class InterfaceAddress:
     """``flags``: IFA_F_*."""
 
     family: int
@@ -129,7 +129,7 @@ class InterfaceRoute:
 class InterfaceConfiguration:
     """Addresses and routes in the kernel's order: the first IPv4 address of a prefix is its primary one."""
 
-    addresses: tuple[Address, ...]
+    addresses: tuple[InterfaceAddress, ...]
     routes: tuple[InterfaceRoute, ...]
 
 
@@ -145,14 +145,14 @@ def read_configuration(kernel: RouteSocket, interface: int) -> InterfaceConfigur
     return InterfaceConfiguration(tuple(addresses), tuple(routes))
 
 
-def add_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[Address]) -> None:
+def add_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[InterfaceAddress]) -> None:
     """Adds addresses: those that it has already are left alone, IPv6 ones are left out where IPv6 is off."""
     for address in addresses:
         body, fine = _address_body(address, interface), _fine(address.family)
         kernel.change(_NEWADDR, CREATE | EXCLUSIVE, body, fine=fine)
 
 
-def delete_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[Address]) -> None:
+def delete_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[InterfaceAddress]) -> None:
     """The last first: a primary IPv4 address takes its secondary ones with it."""
     for address in reversed(tuple(addresses)):
         kernel.change(_DELADDR, 0, _address_body(address, interface), fine=_LACKS_IT)
@@ -189,12 +189,12 @@ def delete_routes(kernel: RouteSocket, interface: int, routes: Iterable[Interfac
         kernel.change(_DELROUTE, 0, _route_body(route, interface), fine=_LACKS_IT)
 
 
-def without_prefix_route(address: Address) -> Address:
+def without_prefix_route(address: InterfaceAddress) -> InterfaceAddress:
     """The same address, for which the kernel makes no route to its prefix."""
     return replace(address, flags=address.flags | _IFA_F_NOPREFIXROUTE)
 
 
-def labelled(address: Address, label: str) -> Address:
+def labelled(address: InterfaceAddress, label: str) -> InterfaceAddress:
     """The same address under another label than its interface's name, an alias; IPv6 addresses have none.
 
     DHCP clients flush the addresses that are labelled as the interface is (Debian's dhclient-script).
@@ -204,7 +204,7 @@ def labelled(address: Address, label: str) -> Address:
     return replace(address, attributes=(*address.attributes, (_IFA_LABEL, label.encode() + b"\0")))
 
 
-def with_prefix_route(address: Address) -> Address:
+def with_prefix_route(address: InterfaceAddress) -> InterfaceAddress:
     return replace(address, flags=address.flags & ~_IFA_F_NOPREFIXROUTE)
 
 
@@ -223,16 +223,16 @@ def widened(route: InterfaceRoute) -> InterfaceRoute:
     return replace(route, attributes=tuple(kept))
 
 
-def address_of(text: str) -> Address:
+def address_of(text: str) -> InterfaceAddress:
     """``192.0.2.5/24``: the inverse of ``str(address)``, with what is usual of the rest."""
     own = ip_interface(text)
     packed_address = own.ip.packed
     if own.version == 6:
         scope = _SCOPE_LINK if own.ip.is_link_local else _SCOPE_GLOBAL
-        return Address(_IPV6, own.network.prefixlen, scope, _IFA_F_NODAD, ((_IFA_ADDRESS, packed_address),))
+        return InterfaceAddress(_IPV6, own.network.prefixlen, scope, _IFA_F_NODAD, ((_IFA_ADDRESS, packed_address),))
     items = [(_IFA_ADDRESS, packed_address), (_IFA_LOCAL, packed_address)]
     items.append((_IFA_BROADCAST, own.network.broadcast_address.packed))
-    return Address(_IPV4, own.network.prefixlen, _SCOPE_GLOBAL, 0, tuple(items))
+    return InterfaceAddress(_IPV4, own.network.prefixlen, _SCOPE_GLOBAL, 0, tuple(items))
 
 
 def route_of(text: str, interface: int, *, connected: bool) -> InterfaceRoute:
@@ -254,7 +254,7 @@ def _owner(body: bytes) -> int:
     return int(_ADDRESS_HEADER.unpack_from(body)[4])
 
 
-def _address(body: bytes) -> Address:
+def _address(body: bytes) -> InterfaceAddress:
     family, prefix_length, flags, scope, _ = _ADDRESS_HEADER.unpack_from(body)
     values = dict(attributes(body[_ADDRESS_HEADER.size :]))
     if _IFA_FLAGS in values:
@@ -263,10 +263,10 @@ def _address(body: bytes) -> Address:
     flags &= ~(_IFA_F_SECONDARY | _IFA_F_PERMANENT | _IFA_F_TENTATIVE | _IFA_F_DADFAILED)
     flags |= _IFA_F_NODAD if family == _IPV6 else 0
     kept = tuple((kind, values[kind]) for kind in _KEPT_OF_ADDRESS if kind in values)
-    return Address(family, prefix_length, scope, flags, kept)
+    return InterfaceAddress(family, prefix_length, scope, flags, kept)
 
 
-def _address_body(address: Address, interface: int) -> bytes:
+def _address_body(address: InterfaceAddress, interface: int) -> bytes:
     header = _ADDRESS_HEADER.pack(address.family, address.prefix_length, address.flags & 0xFF, address.scope, interface)
     return header + packed([*address.attributes, (_IFA_FLAGS, _U32.pack(address.flags))])
 

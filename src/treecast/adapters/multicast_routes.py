@@ -18,9 +18,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from treecast.adapters.underlay import routes_to
-from treecast.base.addresses import IPAddress
-
-IPNetwork = IPv4Network | IPv6Network
+from treecast.base.addresses import IPAddress, IPNetwork
 
 _IPV4, _IPV6 = 2, 10  # AF_INET, AF_INET6
 _LOCAL_TABLE = 255

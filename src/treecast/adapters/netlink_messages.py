@@ -12,11 +12,11 @@ HEADER = struct.Struct("=IHHII")
 
 _RECEIVE_BYTES = 2**16
 
-Message = tuple[int, bytes]
+NetlinkMessage = tuple[int, bytes]
 """Its type, and what follows its header."""
 
 
-def received(source: socket.socket, most_reads: int) -> Iterator[Message | None]:
+def received(source: socket.socket, most_reads: int) -> Iterator[NetlinkMessage | None]:
     """The messages that a non-blocking socket holds; None where some were lost for want of room (ENOBUFS)."""
     for _ in range(most_reads):
         try:

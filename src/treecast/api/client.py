@@ -15,11 +15,11 @@ from treecast.api.records import (
     INTERNAL_ERROR,
     MAX_ANSWER_BYTES,
     NOT_THE_OWNER,
+    ApiRequest,
     Group,
     GroupChanges,
     Host,
     Peer,
-    Request,
     Status,
     Verb,
 )
@@ -62,7 +62,7 @@ def fetch_group_changes(directory: Path, since: int | None, timeout_s: float = T
 
     Where nothing changes the node answers after two seconds.
     """
-    return _request(directory, Request(Verb.GROUP_CHANGES, since), _Reply[GroupChanges], timeout_s)
+    return _request(directory, ApiRequest(Verb.GROUP_CHANGES, since), _Reply[GroupChanges], timeout_s)
 
 
 def fetch_trace(directory: Path, group: str, source: str, timeout_s: float = TIMEOUT_S) -> TreeTrace:
@@ -70,12 +70,12 @@ def fetch_trace(directory: Path, group: str, source: str, timeout_s: float = TIM
 
     A node answers after 3 s at most, whoever does not answer it.
     """
-    return _request(directory, Request(Verb.TRACE, group=group, source=source), _Reply[TreeTrace], timeout_s)
+    return _request(directory, ApiRequest(Verb.TRACE, group=group, source=source), _Reply[TreeTrace], timeout_s)
 
 
 def fetch_why(directory: Path, about: str, timeout_s: float = TIMEOUT_S) -> Why:
     """Decisions about a node or a group; OperatorError when it does not answer."""
-    return _request(directory, Request(Verb.WHY, group=about), _Reply[Why], timeout_s)
+    return _request(directory, ApiRequest(Verb.WHY, group=about), _Reply[Why], timeout_s)
 
 
 def fetch_hosts(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Host]:
@@ -98,9 +98,9 @@ def take_revocations(directory: Path, timeout_s: float = TIMEOUT_S) -> Status:
     return _request(directory, Verb.REVOCATIONS_CHANGED, _Reply[Status], timeout_s)
 
 
-def _request(directory: Path, request: Verb | Request, reply_type: type[_Reply[T]], timeout_s: float) -> T:
+def _request(directory: Path, request: Verb | ApiRequest, reply_type: type[_Reply[T]], timeout_s: float) -> T:
     other_version = f"the node in {directory} is of another version: restart it with treecast up {directory}"
-    asked = request if isinstance(request, Request) else Request(request)
+    asked = request if isinstance(request, ApiRequest) else ApiRequest(request)
     try:
         line = _exchange(directory, msgspec.json.encode(asked) + b"\n", timeout_s)
         reply = msgspec.json.decode(line, type=reply_type)

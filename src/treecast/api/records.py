@@ -327,7 +327,7 @@ class Sliced:
     rows: Rows
 
 
-class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class ApiRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One line from a client."""
 
     verb: Verb

@@ -28,7 +28,7 @@ from treecast.api.records import (
     REQUEST_MALFORMED,
     TOO_MANY_CLIENTS,
     Answer,
-    Request,
+    ApiRequest,
     Rows,
     Sliced,
     Verb,
@@ -47,7 +47,7 @@ CLIENT_PATIENCE_S = 5.0
 """How long a client may take to write its request or to read its answer."""
 
 _UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7)
-_decode_request = msgspec.json.Decoder(Request).decode
+_decode_request = msgspec.json.Decoder(ApiRequest).decode
 
 
 class ControlServer:
@@ -59,7 +59,7 @@ class ControlServer:
         answer: Callable[[Verb], Answer | Rows],
         failed: Callable[[str, Exception], None],
         follow: Callable[[int | None], Awaitable[Sliced]],
-        ask: Callable[[Request], Awaitable[Answer]],
+        ask: Callable[[ApiRequest], Awaitable[Answer]],
     ) -> None:
         """``answer`` is called on the event loop's thread and must return at once, as must each step of its rows.
 
@@ -180,7 +180,7 @@ class ControlServer:
                 return
             await self._reply(writer, request)
 
-    async def _reply(self, writer: asyncio.StreamWriter, request: Request) -> None:
+    async def _reply(self, writer: asyncio.StreamWriter, request: ApiRequest) -> None:
         """The answer, long ones in parts as they are made. A bug in the midst of one is an error behind its rows."""
         end = b"}\n"
         try:

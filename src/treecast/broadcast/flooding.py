@@ -15,7 +15,7 @@ from treecast.base.limits import MAX_REQUESTED_ORIGINS
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.broadcast.store import Record
-from treecast.broadcast.unacknowledged import JITTER, Unacknowledged, Version
+from treecast.broadcast.unacknowledged import JITTER, RecordVersion, Unacknowledged
 from treecast.wire.control import MAX_CONTROL_BYTES, Acknowledge, Flood
 
 REQUEST_AGAIN: Duration = 0.5
@@ -34,7 +34,7 @@ class Neighbour:
     linked_at: Instant
     _requested: Timers[tuple[NodeIndex, bool]] = field(default_factory=Timers)
     """The time at which a digest of an origin is sent to the neighbour, to get what it holds more of it."""
-    acknowledgements: list[Version] = field(default_factory=list)
+    acknowledgements: list[RecordVersion] = field(default_factory=list)
     _unacknowledged: Unacknowledged = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,13 +57,13 @@ class Neighbour:
         """Whether to offer what its digest lacks of this origin: not while it does not take all of it."""
         return not self._unacknowledged.is_given_up(now, origin)
 
-    def acknowledged(self, now: Instant, *versions: Version) -> None:
+    def acknowledged(self, now: Instant, *versions: RecordVersion) -> None:
         """The neighbour holds these versions: it has acknowledged or flooded them."""
         waited = [version for version in versions if self._unacknowledged.acknowledged(now, version)]
         if waited:
             self._set_wake()
 
-    def acknowledge(self, now: Instant, version: Version) -> None:
+    def acknowledge(self, now: Instant, version: RecordVersion) -> None:
         """Acknowledge this version with the next message."""
         if not self.acknowledgements:  # else it wakes already
             self.wake.set(self.peer, now)

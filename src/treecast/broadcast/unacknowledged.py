@@ -38,8 +38,8 @@ SILENT_AFTER: Duration = 5.0
 """A neighbour that acknowledges nothing for so long, while records wait, gets a few at a time."""
 SILENT_FLOODS = 4
 
-Key = tuple[NodeIndex, RecordKey]
-Version = tuple[int, int, int]
+FloodKey = tuple[NodeIndex, RecordKey]
+RecordVersion = tuple[int, int, int]
 """Origin, epoch, sequence."""
 
 
@@ -93,11 +93,11 @@ class Unacknowledged:
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
-        self._waiting: dict[Key, _Waiting] = {}
-        self._versions: dict[Version, Key] = {}
+        self._waiting: dict[FloodKey, _Waiting] = {}
+        self._versions: dict[RecordVersion, FloodKey] = {}
         self._repeats: Timers[_Batch] = Timers()
         """The time at which those that were sent together are sent again, or given up."""
-        self._unsent: dict[Key, Instant] = {}
+        self._unsent: dict[FloodKey, Instant] = {}
         """Records that were not sent yet, in their order, and since when they wait."""
         self._on_the_way = 0
         self._window = MAX_WINDOW
@@ -129,7 +129,7 @@ class Unacknowledged:
             self._unsent = {key: now, **self._unsent}
         self._versions[version] = key
 
-    def acknowledged(self, now: Instant, version: Version) -> bool:
+    def acknowledged(self, now: Instant, version: RecordVersion) -> bool:
         """The neighbour holds this version; whether it waited."""
         key = self._versions.get(version)
         if key is None:
@@ -239,7 +239,7 @@ class Unacknowledged:
             given_up.until = after(now, given_up.pause)
         given_up.with_node = given_up.with_node or key[1][0] == Kind.NODE
 
-    def _forget(self, key: Key) -> None:
+    def _forget(self, key: FloodKey) -> None:
         waiting = self._waiting.pop(key, None)
         if waiting is not None:
             self._versions.pop(_version(waiting.record), None)
@@ -254,9 +254,9 @@ class Unacknowledged:
                 waiting.batch = None
 
 
-def _key(record: Record) -> Key:
+def _key(record: Record) -> FloodKey:
     return (record.origin, record.record_key)
 
 
-def _version(record: Record) -> Version:
+def _version(record: Record) -> RecordVersion:
     return (record.origin, record.epoch, record.sequence)

@@ -39,7 +39,7 @@ _EVENTS = {
 """Others are called ``node_joined``, ``host_changed`` and so on."""
 
 
-class Change(msgspec.Struct, frozen=True):
+class WatchedChange(msgspec.Struct, frozen=True):
     """``change`` is ``joined``, ``changed`` or ``left``; ``who`` is ``node NAME``, ``host IP MAC``, ``sender IP``,
     ``router IP`` or ``querier``; ``wants`` the filter or address it has now, or had, of a sender its node and port.
 
@@ -91,14 +91,14 @@ def facts(groups: Sequence[Group], queriers: Sequence[Querier]) -> dict[Fact, st
     return found
 
 
-def snapshot(present: Mapping[Fact, str], at: str) -> Iterator[Change]:
+def snapshot(present: Mapping[Fact, str], at: str) -> Iterator[WatchedChange]:
     """A line for each fact that stands already, and the line behind them."""
     for change in changes({}, present, at):
         yield msgspec.structs.replace(change, snapshot=True)
-    yield Change(at, "", 0, "", "", "", SNAPSHOT_END)
+    yield WatchedChange(at, "", 0, "", "", "", SNAPSHOT_END)
 
 
-def changes(before: Mapping[Fact, str], after: Mapping[Fact, str], at: str) -> Iterator[Change]:
+def changes(before: Mapping[Fact, str], after: Mapping[Fact, str], at: str) -> Iterator[WatchedChange]:
     """Facts that are different, by VLAN, group and subject."""
     for fact in sorted({**before, **after}):
         if before.get(fact) == after.get(fact):
@@ -106,10 +106,10 @@ def changes(before: Mapping[Fact, str], after: Mapping[Fact, str], at: str) -> I
         change = "joined" if fact not in before else "changed" if fact in after else "left"
         kind = fact[2].split()[0]
         event = _EVENTS.get((kind, change), f"{kind}_{change}")
-        yield Change(at, change, *fact, after.get(fact, before.get(fact, "")), event)
+        yield WatchedChange(at, change, *fact, after.get(fact, before.get(fact, "")), event)
 
 
-def line(change: Change) -> str:
+def line(change: WatchedChange) -> str:
     if change.event == SNAPSHOT_END:
         return f"{change.at} so far; from here on as it happens"
     vlan = f" vlan {change.vlan}" if change.vlan else ""
@@ -124,7 +124,7 @@ def _wants(mode: str, sources: Sequence[str]) -> str:
     return f"{'not' if mode == 'exclude' else 'only'} {' '.join(sources)}"
 
 
-class Table:
+class WatchedTable:
     """The node's table as the last answer left it: rows by VLAN and group."""
 
     def __init__(self) -> None:
@@ -156,7 +156,7 @@ class Table:
         return set(self._rows)
 
 
-def following(table: Table, answer: GroupChanges, at: str) -> list[Change]:
+def following(table: WatchedTable, answer: GroupChanges, at: str) -> list[WatchedChange]:
     """Take an answer into the table: what is different by it. A snapshot is shown as one, also when it comes again."""
     keys = {(touched.vlan, touched.group) for touched in answer.touched}
     before = table.facts_of(keys)
@@ -195,7 +195,7 @@ def _answers(directory: Path, anew_after: Duration = inf) -> Iterator[GroupChang
 
 
 def _print_changes(directory: Path, *, json: bool) -> None:
-    table = Table()
+    table = WatchedTable()
     for answer in _answers(directory):
         at = datetime.now().astimezone().isoformat(timespec="milliseconds")
         for change in following(table, answer, at):
@@ -208,7 +208,7 @@ def _show_table(directory: Path) -> None:
     from treecast.cli.group_tables import group_tables
     from treecast.cli.tables import console
 
-    table = Table()
+    table = WatchedTable()
     with Live(console=console(), auto_refresh=False) as live:
         for answer in _answers(directory, REDRAWN_AFTER):
             table.take(answer)

@@ -7,9 +7,7 @@ from typing import Protocol
 
 from treecast.base.addresses import IPAddress
 from treecast.base.flows import CountedFlow, Flow, GroupKey
-
-Volume = tuple[int, int]
-"""Packets and bytes."""
+from treecast.base.installed_trees import Volume
 
 NO_VOLUME: Volume = (0, 0)
 

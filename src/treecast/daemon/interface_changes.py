@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 
 from treecast.adapters.interface import IPV6_MTU, Settings, own_addresses
-from treecast.adapters.multicast_routes import IPNetwork
 from treecast.adapters.netdevice import IFF_MULTICAST, IFF_NOARP, flags_of, mac_of, mtu_of
 from treecast.adapters.sysfs import master_of
-from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.addresses import IPAddress, IPNetwork, MacAddress
 from treecast.base.problems import Problem
 
 LONGEST_MTU = 9000

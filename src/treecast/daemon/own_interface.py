@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from treecast.adapters.interface import Interface, Settings, opens_ipv6_sockets
 from treecast.adapters.multicast_routes import (
-    IPNetwork,
     interface_of,
     interface_to,
     joined_elsewhere,
@@ -16,6 +15,7 @@ from treecast.adapters.native import DataPlane
 from treecast.adapters.netdevice import index_of, name_of
 from treecast.adapters.sysfs import NEW_INTERFACES, ipv6_is_off, ipv6_switch
 from treecast.adapters.tap import KEPT_ALIAS, FoundTap
+from treecast.base.addresses import IPNetwork
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
 from treecast.daemon.log_lines import Log

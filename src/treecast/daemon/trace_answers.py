@@ -9,7 +9,7 @@ from itertools import chain, count
 from typing import Protocol
 
 from treecast.adapters import clock
-from treecast.api.records import Request, Verb
+from treecast.api.records import ApiRequest, Verb
 from treecast.api.trace_records import TracedNode, TracedTree, TreeTrace, Why
 from treecast.base.addresses import IPAddress, packed_to_address
 from treecast.base.flows import CountedFlow
@@ -20,7 +20,7 @@ from treecast.daemon.why_answers import WhyAnswers
 from treecast.engine.engine import Engine
 from treecast.engine.tree_view import TraceOf
 from treecast.wire import control, traced_trees
-from treecast.wire.traced_trees import GraftState, Service, Volume
+from treecast.wire.traced_trees import GraftState, Service, TracedVolume
 
 LOOKED_AT_EVERY: Duration = 0.02
 WAIT: Duration = 4.0
@@ -57,7 +57,7 @@ class TraceAnswers:
         self._node = node
         self._numbers = count(1)
 
-    async def ask(self, request: Request) -> TreeTrace | Why:
+    async def ask(self, request: ApiRequest) -> TreeTrace | Why:
         """The answer to a request about something."""
         if request.verb is Verb.WHY:
             return WhyAnswers(self._node.engine.view, clock.monotonic()).about(request.group)
@@ -164,5 +164,5 @@ def _whole(
     return [(root, trees[root, stream]) for root, stream in sorted(trees)]
 
 
-def _rate(rate: Volume | None) -> tuple[float | None, float | None]:
+def _rate(rate: TracedVolume | None) -> tuple[float | None, float | None]:
     return (None, None) if rate is None else (rate[0] / 1000, float(rate[1]))

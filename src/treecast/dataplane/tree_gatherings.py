@@ -50,7 +50,7 @@ MAX_NODES_PER_GATHERING = 1024
 HEAD_BYTES = 128
 """The longest head of a TracedTree."""
 
-Key = tuple[IPAddress, IPAddress | None]
+GatheringKey = tuple[IPAddress, IPAddress | None]
 """A group, and a source, or any."""
 
 
@@ -118,7 +118,7 @@ class GatheredTree:
 class Gathering:
     """``over_at`` None: it goes on. ``waiting``: who is to get it, and the number of that one's request."""
 
-    key: Key
+    key: GatheringKey
     query: int
     began: Instant
     trees: list[GatheredTree]
@@ -148,9 +148,9 @@ class TreeGatherings:
     def __init__(self, root_trees: RootTrees, installed: InstalledTrees, first_query: int) -> None:
         self._root_trees = root_trees
         self._installed = installed
-        self._gatherings: dict[Key, Gathering] = {}
+        self._gatherings: dict[GatheringKey, Gathering] = {}
         self._by_query: dict[int, Gathering] = {}
-        self._due: Timers[Key] = Timers()
+        self._due: Timers[GatheringKey] = Timers()
         self._query = first_query
         self._budget: TokenBucket | None = None
         self._nodes: TokenBucket | None = None
@@ -158,11 +158,11 @@ class TreeGatherings:
         """One for each linked node that has queried."""
         self.commands: list[Command] = []
 
-    def begin(self, now: Instant, key: Key) -> Gathering:
+    def begin(self, now: Instant, key: GatheringKey) -> Gathering:
         """The gathering of a group and source, for this node: one that goes on or was over just now, else another."""
         return self._gatherings.get(key) or self._put(now, key, *self._found(now, key))
 
-    def begin_for(self, now: Instant, asker: NodeIndex, key: Key) -> Gathering | None:
+    def begin_for(self, now: Instant, asker: NodeIndex, key: GatheringKey) -> Gathering | None:
         """The same for another node: an empty one, where it is on no such tree. None: there are too many."""
         known = self._gatherings.get(key)
         if known is not None:
@@ -183,12 +183,12 @@ class TreeGatherings:
         self._nodes.take(now, sum(len(tree.answers) for tree in found))
         return self._put(now, key, found, left_out)
 
-    def _found(self, now: Instant, key: Key) -> tuple[list[GatheredTree], list[RootTree]]:
+    def _found(self, now: Instant, key: GatheringKey) -> tuple[list[GatheredTree], list[RootTree]]:
         of_group = self._trees(key)
         trees = (self._gathered(now, tree) for tree in of_group[:MAX_TREES_PER_GATHERING])
         return [tree for tree in trees if tree is not None], of_group[MAX_TREES_PER_GATHERING:]
 
-    def _put(self, now: Instant, key: Key, found: list[GatheredTree], left_out: list[RootTree]) -> Gathering:
+    def _put(self, now: Instant, key: GatheringKey, found: list[GatheredTree], left_out: list[RootTree]) -> Gathering:
         self._query = self._query + 1 & 0xFFFF_FFFF
         gathering = Gathering(key, self._query, now, found, left_out, sum(len(tree.answers) for tree in found))
         self._gatherings[key] = self._by_query[self._query] = gathering
@@ -257,7 +257,7 @@ class TreeGatherings:
     def _sent(self, gathering: Gathering) -> dict[StreamId, Volume]:
         return self._installed.sent_by_streams([one.tree.stream for one in gathering.trees])
 
-    def _trees(self, key: Key) -> list[RootTree]:
+    def _trees(self, key: GatheringKey) -> list[RootTree]:
         """Trees in use that carry the group, from that source, by stream."""
         group, source = key
         found = [

@@ -18,7 +18,7 @@ from treecast.base.limits import MAX_TRACES
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.base.token_bucket import TokenBucket
-from treecast.dataplane.tree_gatherings import Gathering, Key, TreeGatherings
+from treecast.dataplane.tree_gatherings import Gathering, GatheringKey, TreeGatherings
 from treecast.wire.control import TracedTree, TraceRequest, TreeReport, emit_control
 
 REQUESTED_EVERY: Duration = 0.5
@@ -47,7 +47,7 @@ class _FromRoot:
 
 @dataclass(slots=True)
 class _Trace:
-    key: Key
+    key: GatheringKey
     began: Instant
     roots: dict[NodeIndex, _FromRoot]
     gathering: Gathering | None
@@ -81,7 +81,7 @@ class TreeTraces:
         """One for each linked node that has requested a trace."""
         self.commands: list[Command] = []
 
-    def begin(self, now: Instant, trace: int, key: Key, roots: Collection[NodeIndex]) -> bool:
+    def begin(self, now: Instant, trace: int, key: GatheringKey, roots: Collection[NodeIndex]) -> bool:
         """Trace a group's trees from these roots, and those of this node. False: too many are under way."""
         if len(self._traces) >= MAX_TRACES:
             return False
@@ -191,7 +191,7 @@ class TreeTraces:
         self.commands += [SendControl(node, wire) for node in nodes]
 
 
-def _nothing(query: int, key: Key, trees_left_out: int) -> TracedTree:
+def _nothing(query: int, key: GatheringKey, trees_left_out: int) -> TracedTree:
     """The answer to a node that is on no tree of the group, or on none that was traced."""
     group: IPAddress = key[0]
     return TracedTree(query, 0, 0, 0, group.packed, None, b"", 0, 0, 0, 0, None, 0, (), trees_left_out)

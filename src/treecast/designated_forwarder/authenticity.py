@@ -28,10 +28,10 @@ CHECKS_PER_S = 150
 OWN_WINDOW = 16
 """A beacon of this node's that comes back is a loop when it is one of the last so many; older ones were recorded."""
 
-Signer = tuple[bytes, int]
+LivingSigner = tuple[bytes, int]
 """A living node's public signing key, and the epoch of its advertisements."""
 
-FindSigner = Callable[[NodeIndex], Signer | None]
+FindSigner = Callable[[NodeIndex], LivingSigner | None]
 """The signer of a node's beacons; None where no advertisements of that node live."""
 
 

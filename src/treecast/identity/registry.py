@@ -31,7 +31,7 @@ _LAST_SERIAL = 2**63 - 1
 
 _U32 = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
 _Serial = Annotated[int, msgspec.Meta(ge=0, le=_LAST_SERIAL)]
-_Prefixes = Annotated[list[str], msgspec.Meta(max_length=MAX_PREFIXES_PER_LIST)] | None
+_PrefixTexts = Annotated[list[str], msgspec.Meta(max_length=MAX_PREFIXES_PER_LIST)] | None
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,8 +44,8 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     serial: _Serial
     not_after_s: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_S)]
     roles: list[str]
-    send_to: _Prefixes
-    receive_from: _Prefixes
+    send_to: _PrefixTexts
+    receive_from: _PrefixTexts
     hosts: _U32
     groups: _U32
     area: _U32

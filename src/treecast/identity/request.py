@@ -32,14 +32,14 @@ _REQUEST = "treecast request 1"
 _ADMISSION = "treecast admission 1"
 
 _CaRecord = Annotated[bytes, msgspec.Meta(max_length=_MAX_CA_RECORD_BYTES)]
-_Key = Annotated[bytes, msgspec.Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)]
+_KeyBytes = Annotated[bytes, msgspec.Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)]
 
 
 class _RequestBody(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     what: str
     name: str
-    static_key: _Key
-    signing_key: _Key
+    static_key: _KeyBytes
+    signing_key: _KeyBytes
 
 
 class _AdmissionFile(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):

@@ -17,7 +17,7 @@ from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys
 from treecast.identity.revocation import CERTIFICATE_REVOKED
 from treecast.links.crypto import Handshake
 from treecast.links.handshake_channels import HandshakeChannel
-from treecast.links.refusals import Refusals, Refused
+from treecast.links.refusals import LastRefusal, Refusals
 from treecast.wire.handshake import HandshakePayload, parse_payload
 
 WITH_MYSELF = "handshake_with_myself"
@@ -74,7 +74,7 @@ class MemberAuthentication:
             _check_version(payload)
         except MalformedError as error:
             other = _genuine(payload, handshake) if error.reason in OF_MEMBERS else None
-            self._refused.note(Refused(now, True, error.reason, channel.endpoint, other, payload.clock_ms))
+            self._refused.note(LastRefusal(now, True, error.reason, channel.endpoint, other, payload.clock_ms))
             raise
         if certificate.node_index == self._own.node_index:
             if has_same_keys(certificate, self._own) and payload.epoch_ms != self._my_epoch_ms:

@@ -32,7 +32,7 @@ from treecast.links.init_channels import InitChannels
 from treecast.links.noticed import Noticed
 from treecast.links.peers import Peers
 from treecast.links.pending import Pending, PendingHandshakes
-from treecast.links.refusals import REFUSAL_PAUSE, Refusals, Refused, pause_after
+from treecast.links.refusals import REFUSAL_PAUSE, LastRefusal, Refusals, pause_after
 from treecast.links.states import SessionEvent
 from treecast.links.target import Target
 from treecast.links.targets import ELSEWHERE_PAUSE
@@ -316,7 +316,7 @@ class Handshakes:
     def _note_refusal(self, now: Instant, code: int, other: Certificate, clock_ms: int, source: Endpoint) -> None:
         known = code in set(RefusalReason)
         reason = RefusalReason(code).name.lower() if known else f"reason {code}"
-        self.refused.note(Refused(now, False, reason, source, other, clock_ms))
+        self.refused.note(LastRefusal(now, False, reason, source, other, clock_ms))
         self.trace.add(Step.REFUSED_BY_PEER, other.name, (source,), reason)
 
     # parts

@@ -37,7 +37,7 @@ from treecast.links.neighbour_routes import NeighbourRoutes, NextHop
 from treecast.links.obstacles import Obstacles
 from treecast.links.peers import Peer, Peers
 from treecast.links.reachability import Reachability
-from treecast.links.refusals import Refused
+from treecast.links.refusals import LastRefusal
 from treecast.links.remembering import Remembering
 from treecast.links.roster import Known, Roster
 from treecast.links.sessions import Sessions
@@ -214,7 +214,7 @@ class Links:
         peer = self.peer(node)
         if peer is not None:
             at, clock_ms = peer.first_hop.endpoint, int((peer.unix_offset_s + now) * 1000)
-            self._handshakes.refused.note(Refused(now, True, CERTIFICATE_EXPIRED, at, peer.certificate, clock_ms))
+            self._handshakes.refused.note(LastRefusal(now, True, CERTIFICATE_EXPIRED, at, peer.certificate, clock_ms))
         return self.cut(now, node, LinkEnd.CERTIFICATE_EXPIRED)
 
     def clock_doubt(self, now: Instant) -> str:
@@ -225,8 +225,8 @@ class Links:
         """A linked node was added again: who has its replaced certificate is there, and people are to know where."""
         peer, clock_ms = self.peer(node), self._wall_clock_ms(now)
         if peer is not None:
-            where = peer.first_hop.endpoint
-            self._handshakes.refused.note(Refused(now, True, CERTIFICATE_REPLACED, where, peer.certificate, clock_ms))
+            at = peer.first_hop.endpoint
+            self._handshakes.refused.note(LastRefusal(now, True, CERTIFICATE_REPLACED, at, peer.certificate, clock_ms))
 
     def met_twin(self) -> MetTwin | None:
         """Another run of this node that handshakes have met since the last call."""

@@ -35,7 +35,7 @@ _SAME_RELEASE = "install one release of Treecast on both"
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class LastRefusal:
     """The last refusal of one node.
 
     ``other``: its certificate, where it is the CA's and its key was proved; ``clock_ms``: its wall clock then;
@@ -71,9 +71,9 @@ class Refusals:
     def __init__(self, own: Certificate, wall_clock_ms: Callable[[Instant], int]) -> None:
         self._own = own
         self._wall_clock_ms = wall_clock_ms
-        self._members: dict[tuple[bool, NodeIndex], Refused] = {}
-        self._strangers: dict[tuple[bool, Endpoint], Refused] = {}
-        self._last: Refused | None = None
+        self._members: dict[tuple[bool, NodeIndex], LastRefusal] = {}
+        self._strangers: dict[tuple[bool, Endpoint], LastRefusal] = {}
+        self._last: LastRefusal | None = None
 
     def renew(self, own: Certificate) -> bool:
         """This node has another certificate: refusals of the one before for its time, or its revocation, are over.
@@ -87,7 +87,7 @@ class Refusals:
                 del self._members[key]
         return was_revoked
 
-    def note(self, refused: Refused) -> None:
+    def note(self, refused: LastRefusal) -> None:
         self._last = refused = replace(refused, own_clock_ms=self._wall_clock_ms(refused.at))
         if refused.other is not None:
             key = (refused.by_me, refused.other.node_index)
@@ -95,12 +95,12 @@ class Refusals:
         else:
             _put(self._strangers, (refused.by_me, refused.endpoint), refused, MAX_REFUSED_STRANGERS)
 
-    def take_last(self) -> Refused | None:
+    def take_last(self) -> LastRefusal | None:
         """The last one that was noted since the call before."""
         last, self._last = self._last, None
         return last
 
-    def of(self, now: Instant, node: NodeIndex | None, endpoints: tuple[Endpoint, ...]) -> Refused | None:
+    def of(self, now: Instant, node: NodeIndex | None, endpoints: tuple[Endpoint, ...]) -> LastRefusal | None:
         """The present refusal of the node, or of whoever is at one of these addresses."""
         for refused in self._present(now):
             is_node = refused.other is not None and refused.other.node_index == node
@@ -154,12 +154,12 @@ class Refusals:
                     "refused_by_peer", subject, f"{who} refuses this node: {self._of_this_node(refused, newest_name)}"
                 )
 
-    def _present(self, now: Instant) -> Iterator[Refused]:
+    def _present(self, now: Instant) -> Iterator[LastRefusal]:
         for refused in [*self._members.values(), *self._strangers.values()]:
             if now - refused.at < REFUSED_LIFETIME:
                 yield refused
 
-    def _is_mended(self, now: Instant, refused: Refused) -> bool:
+    def _is_mended(self, now: Instant, refused: LastRefusal) -> bool:
         """Whether this node's clock was wrong, and is set by now."""
         if not (refused.by_me and refused.is_of_a_time) or refused.other is None:
             return False
@@ -172,7 +172,7 @@ class Refusals:
         endpoints = [str(endpoint) for endpoint in where_is(node) if str(endpoint) != old]
         return f"at {', '.join(endpoints[:4])}" if endpoints else "elsewhere"
 
-    def _of_other(self, refused: Refused) -> str:
+    def _of_other(self, refused: LastRefusal) -> str:
         match refused.reason, refused.other:
             case "certificate_expired", Certificate() as other:
                 return f"its certificate expired on {_expired(refused, other, 'this node')}"
@@ -194,7 +194,7 @@ class Refusals:
                     f"network, or take this node's address out of its --peer"
                 )
 
-    def _of_this_node(self, refused: Refused, newest_name: Callable[[NodeIndex], str]) -> str:
+    def _of_this_node(self, refused: LastRefusal, newest_name: Callable[[NodeIndex], str]) -> str:
         own = self._own
         match refused.reason:
             case "certificate_expired":
@@ -236,7 +236,7 @@ def pause_after(reason: str) -> Duration:
     return REVOKED_PAUSE if reason == CERTIFICATE_REVOKED else REFUSAL_PAUSE
 
 
-def _expired(refused: Refused, certificate: Certificate, by: str) -> str:
+def _expired(refused: LastRefusal, certificate: Certificate, by: str) -> str:
     """``by``: whose clock said so."""
     day, renew = day_of(certificate.not_after_s), _renew(certificate.name)
     if not refused.clocks_differ:
@@ -245,11 +245,11 @@ def _expired(refused: Refused, certificate: Certificate, by: str) -> str:
     return f"{day}, by {whose} clock; {_clocks(refused)}; only if {whose} is right, {renew}"
 
 
-def _clocks(refused: Refused) -> str:
+def _clocks(refused: LastRefusal) -> str:
     return f"its clock said {_both(refused)}: set the one that is wrong"
 
 
-def _both(refused: Refused) -> str:
+def _both(refused: LastRefusal) -> str:
     return f"{in_words(refused.clock_ms / 1000)} when this node's said {in_words(refused.own_clock_ms / 1000)}"
 
 
@@ -280,7 +280,7 @@ def _replaced(older: Certificate, newer: str, where: str, new: str) -> Problem:
     )
 
 
-def _put(table: dict[Key, Refused], key: Key, refused: Refused, limit: int) -> None:
+def _put(table: dict[Key, LastRefusal], key: Key, refused: LastRefusal, limit: int) -> None:
     """The oldest makes room."""
     table.pop(key, None)
     table[key] = refused

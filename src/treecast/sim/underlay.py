@@ -14,7 +14,7 @@ from treecast.base.addresses import Endpoint
 from treecast.base.time import Duration, Instant, after
 from treecast.sim.datagrams import kind_and_bytes
 
-Receiver = Callable[[Endpoint, object], None]
+TakeDatagram = Callable[[Endpoint, object], None]
 """Source and datagram."""
 
 DelayBetween = Callable[[Endpoint, Endpoint], Duration]
@@ -61,13 +61,13 @@ class Underlay:
         """Receives each datagram that is sent: for counting more finely than by kind."""
         self._rng = rng
         self._delay_between = delay_between
-        self._receivers: dict[Endpoint, Receiver] = {}
+        self._receivers: dict[Endpoint, TakeDatagram] = {}
         self._cut: set[tuple[Endpoint, Endpoint]] = set()
         self._swallowed: dict[Endpoint, Callable[[object], bool]] = {}
         self._queue: list[tuple[Instant, int, Callable[[], None]]] = []
         self._order = 0
 
-    def attach(self, endpoint: Endpoint, receiver: Receiver) -> None:
+    def attach(self, endpoint: Endpoint, receiver: TakeDatagram) -> None:
         self._receivers[endpoint] = receiver
 
     def detach(self, endpoint: Endpoint) -> None:

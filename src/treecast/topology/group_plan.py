@@ -21,7 +21,7 @@ one, whose key changes once a second at most."""
 NOBODY: frozenset[NodeIndex] = frozenset()
 Source = IPAddress | None
 """None: any source without a tree of its own."""
-Change = tuple[Source, tuple[NodeIndex, ...] | None]
+MembersOfSource = tuple[Source, tuple[NodeIndex, ...] | None]
 """The members of a source's tree, sorted; None: it has none any more."""
 
 
@@ -90,12 +90,12 @@ class GroupPlan:
         """A tree may be kept no longer."""
         self._changed.update(dict.fromkeys(self._kept))
 
-    def changes(self, now: Instant, lost: AbstractSet[NodeIndex] = NOBODY) -> list[Change]:
+    def changes(self, now: Instant, lost: AbstractSet[NodeIndex] = NOBODY) -> list[MembersOfSource]:
         """The trees that differ from what this returned before: sources that have one of their own from now on, any
         source, sources that had. So do trees with nodes that were ``lost``: their links, and places, are others.
         """
         sources = {None, *self._differing, *self._given} if self._all_changed or lost else self._changed
-        changes: list[Change] = []
+        changes: list[MembersOfSource] = []
         for source in sorted(sources, key=self._order):
             found = self._members(now, source)
             members = None if found is None else tuple(sorted(found))

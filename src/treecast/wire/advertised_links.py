@@ -30,7 +30,7 @@ LONGEST_RTT_CLASS = 51
 HIGHEST_LOSS_CLASS = 7
 """More than 64 %."""
 
-Classes = Annotated[bytes, Meta(max_length=MAX_LINKS_PER_CHUNK)]
+ClassBytes = Annotated[bytes, Meta(max_length=MAX_LINKS_PER_CHUNK)]
 
 
 class LinksContent(msgspec.Struct, frozen=True, array_like=True):
@@ -40,9 +40,9 @@ class LinksContent(msgspec.Struct, frozen=True, array_like=True):
     """
 
     peers: Annotated[tuple[U32, ...], Meta(max_length=MAX_LINKS_PER_CHUNK)]
-    rtt_classes: Classes = b""
-    loss_classes: Classes = b""
-    flags: Classes = b""
+    rtt_classes: ClassBytes = b""
+    loss_classes: ClassBytes = b""
+    flags: ClassBytes = b""
 
     def __str__(self) -> str:
         return f"LINKS content {self.text()}"

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from treecast.base.errors import MalformedError
 from treecast.wire.one_line import hexadecimal, line, listed
-from treecast.wire.traced_trees import Place, TracedNode, Volume
+from treecast.wire.traced_trees import Place, TracedNode, TracedVolume
 
 CONTROL_MALFORMED = "control_malformed"
 MAX_CONTROL_BYTES = 1196
@@ -36,8 +36,8 @@ U32 = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
 U63 = Annotated[int, Meta(ge=0, le=0x7FFF_FFFF_FFFF_FFFF)]
 Half = Annotated[int, Meta(ge=0, le=1)]
 """ML-KEM-768's keys and ciphertexts go in two messages: with one, a neighbour could not forward them."""
-Group = Annotated[bytes, Meta(min_length=4, max_length=16)]
-Source = Annotated[bytes, Meta(max_length=16)]
+GroupBytes = Annotated[bytes, Meta(min_length=4, max_length=16)]
+SourceBytes = Annotated[bytes, Meta(max_length=16)]
 Fingerprint = Annotated[bytes, Meta(min_length=FINGERPRINT_BYTES, max_length=FINGERPRINT_BYTES)]
 
 
@@ -202,7 +202,7 @@ class TreeReport(_Message, tag=14, frozen=True):
     stream: U32
     time_us: U63
     subscribes: bool
-    received: Volume | None
+    received: TracedVolume | None
     places: Annotated[tuple[Place, ...], Meta(max_length=MAX_TRACED_PLACES)]
 
     def __str__(self) -> str:
@@ -214,8 +214,8 @@ class TraceRequest(_Message, tag=15, frozen=True):
     """The sender wants the receiver to trace its trees of a group that the sender is on; ``source`` empty: of any."""
 
     query: U32
-    group: Group
-    source: Source
+    group: GroupBytes
+    source: SourceBytes
 
     def __str__(self) -> str:
         return f"TRACE REQUEST {self.query} of group {hexadecimal(self.group)}"
@@ -234,14 +234,14 @@ class TracedTree(_Message, tag=16, frozen=True):
     part: U16
     parts: U16
     vlan: U16
-    group: Group
+    group: GroupBytes
     prefix_length: U8 | None
-    source: Source
+    source: SourceBytes
     stream: U32
     epoch: U32
     key_id: U32
     since_ms: U63
-    sent: Volume | None
+    sent: TracedVolume | None
     left_out: U32
     nodes: Annotated[tuple[TracedNode, ...], Meta(max_length=MAX_NODES_PER_TRACE)]
     trees_left_out: U32 = 0

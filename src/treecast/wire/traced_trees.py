@@ -20,7 +20,7 @@ _U8 = Annotated[int, Meta(ge=0, le=0xFF)]
 _U16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
 _U32 = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
 _U63 = Annotated[int, Meta(ge=0, le=0x7FFF_FFFF_FFFF_FFFF)]
-Volume = tuple[_U63, _U63]
+TracedVolume = tuple[_U63, _U63]
 """Datagrams and bytes."""
 Children = Annotated[tuple[_U32, ...], Meta(max_length=MAX_TRACED_CHILDREN)]
 
@@ -78,7 +78,7 @@ class TracedNode(msgspec.Struct, frozen=True, array_like=True):
     answered: bool
     subscribes: bool
     place: Place | None
-    rate: Volume | None
+    rate: TracedVolume | None
 
     def __str__(self) -> str:
         return line(f"TRACED NODE n{self.node} service {self.service}", str(self.place) if self.place else "no place")

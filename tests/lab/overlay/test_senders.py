@@ -17,7 +17,7 @@ from lab.node import INTERFACE, PROGRAM, Overlay, TreecastNode
 from tests.lab.overlay.asking import drops, grown, wait_members, wait_received
 from treecast.api import records
 from treecast.api.client import fetch_groups, fetch_status
-from treecast.cli.watch import Change
+from treecast.cli.watch import WatchedChange
 
 PORT = 5020
 RATE_PPS = 400
@@ -77,14 +77,14 @@ def test_senders_are_shown_with_their_rates_at_both_ends_and_also_to_groups_that
 
 
 @contextmanager
-def watching(node: TreecastNode) -> Iterator[Callable[[str, str], list[Change]]]:
+def watching(node: TreecastNode) -> Iterator[Callable[[str, str], list[WatchedChange]]]:
     """Yields a reader of ``groups --watch --json``: the lines of a group, up to the next one of an event."""
     process = node.machine.spawn([PROGRAM, "groups", node.directory, "--watch", "--json"], stdout=subprocess.PIPE)
 
-    def up_to(event: str, group: str) -> list[Change]:
-        told: list[Change] = []
+    def up_to(event: str, group: str) -> list[WatchedChange]:
+        told: list[WatchedChange] = []
         while not told or told[-1].event != event:
-            change = msgspec.json.decode(process.read_line(LIMIT_S), type=Change)
+            change = msgspec.json.decode(process.read_line(LIMIT_S), type=WatchedChange)
             told += [change] if change.group in ("", group) else []
         return told
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
-from treecast.api.records import Answer, Group, GroupChanges, Host, Member, Peer, Request, Rows, Sliced, Status, Verb
+from treecast.api.records import Answer, ApiRequest, Group, GroupChanges, Host, Member, Peer, Rows, Sliced, Status, Verb
 from treecast.api.server import ControlServer
 from treecast.api.trace_records import Decision, TracedNode, TracedTree, TreeTrace, Why
 
@@ -104,7 +104,7 @@ async def sample_changes(since: int | None) -> Sliced:
     return Sliced(GroupChanges(since, False, [], None), iter(()))
 
 
-async def sample_trace(request: Request) -> Answer:
+async def sample_trace(request: ApiRequest) -> Answer:
     """One tree of two levels, of the group 239.1.1.1 alone, and why a node is linked."""
     group, source = request.group, request.source
     if request.verb is Verb.WHY:
@@ -119,7 +119,7 @@ def serving(
     directory: Path,
     answer: Callable[[Verb], Answer | Rows] = sample_answer,
     follow: Callable[[int | None], Awaitable[Sliced]] = sample_changes,
-    trace: Callable[[Request], Awaitable[Answer]] = sample_trace,
+    trace: Callable[[ApiRequest], Awaitable[Answer]] = sample_trace,
 ) -> Iterator[list[str]]:
     """A node answers in ``directory`` inside the with statement; what its answers raised, by verb."""
     bugs: list[str] = []

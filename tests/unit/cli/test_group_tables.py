@@ -33,7 +33,7 @@ from treecast.api.records import (
     TouchedGroup,
 )
 from treecast.cli.group_tables import print_groups, print_left_out
-from treecast.cli.watch import Change, Table, changes, facts, following, line, snapshot
+from treecast.cli.watch import WatchedChange, WatchedTable, changes, facts, following, line, snapshot
 from treecast.identity.node import NodeRequest
 
 HOST = LocalHost("02:00:00:00:00:01", "10.77.0.7", 3, "include", ["192.0.2.1"], 200.4)
@@ -211,7 +211,7 @@ def test_watch_prints_a_line_for_each_change_until_it_is_interrupted(tmp_path: P
     _make_node(tmp_path / "lab", directory)
     with serving(directory, follow=follow), _watching(directory) as process:
         assert process.stdout is not None
-        changes = [msgspec.json.decode(process.stdout.readline(), type=Change) for _ in range(6)]
+        changes = [msgspec.json.decode(process.stdout.readline(), type=WatchedChange) for _ in range(6)]
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
     assert asked[:3] == [None, 7, 8]
@@ -229,7 +229,7 @@ def test_watch_prints_a_line_for_each_change_until_it_is_interrupted(tmp_path: P
 
 
 def test_a_follower_that_fell_behind_is_told_a_new_snapshot() -> None:
-    table = Table()
+    table = WatchedTable()
     following(table, GroupChanges(7, True, [], [ASKS], GROUPS), "now")
     assert table.groups() == GROUPS
     again = following(table, GroupChanges(9_000, True, [], [ASKS], [LOCAL]), "now")
@@ -239,7 +239,7 @@ def test_a_follower_that_fell_behind_is_told_a_new_snapshot() -> None:
 
 
 def test_an_answer_replaces_the_rows_that_it_touches_and_no_others() -> None:
-    table = Table()
+    table = WatchedTable()
     following(table, GroupChanges(7, True, [], [ASKS], [*GROUPS, LOCAL]), "now")
     touched = [TouchedGroup(0, GROUPS[0].group), TouchedGroup(7, LOCAL.group)]
     found = following(table, GroupChanges(8, False, touched, None, [LOCAL]), "now")

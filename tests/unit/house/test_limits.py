@@ -125,7 +125,7 @@ def test_every_queue_of_events_is_on_the_page_with_its_bound() -> None:
     bounds = {(re.sub(r"(?<!^)([A-Z])", r"_\1", reason).lower(), int(bound)) for bound, reason in QUEUE.findall(source)}
     page = section("limits.md", "Queues of events for Python")
     assert {(name, number(value)) for name, value in QUEUE_ROW.findall(page)} == bounds
-    assert f"const KINDS: [Kind; {len(bounds)}]" in source
+    assert f"const KINDS: [EventKind; {len(bounds)}]" in source
 
 
 def test_every_table_says_what_happens_when_it_is_full() -> None:

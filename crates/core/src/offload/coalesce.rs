@@ -8,7 +8,7 @@
 use std::io::IoSlice;
 
 use super::checksum::{pseudo_header, sum};
-use super::join::{Segment, PSH};
+use super::join::{TransportSegment, PSH};
 use super::vnet::{GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, VNET_LEN};
 use super::{put_u16, PartialChecksum, VnetHeader, MAX_COALESCED, MAX_IP_LEN};
 use crate::headers::{Frame, Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LENGTH, TCP_FLAGS, UDP_LENGTH};
@@ -32,7 +32,7 @@ pub struct Merging {
 
 /// One write to the TAP.
 #[derive(Clone, Copy, Debug)]
-pub struct Delivery<'b> {
+pub struct CoalescedWrite<'b> {
     /// The virtio-net header, with which `parts` begin.
     pub vnet: VnetHeader,
     /// The frame, or the headers of the super-frame.
@@ -47,7 +47,7 @@ pub struct Delivery<'b> {
     pub root: u32,
 }
 
-impl Delivery<'_> {
+impl CoalescedWrite<'_> {
     /// Bytes of all its frames, each with its headers.
     pub fn frame_bytes(&self) -> usize {
         self.length + self.frames.saturating_sub(1) * usize::from(self.vnet.hdr_len)
@@ -77,9 +77,9 @@ impl<'a> Coalescer<'a> {
         frame: Frame<'a>,
         partial: Option<PartialChecksum>,
         root: u32,
-        sink: &mut impl FnMut(Delivery<'_>),
+        sink: &mut impl FnMut(CoalescedWrite<'_>),
     ) {
-        let Some(segment) = Segment::of(&frame, partial, root) else {
+        let Some(segment) = TransportSegment::of(&frame, partial, root) else {
             self.finish(sink);
             return deliver_single(frame, partial, root, sink);
         };
@@ -94,13 +94,13 @@ impl<'a> Coalescer<'a> {
     }
 
     /// Hands all that is open to `sink`, oldest first: at the end of each batch, or those frames are lost.
-    pub fn finish(&mut self, sink: &mut impl FnMut(Delivery<'_>)) {
+    pub fn finish(&mut self, sink: &mut impl FnMut(CoalescedWrite<'_>)) {
         while let Some(slot) = self.flows.iter_mut().filter(|slot| slot.is_some()).min_by_key(|slot| age(slot)) {
             close(slot, sink);
         }
     }
 
-    fn join(&mut self, segment: &Segment<'a>, sink: &mut impl FnMut(Delivery<'_>)) {
+    fn join(&mut self, segment: &TransportSegment<'a>, sink: &mut impl FnMut(CoalescedWrite<'_>)) {
         let slot = match self.flows.iter().position(|slot| holds(slot, segment)) {
             Some(index) => self.flows.get_mut(index),
             None => self.flows.iter_mut().min_by_key(|slot| age(slot)),
@@ -109,7 +109,7 @@ impl<'a> Coalescer<'a> {
         if !slot.as_mut().is_some_and(|flow| flow.take(segment)) {
             close(slot, sink);
             self.opened += 1;
-            *slot = Some(Flow::new(segment, self.opened));
+            *slot = Some(OpenSuperFrame::new(segment, self.opened));
         }
         if slot.as_ref().is_some_and(|flow| flow.is_full(segment)) {
             close(slot, sink);
@@ -118,9 +118,9 @@ impl<'a> Coalescer<'a> {
 }
 
 /// A slot is free, or has an open super-frame.
-type FlowSlot<'a> = Option<Flow<'a>>;
+type FlowSlot<'a> = Option<OpenSuperFrame<'a>>;
 
-fn holds(slot: &FlowSlot<'_>, segment: &Segment<'_>) -> bool {
+fn holds(slot: &FlowSlot<'_>, segment: &TransportSegment<'_>) -> bool {
     slot.as_ref().is_some_and(|flow| flow.first.same_flow(segment))
 }
 
@@ -130,7 +130,7 @@ fn age(slot: &FlowSlot<'_>) -> u64 {
 }
 
 /// Hands what is open to `sink`; the slot is free then.
-fn close(slot: &mut FlowSlot<'_>, sink: &mut impl FnMut(Delivery<'_>)) {
+fn close(slot: &mut FlowSlot<'_>, sink: &mut impl FnMut(CoalescedWrite<'_>)) {
     if let Some(flow) = slot {
         flow.deliver(sink);
     }
@@ -139,9 +139,9 @@ fn close(slot: &mut FlowSlot<'_>, sink: &mut impl FnMut(Delivery<'_>)) {
 
 /// A super-frame that grows.
 #[derive(Debug)]
-struct Flow<'a> {
+struct OpenSuperFrame<'a> {
     opened: u64,
-    first: Segment<'a>,
+    first: TransportSegment<'a>,
     /// Whether the first frame's complete checksum was found right: looked at when a second frame comes.
     verified: bool,
     /// Length of all payloads.
@@ -152,8 +152,8 @@ struct Flow<'a> {
     payloads: [&'a [u8]; MAX_COALESCED],
 }
 
-impl<'a> Flow<'a> {
-    fn new(first: &Segment<'a>, opened: u64) -> Self {
+impl<'a> OpenSuperFrame<'a> {
+    fn new(first: &TransportSegment<'a>, opened: u64) -> Self {
         let mut flow = Self {
             opened,
             first: *first,
@@ -168,7 +168,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Whether the segment was joined to the frames before it.
-    fn take(&mut self, next: &Segment<'a>) -> bool {
+    fn take(&mut self, next: &TransportSegment<'a>) -> bool {
         let ip_len = self.first.head_len() - self.first.headers.network + self.payload_len + next.payload.len();
         let fits = self.first.same_flow(next)
             && next.payload.len() <= self.first.payload.len()
@@ -184,7 +184,7 @@ impl<'a> Flow<'a> {
         self.verified
     }
 
-    fn append(&mut self, segment: &Segment<'a>) {
+    fn append(&mut self, segment: &TransportSegment<'a>) {
         if let Some(slot) = self.payloads.get_mut(self.frames) {
             *slot = segment.payload;
             self.frames += 1;
@@ -194,11 +194,11 @@ impl<'a> Flow<'a> {
     }
 
     /// Whether nothing may follow `last`, which was appended: it is short, pushed, or there is no place left.
-    fn is_full(&self, last: &Segment<'_>) -> bool {
+    fn is_full(&self, last: &TransportSegment<'_>) -> bool {
         self.frames == MAX_COALESCED || last.payload.len() < self.first.payload.len() || self.push != 0
     }
 
-    fn deliver(&self, sink: &mut impl FnMut(Delivery<'_>)) {
+    fn deliver(&self, sink: &mut impl FnMut(CoalescedWrite<'_>)) {
         if self.frames == 1 {
             return deliver_segment(&self.first, sink);
         }
@@ -207,7 +207,7 @@ impl<'a> Flow<'a> {
         debug_assert!(delivered.is_some());
     }
 
-    fn deliver_joined(&self, sink: &mut impl FnMut(Delivery<'_>)) -> Option<()> {
+    fn deliver_joined(&self, sink: &mut impl FnMut(CoalescedWrite<'_>)) -> Option<()> {
         let mut front = [0; VNET_LEN + MAX_HEAD_LEN];
         let front = front.get_mut(..VNET_LEN + self.first.head_len())?;
         let (vnet_bytes, head) = front.split_first_chunk_mut::<VNET_LEN>()?;
@@ -222,7 +222,7 @@ impl<'a> Flow<'a> {
         let head = front.get(VNET_LEN..)?;
         let Self { first, frames, payload_len, .. } = self;
         let (frame, parts, length) = (first.read(head), parts.get(..=*frames)?, head.len() + payload_len);
-        sink(Delivery { vnet, frame: &frame, parts, frames: *frames, length, root: first.root });
+        sink(CoalescedWrite { vnet, frame: &frame, parts, frames: *frames, length, root: first.root });
         Some(())
     }
 
@@ -244,7 +244,7 @@ impl<'a> Flow<'a> {
 
     /// The first frame's headers with the lengths of all, and the sum of their pseudo-header as checksum.
     fn write_head(&self, head: &mut [u8]) -> Option<()> {
-        let Segment { frame, headers, .. } = self.first;
+        let TransportSegment { frame, headers, .. } = self.first;
         head.copy_from_slice(frame.get(..head.len())?);
         let (ip, transport) =
             head.get_mut(headers.network..)?.split_at_mut_checked(headers.transport - headers.network)?;
@@ -267,14 +267,19 @@ impl<'a> Flow<'a> {
     }
 }
 
-fn deliver_segment(segment: &Segment<'_>, sink: &mut impl FnMut(Delivery<'_>)) {
+fn deliver_segment(segment: &TransportSegment<'_>, sink: &mut impl FnMut(CoalescedWrite<'_>)) {
     deliver_single(segment.read(segment.frame), segment.partial, segment.root, sink);
 }
 
 // By value: a frame whose address is given away would have to lie in memory where it is joined, too.
-fn deliver_single(frame: Frame<'_>, partial: Option<PartialChecksum>, root: u32, sink: &mut impl FnMut(Delivery<'_>)) {
+fn deliver_single(
+    frame: Frame<'_>,
+    partial: Option<PartialChecksum>,
+    root: u32,
+    sink: &mut impl FnMut(CoalescedWrite<'_>),
+) {
     let vnet = VnetHeader::single(partial);
     let front = vnet.emit();
     let parts = &[IoSlice::new(&front), IoSlice::new(frame.bytes)];
-    sink(Delivery { vnet, frame: &frame, parts, frames: 1, length: frame.bytes.len(), root });
+    sink(CoalescedWrite { vnet, frame: &frame, parts, frames: 1, length: frame.bytes.len(), root });
 }

@@ -16,7 +16,7 @@ const IPV4_DONT_FRAGMENT: u8 = 0x40;
 
 /// A TCP segment or UDP datagram in its frame.
 #[derive(Clone, Copy, Debug)]
-pub struct Segment<'a> {
+pub struct TransportSegment<'a> {
     /// The whole frame.
     pub frame: &'a [u8],
     /// Its checksum, where that is partial.
@@ -33,7 +33,7 @@ pub struct Segment<'a> {
     addresses: &'a [u8],
 }
 
-impl<'a> Segment<'a> {
+impl<'a> TransportSegment<'a> {
     /// The segment of an opened frame. None where no flow is known: it is no TCP or UDP, or a fragment.
     #[inline(always)]
     pub fn of(frame: &Frame<'a>, partial: Option<PartialChecksum>, root: u32) -> Option<Self> {
@@ -59,7 +59,7 @@ impl<'a> Segment<'a> {
     }
 
     /// Whether both have the same root, protocol, addresses and ports.
-    pub fn same_flow(&self, other: &Segment<'_>) -> bool {
+    pub fn same_flow(&self, other: &TransportSegment<'_>) -> bool {
         self.ports == other.ports
             && self.root == other.root
             && self.headers.protocol == other.headers.protocol
@@ -82,7 +82,7 @@ impl<'a> Segment<'a> {
 
     /// Whether `next` may stand in a super-frame that begins with `self` and holds `frames` frames with `payload_len`
     /// bytes of payload, by their headers. Both may be joined, and are of one flow.
-    pub fn is_followed_by(&self, next: &Segment<'_>, frames: usize, payload_len: usize) -> bool {
+    pub fn is_followed_by(&self, next: &TransportSegment<'_>, frames: usize, payload_len: usize) -> bool {
         self.headers.network == next.headers.network
             && self.head_len() == next.head_len()
             && self.frame.get(..self.headers.network) == next.frame.get(..next.headers.network)
@@ -133,7 +133,7 @@ impl<'a> Segment<'a> {
 
     /// The IP headers but for length, identification and checksum. Identifications of packets that may be fragmented
     /// must count up, because they will when the super-frame is cut up again (RFC 6864).
-    fn same_ip(&self, next: &Segment<'_>, frames: usize) -> Option<bool> {
+    fn same_ip(&self, next: &TransportSegment<'_>, frames: usize) -> Option<bool> {
         let (at, other) = (self.headers.network, next.frame);
         if self.headers.version == Version::V6 {
             let same_start = array_at::<4>(self.frame, at)? == array_at(other, at)?;
@@ -150,7 +150,7 @@ impl<'a> Segment<'a> {
     }
 
     /// Next sequence number; equal acknowledgement, header length, window, urgent pointer and options.
-    fn same_tcp(&self, next: &Segment<'_>, payload_len: usize) -> Option<bool> {
+    fn same_tcp(&self, next: &TransportSegment<'_>, payload_len: usize) -> Option<bool> {
         let (first, next) = (self.transport(), next.transport());
         let sequence = u32_at(first, 4)?.wrapping_add(payload_len as u32);
         let options = TCP_LEN..self.head_len().checked_sub(self.headers.transport)?;

@@ -20,7 +20,7 @@ pub mod vnet;
 mod tests;
 
 pub use crate::datagram::PartialChecksum;
-pub use coalesce::{Coalescer, Delivery, Merging};
+pub use coalesce::{CoalescedWrite, Coalescer, Merging};
 pub use segment::Segmenter;
 pub use vnet::VnetHeader;
 

@@ -6,9 +6,9 @@ use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, OpenedPart, Received, Recent};
 use treecast_core::datagram::{PartialChecksum, StreamName, TreeHeader, KIND_FRAGMENT};
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::fragment::{self, Arrived, Fragment, Reassembly, Sender, MAX_FRAME_LEN};
+use treecast_core::fragment::{self, Arrived, Fragment, Reassembly, SentBy, MAX_FRAME_LEN};
 use treecast_core::reason::{Drops, Reason};
-use treecast_core::refusals::Refusals;
+use treecast_core::refusals::RefusalCounts;
 use treecast_core::root_tree::RootTree;
 use treecast_core::session::Session;
 use treecast_core::traffic_class::{CE, ECT_0};
@@ -24,15 +24,15 @@ fn cut(whole: &[u8], id: u32) -> Vec<(Fragment, &[u8])> {
     fragment::cut(whole, id, MOST).unwrap().collect()
 }
 
-fn session(index: u32) -> Sender {
-    Sender::Session(index)
+fn session(index: u32) -> SentBy {
+    SentBy::Session(index)
 }
 
 /// The node of a session, by its number, and the root of a stream.
-fn node_of(sender: Sender) -> u32 {
+fn node_of(sender: SentBy) -> u32 {
     match sender {
-        Sender::Session(index) => index,
-        Sender::Stream(name) => name.root,
+        SentBy::Session(index) => index,
+        SentBy::Stream(name) => name.root,
     }
 }
 
@@ -41,7 +41,7 @@ fn node_of(sender: Sender) -> u32 {
 struct Table {
     table: Reassembly,
     drops: Drops,
-    refusals: Refusals,
+    refusals: RefusalCounts,
     buffer: Vec<u8>,
 }
 
@@ -50,7 +50,7 @@ impl Table {
         Self { buffer: vec![0; MAX_FRAME_LEN], ..Self::default() }
     }
 
-    fn take(&mut self, sender: Sender, part: &(Fragment, &[u8]), now_ns: u64) -> Result<Option<Vec<u8>>, Reason> {
+    fn take(&mut self, sender: SentBy, part: &(Fragment, &[u8]), now_ns: u64) -> Result<Option<Vec<u8>>, Reason> {
         let node = node_of(sender);
         let arrived = Arrived { node, sender, fragment: part.0, checksum: None, ecn: 0, bytes: part.1 };
         let taken = self.table.take(&arrived, now_ns, &mut self.buffer, (&self.drops, &self.refusals))?;
@@ -103,7 +103,7 @@ fn a_frame_is_cut_in_equal_parts_that_join_in_any_order() {
 fn senders_do_not_mix() {
     let mut table = Table::new();
     let (one, two) = (frame(1500, 1), frame(1500, 2));
-    let tree = |stream| Sender::Stream(StreamName { root: 1, stream });
+    let tree = |stream| SentBy::Stream(StreamName { root: 1, stream });
     let senders = [session(1), session(2), tree(1), tree(2)];
     for (sender, whole) in senders.iter().zip([&one, &two, &two, &one]) {
         assert_eq!(table.take(*sender, &cut(whole, 5)[0], NOW_NS), Ok(None));
@@ -202,7 +202,7 @@ fn a_node_with_many_streams_has_only_itself_to_harm() {
     let whole = frame(1500, 1);
     table.take(session(2), &cut(&whole, 1)[0], NOW_NS).unwrap();
     for number in 0..40 * 64 {
-        let sender = Sender::Stream(StreamName { root: 1, stream: number % 40 });
+        let sender = SentBy::Stream(StreamName { root: 1, stream: number % 40 });
         table.take(sender, &cut(&whole, number)[0], NOW_NS + u64::from(number)).unwrap();
     }
     assert_eq!((table.table.waiting(), table.drops.get(Reason::FragmentTableFull)), (1024, 40 * 64 + 1 - 1024));

@@ -2,11 +2,11 @@
 
 use treecast_core::limits::MAX_REFUSALS;
 use treecast_core::reason::Reason;
-use treecast_core::refusals::Refusals;
+use treecast_core::refusals::RefusalCounts;
 
 #[test]
 fn no_more_nodes_are_counted_than_there_is_room_for() {
-    let refusals = Refusals::default();
+    let refusals = RefusalCounts::default();
     for node in 0..MAX_REFUSALS as u32 + 10 {
         refusals.note(node, Reason::SourceOfAnotherNode);
         refusals.note(node, Reason::SessionAuth); // anybody's

@@ -12,7 +12,7 @@ use treecast_core::aead::Aead;
 use treecast_core::arrival::{Received, Recent};
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{TreeName, MIN_TREE_LEN};
-use treecast_core::downstream_tree::{Graft, InstalledPlace};
+use treecast_core::downstream_tree::{GraftState, InstalledPlace};
 use treecast_core::events::Event;
 use treecast_core::forward::NO_PATH;
 use treecast_core::forwarding_tables::ForwardingTables;
@@ -187,14 +187,17 @@ fn a_place_is_shown_as_it_is_installed_with_who_sends_since_a_graft() {
     let mut network = Network::new();
     let place = |node: &ForwardingTables| node.places(NAME.stream_name()).unwrap().1.pop().unwrap();
     let began = place(&network.child);
-    assert_eq!((began.parent, began.backup, &*began.next_hops, began.graft), (2, 4, &[5][..], Graft::None));
+    assert_eq!((began.parent, began.backup, &*began.next_hops, began.graft), (2, 4, &[5][..], GraftState::None));
     let datagrams = network.stream(200, 150);
     let Turn { grafts, .. } = network.turns(80 * MS);
     network.graft(grafts[0].1.counter).unwrap();
-    assert_eq!((place(&network.child).graft, &*place(&network.backup).next_hops), (Graft::InsteadOfParent, &[3][..]));
+    assert_eq!(
+        (place(&network.child).graft, &*place(&network.backup).next_hops),
+        (GraftState::InsteadOfParent, &[3][..])
+    );
     network.now_ns += MS;
     network.pass(&network.child, 2, &datagrams[150]).unwrap();
-    assert_eq!(place(&network.child), InstalledPlace { graft: Graft::BesideParent, ..began });
+    assert_eq!(place(&network.child), InstalledPlace { graft: GraftState::BesideParent, ..began });
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub type Pushed = (Vec<u8>, Option<PartialChecksum>);
 
 pub fn deliver(merging: Merging, frames: &[Pushed]) -> Vec<Written> {
     let mut written = Vec::new();
-    let mut sink = |delivery: super::Delivery<'_>| written.push(Written::of(delivery));
+    let mut sink = |delivery: super::CoalescedWrite<'_>| written.push(Written::of(delivery));
     let mut coalescer = Coalescer::new(merging);
     for (frame, partial) in frames {
         coalescer.push(Frame::read(frame), *partial, ROOT, &mut sink);

@@ -11,7 +11,7 @@ mod segment;
 use proptest::prelude::*;
 
 use super::vnet::{GSO_ECN, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM};
-use super::{Delivery, PartialChecksum, VnetHeader};
+use super::{CoalescedWrite, PartialChecksum, VnetHeader};
 
 pub const FIN: u8 = 0x01;
 pub const PSH: u8 = 0x08;
@@ -295,7 +295,7 @@ pub struct Written {
 }
 
 impl Written {
-    pub fn of(delivery: Delivery<'_>) -> Self {
+    pub fn of(delivery: CoalescedWrite<'_>) -> Self {
         let all: Vec<u8> = delivery.parts.iter().flat_map(|part| part.iter().copied()).collect();
         let (vnet, frame) = VnetHeader::parse(&all).unwrap();
         assert_eq!(vnet, delivery.vnet);
