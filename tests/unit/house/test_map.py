@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -33,3 +34,21 @@ def test_every_function_on_the_map_is_in_its_file() -> None:
         place = place_of(path)
         assert place is not None, path
         assert re.search(rf"\b(?:def|fn) {name}\b", place.read_text(encoding="utf-8")), f"{path}: {name}"
+
+
+def looked_up() -> set[str]:
+    """The names that ``rooms.py`` reads of one room to give them to another, and those that it gives one afterwards."""
+    module = ast.parse((ROOT / "src/treecast/engine/rooms.py").read_text(encoding="utf-8"))
+    read = [ast.unparse(node) for node in ast.walk(module) if isinstance(node, ast.Attribute)]
+    given = [ast.unparse(node.targets[0]) for node in ast.walk(module) if isinstance(node, ast.Assign)]
+    rooms = ("broadcast.", "links.", "root_trees.", "topology.")
+    of_rooms = {name for name in read if name.startswith(rooms)}
+    longest = {name for name in of_rooms if not any(other.startswith(f"{name}.") for other in of_rooms)}
+    return {name.removesuffix(".items") for name in longest} | {name for name in given if name.startswith("planning.")}
+
+
+def test_what_rooms_look_up_in_each_other_is_on_the_map() -> None:
+    against = TEXT.split("What goes against the picture is this", 1)[1].split("\n|", 1)[0]
+    found = looked_up()
+    assert len(found) > 5
+    assert {name for name in found if f"`{name}`" not in against} == set()
