@@ -79,6 +79,7 @@ class Reconciliation:
         self._with: dict[NodeIndex, _Comparison] = {}
         self._differing: set[NodeIndex] = set()
         self._starts: Timers[NodeIndex] = Timers()
+        """The time at which all is next compared with each neighbour for which that was noted."""
         self._next_start = BEGINNING
         self._answers: list[tuple[NodeIndex, Digest | Ranges]] = []
 

@@ -27,6 +27,7 @@ class EndedStreams:
         self._nodes: BoundedTable[StreamId, tuple[tuple[NodeIndex, ...], int]] = BoundedTable(MAX_ENDED_STREAMS)
         """The nodes of each that has ended, and how often they were sent that again."""
         self._timers: Timers[StreamId] = Timers()
+        """The time at which the end of each stream is repeated to its nodes."""
 
     def end(self, now: Instant, stream: StreamId, nodes: Iterable[NodeIndex]) -> None:
         """The stream has ended. Of too many at once the oldest is repeated no more."""

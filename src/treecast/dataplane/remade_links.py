@@ -24,6 +24,7 @@ class RemadeLinks:
 
     def __init__(self) -> None:
         self._due: Timers[NodeIndex] = Timers()
+        """The time at which all is offered again to each node whose link was made anew."""
         self._offered: dict[NodeIndex, Instant] = {}
         """The time at which all was offered again to each linked node."""
 

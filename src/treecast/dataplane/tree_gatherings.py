@@ -151,6 +151,7 @@ class TreeGatherings:
         self._gatherings: dict[GatheringKey, Gathering] = {}
         self._by_query: dict[int, Gathering] = {}
         self._due: Timers[GatheringKey] = Timers()
+        """The time of each gathering's next round of queries, or end; of one that is over, when it is forgotten."""
         self._query = first_query
         self._budget: TokenBucket | None = None
         self._nodes: TokenBucket | None = None

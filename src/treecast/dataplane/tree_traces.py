@@ -77,6 +77,7 @@ class TreeTraces:
         self._gatherings = gatherings
         self._traces: dict[int, _Trace] = {}
         self._due: Timers[int] = Timers()
+        """The time at which each trace requests again what is missing; of one that is over, when it is forgotten."""
         self._budgets: dict[NodeIndex, TokenBucket] = {}
         """One for each linked node that has requested a trace."""
         self.commands: list[Command] = []

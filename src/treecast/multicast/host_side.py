@@ -55,6 +55,7 @@ class HostSide:
         self._answers: dict[IPAddress, frozenset[IPAddress] | None] = {}
         """Queried sources of each group whose answer is pending; None: all of its state (RFC 9776 section 5.2)."""
         self._answers_due: Timers[IPAddress] = Timers()
+        """The time of each pending answer to a query about a group."""
         self._general_answer_due: Instant | None = None
         self._general_query_ends = Instant(0.0)
         """The time at which the hosts have answered the last general query."""
