@@ -1,8 +1,8 @@
 """One node's control plane as one value: events and time in, commands out.
 
-Each turn runs down the house once: links, discovery, multicast, broadcast, topology, tables. What a room decides is a
-value that the next one takes; no room calls another. Read ``reception`` for what an event does first, and docs/map.md
-for the little that goes back up.
+Each turn runs down the house once (``_settle``): links, designated_forwarder, discovery, multicast, discovery's hosts,
+broadcast, downstream trees, topology, root trees, what broadcast sends. What a room decides is a value that the next
+takes. ``reception``: what an event does first; docs/map.md: the little that goes back up, and what rooms look up.
 """
 
 from __future__ import annotations
