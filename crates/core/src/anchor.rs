@@ -32,7 +32,7 @@ pub struct Anchor {
     pub last_counter: u64,
 }
 
-/// The counters of a key that a node gets by the tree, as far as its root says so to it: 0 for an end of which it does not.
+/// The counters of a key that a node gets by the tree, as its root reports them: an end that it does not report is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CounterRange {
     /// The first one.

@@ -13,8 +13,8 @@ use crate::verdict::Destination;
 const MAX_LOOKS: usize = 16;
 
 impl ForwardingTables {
-    /// Route, tree and members as they were at one moment: of a state that ends with the next command, and the one after, each
-    /// serves who is served by both, but half of each need not.
+    /// Route, tree and members as they were at one moment: looked up anew where a command came between. A node that is served before
+    /// a command and behind it is so by either state, but may be by neither where the route is of one and the members of the other.
     pub(crate) fn group(&self, vlan: u16, group: IpAddr, source: IpAddr, now_ns: u64) -> Result<Destination, Reason> {
         let mut changes = self.tree_changes.load(Ordering::Acquire);
         let mut found = self.look_up(vlan, group, source, now_ns);

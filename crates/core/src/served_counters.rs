@@ -12,12 +12,12 @@ pub const LAST_WORD: u64 = 64;
 const NOT_YET: u64 = 0;
 const NEVER: u64 = u64::MAX;
 
-/// The end of the counters of a tree at which copies come instead.
+/// Which way a node's service changes, between a tree and copies: the range that it is sent begins or ends there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ServedEnd {
     /// The tree serves a next hop from a counter on.
     HopBegins,
-    /// The same of a node beyond one.
+    /// The tree serves a node beyond a next hop from a counter on.
     BeyondBegins,
     /// The tree served a node up to a counter.
     Ends,

@@ -104,12 +104,12 @@ pub struct OutgoingMessage {
     counters: SentCounters,
 }
 
-/// The sockets of an address by which messages leave.
+/// Which sockets of an underlay address messages leave by: those of the workers, or the one for control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocketKind {
-    /// The sockets of data, each peer's by its own.
+    /// A socket of the workers, for each peer always the same.
     Data,
-    /// The one that waits for no data.
+    /// The socket for control, in whose buffer no data waits.
     Control,
 }
 

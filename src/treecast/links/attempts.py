@@ -157,7 +157,7 @@ class Attempts:
         return self._by_target.get(target)
 
     def renews(self, node: NodeIndex) -> bool:
-        """Whether another session with this node, which has one, is under way. One that is sought elsewhere is not."""
+        """Whether a handshake is under way with this node where its session is. One elsewhere does not count."""
         return node in self._renewed
 
     def __contains__(self, index: int) -> bool:

@@ -71,7 +71,7 @@ class Watch:
         return max(self.came_at, self.backup_marked_at)
 
     def count(self, now: Instant) -> None:
-        """How fast it is."""
+        """Look how many datagrams have come since the last count, which says for how long the tree counts as fast."""
         come = self.datagrams - self.counted
         if come >= FAST_DATAGRAMS:
             self.fast_until = after(now, 1.0)
