@@ -248,7 +248,7 @@ impl ArrivedEvents {
     fn push(&mut self, event: Event, now_ns: u64) -> Result<Option<Reason>, Reason> {
         let number = event.kind();
         if let Some((peer, of_sessions)) = event.peer().zip(OF_SESSIONS.iter().position(|other| *other == number)) {
-            let pushed_out = self.make_room(peer, of_sessions, now_ns)?;
+            let pushed_out = self.evict_for(peer, of_sessions, now_ns)?;
             self.counts[number] += 1;
             self.peers.push(peer, of_sessions, event);
             return Ok(pushed_out);
@@ -267,8 +267,8 @@ impl ArrivedEvents {
         Ok(None)
     }
 
-    /// Room for an event of a peer's session: its own, or that of the peer that has most.
-    fn make_room(&mut self, peer: u32, of_sessions: usize, now_ns: u64) -> Result<Option<Reason>, Reason> {
+    /// Takes the place of an event of a peer's session: a free one, or that of the peer that has most.
+    fn evict_for(&mut self, peer: u32, of_sessions: usize, now_ns: u64) -> Result<Option<Reason>, Reason> {
         let number = OF_SESSIONS[of_sessions];
         let (kind, waiting) = (&KINDS[number], self.peers.waiting(peer, of_sessions));
         if peer != OWN && waiting >= kind.bound / PARTS {

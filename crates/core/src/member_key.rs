@@ -21,7 +21,7 @@ const DOUBTED_REPLAYS: u32 = 2;
 /// The key before is over at subscribers so long after its root has used the next one, when that says so. No datagram ends it: who holds the
 /// next key could make one before the root uses it.
 pub const KEY_OVERLAP_NS: u64 = 1_500_000_000;
-/// The key before is over so long after the next one was used at a relay, which has no word of the root of its end and opens nothing.
+/// The key before is over so long after the next one was used at a relay, to which the root reports nothing of its end and opens nothing.
 pub const RELAYED_KEY_NS: u64 = 3_000_000_000;
 
 /// The key before a key that was offered, and when that is over.
@@ -81,7 +81,7 @@ impl KeyCounters {
         }
     }
 
-    /// Takes the root's word about its counter. Late ones change nothing.
+    /// Takes the root's report of its counter. Late ones change nothing.
     pub(crate) fn raise_anchor(&self, counter: u64) {
         self.anchor.fetch_max(counter, Ordering::Relaxed);
     }
@@ -127,7 +127,7 @@ impl KeyCounters {
         is_due && self.asked_ns.compare_exchange(asked_ns, now_ns, relaxed, relaxed).is_ok()
     }
 
-    /// Takes the root's word that lower counters came as copies. Where some did under this key, the tree has not served this node
+    /// Takes the root's report that lower counters came as copies. Where some did under this key, the tree has not served this node
     /// since it came into use, nor then under the one before, which is over.
     pub(crate) fn raise_first(&self, counter: u64) {
         self.first_counter.fetch_max(counter, Ordering::Relaxed);
@@ -140,7 +140,7 @@ impl KeyCounters {
         self.is_served.store(true, Ordering::Relaxed);
     }
 
-    /// Takes the root's word that higher counters come as copies. One from before the tree served this node last changes nothing.
+    /// Takes the root's report that higher counters come as copies. One from before the tree served this node last changes nothing.
     pub(crate) fn set_last(&self, counter: u64) {
         if counter >= self.first_counter.load(Ordering::Relaxed) {
             self.last_counter.store(counter, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use crate::anchor::CounterRange;
 use crate::hops::Hops;
 
 /// The range is sent before the 1st, 2nd, 4th, 8th datagram and so on to this one, for one may be lost.
-pub const LAST_WORD: u64 = 64;
+pub const LAST_RANGE: u64 = 64;
 const NOT_YET: u64 = 0;
 const NEVER: u64 = u64::MAX;
 
@@ -87,7 +87,7 @@ impl ServedCounters {
             }
         }
         let gone = sealed.saturating_sub(self.begun) + 1;
-        let then = if gone < LAST_WORD { self.begun + 2 * gone - 1 } else { NEVER };
+        let then = if gone < LAST_RANGE { self.begun + 2 * gone - 1 } else { NEVER };
         let taken = is_due && self.next.compare_exchange(next, then, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         let nodes = if taken { &*self.nodes } else { &[] };
         nodes

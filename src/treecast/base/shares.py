@@ -50,7 +50,7 @@ class Shares(Generic[K]):
         """A node with most entries, and how many; None in an empty table."""
         return (next(reversed(self._with[self._most])), self._most) if self._most else None
 
-    def that_makes_room(self, node: NodeIndex) -> tuple[NodeIndex, K] | None:
+    def to_evict(self, node: NodeIndex) -> tuple[NodeIndex, K] | None:
         """The newest entry of a node with the most, where this node would have fewer than that one with one more."""
         if self.count(node) + 1 >= self._most:
             return None

@@ -85,7 +85,7 @@ class Arrivals:
         waiting = brought.of.get(origin, {})
         put_out: NodeIndex | None = None
         if key not in waiting and brought.count >= MAX_WAITING_ADVERTISEMENTS:
-            evicted = brought.shares.that_makes_room(origin)
+            evicted = brought.shares.to_evict(origin)
             if evicted is None:
                 raise MalformedError(QUEUE_FULL)
             self._remove(brought, *evicted)

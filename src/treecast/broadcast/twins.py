@@ -28,7 +28,7 @@ than this. A third instance is no end: it may be the next of those.
 """
 SETTLED: Duration = 10.0
 """A link that is up for so long has brought what the neighbour remembered of an earlier run, whose clock was ahead."""
-LAST_WORD_LIMIT: Duration = 3.0
+ACKNOWLEDGEMENT_LIMIT: Duration = 3.0
 """The time that a run that is to end waits for somebody who takes its advertisement, which is repeated meanwhile."""
 
 
@@ -84,7 +84,7 @@ class Twins:
         twin = self.twin(now)
         if twin is None or not twin.is_older or self._older_since is None:
             return None
-        is_known = self._is_rival_acknowledged or now - self._older_since >= LAST_WORD_LIMIT
+        is_known = self._is_rival_acknowledged or now - self._older_since >= ACKNOWLEDGEMENT_LIMIT
         return twin if is_known else None
 
     def concerns(self, content: NodeContent) -> bool:

@@ -234,19 +234,19 @@ class DownstreamTrees:
         if before is not None and before.stream > tree.stream:
             raise MalformedError("key_not_wanted")
         if known is None and before is None:
-            self._require_room(tree.root)
+            self._require_free_slot(tree.root)
         if before is not None and before != tree:
             self._follow(now, before)
         for old in (known, before):
             if old is not None and old != tree and old.key in self._trees:
                 self._leave(old)
 
-    def _require_room(self, root: NodeIndex) -> None:
-        """Makes room for a root's tree: a full table drops the newest one of a root that has more. MalformedError."""
+    def _require_free_slot(self, root: NodeIndex) -> None:
+        """A place for a root's tree: a full table drops the newest one of a root that has more. MalformedError."""
         if self._of_root.count(root) >= MAX_DOWNSTREAM_TREES_PER_ROOT:
             raise MalformedError("downstream_tree_table_full")
         if len(self._trees) >= MAX_DOWNSTREAM_TREES:
-            found = self._of_root.that_makes_room(root)
+            found = self._of_root.to_evict(root)
             if found is None:
                 raise MalformedError("downstream_tree_table_full")
             self._drops.count("downstream_tree_table_full")

@@ -98,7 +98,7 @@ class RootTrees:
                 self.restless.left(now, tree, *tree.members if len(tree.members) == 1 else ())
                 self._remove(now, tree)
             return
-        if tree is None and len(self._trees) >= MAX_ROOT_TREES and not self._makes_room(now, members):
+        if tree is None and len(self._trees) >= MAX_ROOT_TREES and not self._evicts_one(now, members):
             self._drops.count("tree_table_full")
             if len(self.refused_trees) < MAX_ROOT_TREES:
                 self.refused_trees.put(now, flow, members)
@@ -126,9 +126,9 @@ class RootTrees:
             self._unused.put(flow, tree.members)
         self._replace_key_if_due(now, tree)
 
-    def _makes_room(self, now: Instant, members: Collection[NodeIndex]) -> bool:
+    def _evicts_one(self, now: Instant, members: Collection[NodeIndex]) -> bool:
         """Whether a tree that nobody has used gives its place to one with these members; it is tried again later."""
-        flow = self._unused.that_makes_room(members) if len(self.refused_trees) < MAX_ROOT_TREES else None
+        flow = self._unused.to_evict(members) if len(self.refused_trees) < MAX_ROOT_TREES else None
         if flow is not None:
             self._drops.count("tree_table_full")
             self._take_back(now, self._trees[flow])

@@ -40,9 +40,9 @@ class UnusedTrees:
         if flow is not None and member is not None:
             self._shares.remove(member, flow)
 
-    def that_makes_room(self, members: Collection[NodeIndex]) -> Flow | None:
+    def to_evict(self, members: Collection[NodeIndex]) -> Flow | None:
         """The newest of the member with the most, where one of these members would still have fewer than that one."""
-        evicted = self._shares.that_makes_room(min(members, key=self._rank)) if members else None
+        evicted = self._shares.to_evict(min(members, key=self._rank)) if members else None
         return None if evicted is None else evicted[1]
 
     def _rank(self, member: NodeIndex) -> tuple[int, int]:

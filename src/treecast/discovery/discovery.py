@@ -234,7 +234,7 @@ class Discovery:
 
     def _displace(self, now: Instant, node: NodeIndex) -> None:
         """A node that has more claims in the full table than this one gives a place to it, its newest."""
-        found = self._host_table.remote.that_makes_room(node)
+        found = self._host_table.remote.to_evict(node)
         if found is not None:
             most, key = found
             self._drops.count("remote_hosts_full")

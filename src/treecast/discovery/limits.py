@@ -40,8 +40,8 @@ VIRTUAL_ROUTER_PACE = Pace(5, 5.0, 5.0)
 class DiscoveryConfig:
     """Bounds and times of one node. Times in seconds.
 
-    ``news_per_s``, ``news_burst``: new hosts and new addresses that one port may bring (each costs every node of the
-    network an advertisement); the burst lets a full port start at once. ``max_moves`` within ``move_window`` make a
+    ``new_hosts_per_s``, ``new_hosts_burst``: new hosts and new addresses that one port may bring (each costs all nodes
+    an advertisement); the burst lets a full port start at once. ``max_moves`` within ``move_window`` make a
     duplicate (RFC 7432 section 15.1), which stays where it was for ``duplicate_hold``; ``VIRTUAL_ROUTER_PACE`` is that
     of the MACs that are made to move.
     """
@@ -50,8 +50,8 @@ class DiscoveryConfig:
     address_lifetime: Duration = ADDRESS_LIFETIME
     max_hosts_per_port: int = MAX_HOSTS_PER_PORT
     max_addresses_per_host: int = MAX_ADDRESSES_PER_HOST
-    news_per_s: float = 32.0
-    news_burst: float = 2.0 * MAX_HOSTS_PER_PORT
+    new_hosts_per_s: float = 32.0
+    new_hosts_burst: float = 2.0 * MAX_HOSTS_PER_PORT
     max_moves: int = 5
     move_window: Duration = 180.0
     duplicate_hold: Duration = 180.0

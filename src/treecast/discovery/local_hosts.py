@@ -56,7 +56,7 @@ class LocalHosts:
         self._config = config
         self._hosts: dict[HostKey, LocalHost] = {}
         self._on_port: Counter[int] = Counter()
-        self._news: dict[int, TokenBucket] = {}
+        self._new_hosts: dict[int, TokenBucket] = {}
         self._ageing: OrderedDict[HostKey, None] = OrderedDict()
         """All but the node's own, the longest silent first."""
         self._holders: OrderedDict[AddressKey, HostKey] = OrderedDict()
@@ -197,8 +197,8 @@ class LocalHosts:
             del self._on_port[port]
 
     def _may_bring_news(self, now: Instant, port: int) -> bool:
-        bucket = self._news.get(port)
+        bucket = self._new_hosts.get(port)
         if bucket is None:
-            burst = self._config.news_burst
-            bucket = self._news[port] = TokenBucket(self._config.news_per_s, burst, burst, now)
+            burst = self._config.new_hosts_burst
+            bucket = self._new_hosts[port] = TokenBucket(self._config.new_hosts_per_s, burst, burst, now)
         return bucket.take(now)

@@ -41,8 +41,8 @@ class Moves:
         """A host of this port lives behind another node now."""
         bucket = self._rates.get(port)
         if bucket is None:
-            burst = self._config.news_burst
-            bucket = self._rates[port] = TokenBucket(self._config.news_per_s, burst, burst, now)
+            burst = self._config.new_hosts_burst
+            bucket = self._rates[port] = TokenBucket(self._config.new_hosts_per_s, burst, burst, now)
         if not bucket.take(now):
             self._drops.count("host_gone_rate")
             return

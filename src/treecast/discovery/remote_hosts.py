@@ -63,9 +63,9 @@ class RemoteHosts:
         """Whether the node's claim to a host is here."""
         return node in self._claims.get(key, ())
 
-    def that_makes_room(self, node: NodeIndex) -> tuple[NodeIndex, HostKey] | None:
+    def to_evict(self, node: NodeIndex) -> tuple[NodeIndex, HostKey] | None:
         """The claim that gives its place to one of this node, which has fewer; None: there is none such."""
-        return self._shares.that_makes_room(node)
+        return self._shares.to_evict(node)
 
     def put(self, key: HostKey, node: NodeIndex, claim: RemoteHost | None) -> bool:
         """A node's claim to a host; None withdraws it. False: the table of claims is full."""

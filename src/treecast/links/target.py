@@ -26,8 +26,8 @@ class Target:
     when this node's own INIT last came back from there; ``elsewhere_until``: not tried before that, for other nodes
     are at all of its endpoints, or this node itself. ``left``: a learned node sent GOODBYE, and nothing new was learned
     of it since. ``was_linked``: a learned node had a link with this one. ``recall_pause``: from one try to the next of
-    a node that is only remembered, None for others. ``is_tried``: a handshake with it is under way. ``news_at``: when
-    there was news of it: it has moved, started again, or lost its link. ``run``: which run of the node it was then.
+    a node that is only remembered, None for others. ``is_tried``: a handshake with it is under way. ``pauses_since``:
+    when its pauses began anew: it moved, started again, or lost its link. ``run``: which run of the node it was then.
     ``is_peer``: a node with a session, of which another handshake is made where it is. ``serial``: that of the
     certificate that a node is remembered with, 0 for others. ``was_via``: the neighbour by which it was reached when
     its link ended. ``by_route``: a learned node with which no link is wanted: it is reached by neighbours alone.
@@ -46,7 +46,7 @@ class Target:
     was_linked: bool = False
     recall_pause: Duration | None = None
     is_tried: bool = False
-    news_at: Instant = field(init=False)
+    pauses_since: Instant = field(init=False)
     run: bytes = b""
     is_peer: bool = False
     serial: int = 0
@@ -54,7 +54,7 @@ class Target:
     by_route: bool = False
 
     def __post_init__(self) -> None:
-        self.news_at = self.sought_since
+        self.pauses_since = self.sought_since
 
     @property
     def candidates(self) -> tuple[Endpoint, ...]:
@@ -80,11 +80,11 @@ class Target:
             self.endpoints = endpoints
             self.avoided.clear()
             self.elsewhere_until = None
-            self.news(now)
+            self.restart_pauses(now)
 
-    def news(self, now: Instant, delay: Duration = 0.0) -> None:
+    def restart_pauses(self, now: Instant, delay: Duration = 0.0) -> None:
         """Begin pauses anew: it may answer now though it did not before."""
-        self.news_at = now
+        self.pauses_since = now
         if self.recall_pause is None:
             self.next_try = min(self.next_try, after(now, delay))
 
@@ -92,7 +92,7 @@ class Target:
         """An attempt came to nothing: the next one begins after a pause."""
         if self.recall_pause is None and self.elsewhere_until is None:
             longest = LAST_PAUSE if self.name is None else LAST_CONFIGURED_PAUSE
-            pause = min((now - self.news_at) * PAUSE_SHARE, longest)
+            pause = min((now - self.pauses_since) * PAUSE_SHARE, longest)
             self.next_try = max(self.next_try, after(now, pause))
 
     def endpoints_apart_from(self, other: Target) -> bool:

@@ -76,7 +76,7 @@ class Targets:
         if node not in self._up:
             self._apart.add(node)
         if target.left or target.run != run:
-            target.news(now, delay)
+            target.restart_pauses(now, delay)
         target.label, target.left, target.run = label, False, run
         target.by_route = self._chosen is not None and node not in self._chosen
         target.was_linked = target.was_linked or node in self._up
@@ -89,7 +89,7 @@ class Targets:
         changed = self._learned.keys() if before is None else before ^ self._chosen
         for target in [self._learned[node] for node in sorted(changed) if node in self._learned]:
             target.by_route = target.node not in self._chosen
-            target.news(now)
+            target.restart_pauses(now)
             self.plan(target)
         for target in self.configured():
             self.plan(target)
@@ -137,7 +137,7 @@ class Targets:
         if silent != self.is_silent:
             self.is_silent = silent
             for target in (*self._configured.values(), *self._learned.values(), *self._recalled.values()):
-                target.news(now)
+                target.restart_pauses(now)
                 self.plan(target)
 
     def plan(self, target: Target) -> None:
@@ -222,21 +222,21 @@ class Targets:
             self._apart.add(node)
         for target in self.of(node):
             target.sought_since, target.left = now, left and target.name is None
-            target.news_at, target.was_via = now, via
+            target.pauses_since, target.was_via = now, via
             if target.recall_pause is not None:
                 target.recall_pause = FIRST_RECALL_PAUSE
 
     def path_changed(self, now: Instant, node: NodeIndex) -> None:
         """The node has a path now, or is sought for want of one as if it had been lost just now."""
         for target in self.of(node):
-            target.news(now)
+            target.restart_pauses(now)
             self.plan(target)
 
     def network_is_back(self, now: Instant) -> None:
         """This machine has other addresses, or its first link after none: whoever did not answer may do so now."""
         for target in [*self._learned.values(), *self._configured.values()]:
             if not self._is_where_it_is_sought(target):
-                target.news(now)
+                target.restart_pauses(now)
                 self.plan(target)
 
     def is_up(self, node: NodeIndex) -> bool:

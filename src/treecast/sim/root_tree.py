@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch
 
-LAST_WORD = 64
+LAST_RANGE = 64
 """Datagrams before which a node that is served anew learns its first counter again, as in the real one."""
 
 
@@ -38,7 +38,7 @@ class RootTree:
         counter = self.sealed + 1
         self.firsts = {peer: self.firsts.get(peer, counter) for peer in next_hops}
         gone = {peer: counter - first + 1 for peer, first in self.firsts.items()}
-        due = [peer for peer, nth in gone.items() if nth <= LAST_WORD and nth & (nth - 1) == 0]
+        due = [peer for peer, nth in gone.items() if nth <= LAST_RANGE and nth & (nth - 1) == 0]
         return [(peer, self.firsts[peer]) for peer in due if self.firsts[peer] > 1 or gone[peer] == 1]
 
     @property

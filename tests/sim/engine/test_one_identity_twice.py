@@ -18,7 +18,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.last_minute import MINUTE
 from treecast.base.time import Instant
 from treecast.broadcast.new_epochs import FEWEST
-from treecast.broadcast.twins import LAST_WORD_LIMIT, TWICE_LIFETIME, OtherTwins, Twins
+from treecast.broadcast.twins import ACKNOWLEDGEMENT_LIMIT, TWICE_LIFETIME, OtherTwins, Twins
 from treecast.daemon.refused_nodes import FEWEST_SECONDS, FEWEST_SESSIONS, RefusedNodes
 from treecast.sim.world import UNIX_START_S, SimNode, World
 from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, ListedEndpoint, NodeContent, Signed, emit
@@ -130,7 +130,7 @@ def test_the_run_that_is_to_end_waits_until_its_last_word_is_held_but_not_for_ev
     assert own.rival == b"twintwin"
     assert own.must_end(Instant(0.1)) is None
     assert not own.receive(Instant(2.0), replayed), "it may not take the place of the last word"
-    assert own.must_end(Instant(0.1 + LAST_WORD_LIMIT)) is not None
+    assert own.must_end(Instant(0.1 + ACKNOWLEDGEMENT_LIMIT)) is not None
     assert own.receive(Instant(0.2), older) is False
     own.rival_acknowledged()
     assert own.must_end(Instant(0.2)) is not None

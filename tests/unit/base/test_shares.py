@@ -21,21 +21,21 @@ def shares_of(**counts: int) -> Shares[int]:
 
 def test_the_newest_of_who_has_the_most_makes_room_for_who_has_fewer() -> None:
     shares = shares_of(n1=5, n2=3)
-    assert shares.that_makes_room(THREE) == (ONE, 4)
-    assert shares.that_makes_room(TWO) == (ONE, 4)
+    assert shares.to_evict(THREE) == (ONE, 4)
+    assert shares.to_evict(TWO) == (ONE, 4)
 
 
 def test_who_would_have_as_many_gets_no_place_of_another() -> None:
     shares = shares_of(n1=5, n2=4)
-    assert shares.that_makes_room(TWO) is None
-    assert shares.that_makes_room(ONE) is None
-    assert Shares[int]().that_makes_room(ONE) is None
+    assert shares.to_evict(TWO) is None
+    assert shares.to_evict(ONE) is None
+    assert Shares[int]().to_evict(ONE) is None
 
 
 def test_an_entry_that_is_put_again_is_not_the_newest() -> None:
     shares = shares_of(n1=3)
     shares.put(ONE, 0)
-    assert shares.that_makes_room(TWO) == (ONE, 2)
+    assert shares.to_evict(TWO) == (ONE, 2)
 
 
 def test_counts_are_those_of_the_entries_whatever_comes_and_goes() -> None:
@@ -51,7 +51,7 @@ def test_counts_are_those_of_the_entries_whatever_comes_and_goes() -> None:
             kept[node].pop(key, None)
         assert {node: list(shares.of(node)) for node in kept} == {node: list(keys) for node, keys in kept.items()}
         most = max(map(len, kept.values()))
-        given = shares.that_makes_room(node)
+        given = shares.to_evict(node)
         if len(kept[node]) + 1 >= most:
             assert given is None
         else:

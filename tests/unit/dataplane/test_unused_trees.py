@@ -99,5 +99,5 @@ def test_what_is_kept_of_unused_trees_is_those_and_nothing_else() -> None:
             wanted[one] = {NodeIndex(rng.randrange(5)) for _ in range(rng.randrange(4))}
             unused.put(one, wanted[one])
         assert len(unused) == sum(bool(members) for members in wanted.values())
-        given = unused.that_makes_room([NodeIndex(99)])
+        given = unused.to_evict([NodeIndex(99)])
         assert given is None or wanted[given]

@@ -46,7 +46,7 @@ def test_a_host_that_came_back_or_whose_lan_is_another_nodes_is_not_announced() 
 
 
 def test_a_port_is_sent_no_more_such_frames_than_it_may_bring_news() -> None:
-    lan = Lan(DiscoveryConfig(news_per_s=1.0, news_burst=8.0))
+    lan = Lan(DiscoveryConfig(new_hosts_per_s=1.0, new_hosts_burst=8.0))
     for number in range(12):
         lan.discovery.host_seen(lan.now, 0, 0, mac(number))
         lan.wait(1.0)

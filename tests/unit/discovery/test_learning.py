@@ -145,7 +145,7 @@ def test_a_spray_on_one_port_costs_the_other_port_nothing(lan: Lan) -> None:
 
 
 def test_new_hosts_have_a_rate(lan: Lan) -> None:
-    slow = Lan(replace(DEFAULTS, news_per_s=1.0, news_burst=20.0))
+    slow = Lan(replace(DEFAULTS, new_hosts_per_s=1.0, new_hosts_burst=20.0))
     for number in range(30):
         slow.announce(mac(number), f"10.1.0.{number}")
     assert len(slow.published) == 1 + 10

@@ -14,7 +14,7 @@ from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Instant
 from treecast.sim.datagrams import ServedFrom, TreeDatagram, TreeState
 from treecast.sim.forwarder import ModelForwarder
-from treecast.sim.root_tree import LAST_WORD, RootTree
+from treecast.sim.root_tree import LAST_RANGE, RootTree
 from treecast.sim.sessions import ModelSession
 from treecast.sim.underlay import Underlay
 
@@ -95,7 +95,7 @@ def test_a_key_that_is_older_than_those_that_are_held_is_neither_taken_nor_ackno
 
 def test_who_is_served_anew_is_told_its_first_counter_again_and_again_and_not_for_ever() -> None:
     tree, told = RootTree(EPOCH, KEY), []
-    for sealed in range(3 * LAST_WORD):
+    for sealed in range(3 * LAST_RANGE):
         tree.sealed = sealed
         firsts = tree.newly_served((ROOT, ME) if sealed >= 100 else (ROOT,))
         told += [(sealed, peer, first) for peer, first in firsts]

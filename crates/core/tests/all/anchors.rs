@@ -9,7 +9,7 @@ use treecast_core::datagram::{TreeName, KIND_ANCHOR, KIND_SENDER_KEY};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::{Hops, KeyBefore, RootTree, SenderKey};
-use treecast_core::served_counters::LAST_WORD;
+use treecast_core::served_counters::LAST_RANGE;
 use treecast_core::tree_state::TreePlace;
 use zeroize::Zeroizing;
 
@@ -114,16 +114,16 @@ fn a_new_next_hop_and_no_other_gets_an_anchor_at_once() {
     assert_eq!(due(&root), Some((0, vec![(2, from(1))])));
     members.genuine();
     assert_eq!(due(&root), None);
-    for _ in 1..LAST_WORD {
+    for _ in 1..LAST_RANGE {
         assert_eq!(due(&root), None, "it had no copies");
         members.genuine();
     }
     tables.set_tree_members(5, Hops::new(&[2, 3], &[])).unwrap();
     tables.set_tree_members(5, Hops::new(&[2, 3, 4], &[])).unwrap();
-    let first = LAST_WORD + 1;
+    let first = LAST_RANGE + 1;
     assert_eq!(
         due(&root),
-        Some((LAST_WORD, vec![(3, from(first)), (4, from(first))])),
+        Some((LAST_RANGE, vec![(3, from(first)), (4, from(first))])),
         "also who came before the anchor went"
     );
     assert_eq!(due(&root), None);

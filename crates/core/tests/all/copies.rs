@@ -8,7 +8,7 @@ use treecast_core::datagram::{KIND_ANCHOR, KIND_FRAME};
 use treecast_core::forward::NO_PATH;
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::Hops;
-use treecast_core::served_counters::LAST_WORD;
+use treecast_core::served_counters::LAST_RANGE;
 use treecast_core::tree_state::TreePlace;
 
 /// One may be lost.
@@ -20,7 +20,7 @@ fn who_is_served_anew_is_told_its_first_counter_again_and_again_and_not_for_ever
     assert!(due(&root).is_some());
     members.root.set_tree_members(5, Hops { beyond: [4].into(), ..Hops::new(&[2, 3], &[]) }).unwrap();
     let mut reported = Vec::new();
-    for gone in 0..2 * LAST_WORD {
+    for gone in 0..2 * LAST_RANGE {
         if let Some((_, firsts)) = due(&root) {
             assert_eq!(firsts, [(3, from(101)), (4, from(101))]);
             reported.push(gone);
@@ -118,7 +118,7 @@ fn who_gets_copies_again_learns_the_last_counter_that_it_gets_by_the_tree_again_
     (0..100).for_each(|_| drop((due(&root), members.genuine())));
     members.root.set_tree_members(5, Hops::new(&[2], &[3])).unwrap();
     let mut learned = Vec::new();
-    for gone in 0..2 * LAST_WORD {
+    for gone in 0..2 * LAST_RANGE {
         if let Some((_, served)) = due(&root) {
             assert_eq!(served, [(3, CounterRange { first: 0, last: 100 })], "node 4 is no member any more");
             learned.push(gone);
