@@ -16,6 +16,8 @@ from treecast.adapters.rtnetlink import (
     APPEND,
     CREATE,
     EXCLUSIVE,
+    HOP,
+    ROUTE_HEADER,
     Attribute,
     RouteSocket,
     attributes,
@@ -33,11 +35,9 @@ _IFA_F_SECONDARY, _IFA_F_NODAD, _IFA_F_DADFAILED, _IFA_F_TENTATIVE, _IFA_F_PERMA
 _IFA_F_NOPREFIXROUTE = 0x200
 _KEPT_OF_ADDRESS = (_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_CACHEINFO, _IFA_RT_PRIORITY, _IFA_PROTO)
 
-_ROUTE_HEADER = struct.Struct("=8BI")  # rtmsg: family, lengths of dst and src, tos, table, proto, scope, type, flags
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_METRICS, _RTA_MULTIPATH = 1, 4, 5, 6, 7, 8, 9
 _RTA_CACHEINFO, _RTA_TABLE, _RTA_EXPIRES, _RTA_NH_ID = 12, 15, 23, 30
 _RTAX_MTU = 2
-_HOP = struct.Struct("=HBBi")  # rtnexthop: length, flags, weight - 1, interface
 _RTNH_F_ONLINK = 0x04  # the other flags are what the kernel found, not what was configured
 _RTA_PREF = 20
 _SIMPLE = {_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE, _RTA_PREF}
@@ -140,7 +140,7 @@ def read_configuration(kernel: RouteSocket, interface: int) -> InterfaceConfigur
     ]
     routes: list[InterfaceRoute] = []
     for family in (_IPV4, _IPV6):
-        bodies = kernel.dump(_GETROUTE, bytes((family,)).ljust(_ROUTE_HEADER.size, b"\0"))
+        bodies = kernel.dump(_GETROUTE, bytes((family,)).ljust(ROUTE_HEADER.size, b"\0"))
         routes += [route for body in bodies if (route := _route(body, interface)) is not None]
     return InterfaceConfiguration(tuple(addresses), tuple(routes))
 
@@ -273,8 +273,8 @@ def _address_body(address: InterfaceAddress, interface: int) -> bytes:
 
 def _route(body: bytes, interface: int) -> InterfaceRoute | None:
     """A route over the interface; None for any other, and for what the kernel keeps for itself."""
-    header = list(_ROUTE_HEADER.unpack_from(body))
-    items = attributes(body[_ROUTE_HEADER.size :])
+    header = list(ROUTE_HEADER.unpack_from(body))
+    items = attributes(body[ROUTE_HEADER.size :])
     values = dict(items)
     out = _U32.unpack(values[_RTA_OIF])[0] if _RTA_OIF in values else 0
     if out != interface and interface not in [hop[0] for hop in _hops(values.get(_RTA_MULTIPATH, b""))]:
@@ -290,7 +290,7 @@ def _route(body: bytes, interface: int) -> InterfaceRoute | None:
 
 
 def _route_body(route: InterfaceRoute, interface: int) -> bytes:
-    return _ROUTE_HEADER.pack(*route.header) + packed(
+    return ROUTE_HEADER.pack(*route.header) + packed(
         (kind, _over(kind, value, route.interface, interface)) for kind, value in route.attributes
     )
 
@@ -310,14 +310,14 @@ def _hops(data: bytes) -> list[tuple[int, int, int, bytes]]:
     """Interface, flags, weight - 1 and attributes of each next hop."""
     hops: list[tuple[int, int, int, bytes]] = []
     at = 0
-    while at + _HOP.size <= len(data):
-        length, flags, weight, out = _HOP.unpack_from(data, at)
-        if length < _HOP.size:
+    while at + HOP.size <= len(data):
+        length, flags, weight, out = HOP.unpack_from(data, at)
+        if length < HOP.size:
             break
-        hops.append((out, flags & _RTNH_F_ONLINK, weight, data[at + _HOP.size : at + length]))
+        hops.append((out, flags & _RTNH_F_ONLINK, weight, data[at + HOP.size : at + length]))
         at += length + 3 & ~3
     return hops
 
 
 def _hop(out: int, flags: int, weight: int, rest: bytes) -> bytes:
-    return (_HOP.pack(_HOP.size + len(rest), flags, weight, out) + rest).ljust(_HOP.size + (len(rest) + 3 & ~3), b"\0")
+    return (HOP.pack(HOP.size + len(rest), flags, weight, out) + rest).ljust(HOP.size + (len(rest) + 3 & ~3), b"\0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import socket
 import struct
+from typing import Any
 
 from treecast.base.addresses import IPAddress, MacAddress
 
@@ -31,34 +32,30 @@ def name_of(index: int) -> str:
         return ""
 
 
-def flags_of(interface: str) -> int:
-    """IFF_*; 0 where there is none."""
+def _ask(request: int, layout: struct.Struct, interface: str, *empty: int | bytes) -> tuple[Any, ...]:
+    """The kernel's answer about it, without its name; empty where there is none."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         try:
-            answer = fcntl.ioctl(any_socket, _SIOCGIFFLAGS, _IFREQ_FLAGS.pack(interface.encode(), 0))
+            answer = fcntl.ioctl(any_socket, request, layout.pack(interface.encode(), *empty))
         except OSError:
-            return 0
-    return int(_IFREQ_FLAGS.unpack(answer)[1])
+            return ()
+    return layout.unpack(answer)[1:]
+
+
+def flags_of(interface: str) -> int:
+    """IFF_*; 0 where there is none."""
+    return next(iter(_ask(_SIOCGIFFLAGS, _IFREQ_FLAGS, interface, 0)), 0)
 
 
 def mtu_of(interface: str) -> int:
     """The MTU in bytes; 0 where there is none."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        try:
-            answer = fcntl.ioctl(any_socket, _SIOCGIFMTU, _IFREQ.pack(interface.encode(), 0))
-        except OSError:
-            return 0
-    return int(_IFREQ.unpack(answer)[1])
+    return next(iter(_ask(_SIOCGIFMTU, _IFREQ, interface, 0)), 0)
 
 
 def mac_of(interface: str) -> MacAddress | None:
     """None where there is no such interface."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        try:
-            answer = fcntl.ioctl(any_socket, _SIOCGIFHWADDR, _IFREQ_ADDRESS.pack(interface.encode(), 0, b""))
-        except OSError:
-            return None
-    return MacAddress(_IFREQ_ADDRESS.unpack(answer)[2])
+    answer = _ask(_SIOCGIFHWADDR, _IFREQ_ADDRESS, interface, 0, b"")
+    return MacAddress(answer[1]) if answer else None
 
 
 def is_own_address(address: IPAddress) -> bool:

@@ -17,6 +17,8 @@ from typing import Self
 from treecast.adapters.netlink_messages import HEADER, aligned, messages
 
 _ATTRIBUTE = struct.Struct("=HH")  # rtattr: length, type
+ROUTE_HEADER = struct.Struct("=8BI")  # rtmsg: family, lengths of dst and src, tos, table, proto, scope, type, flags
+HOP = struct.Struct("=HBBi")  # rtnexthop: length, flags, weight - 1, interface
 _ERROR = struct.Struct("=i")
 _TYPE_MASK = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3

@@ -8,16 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from treecast.adapters.netdevice import IFF_UP, flags_of, mtu_of, name_of
-from treecast.adapters.rtnetlink import RouteSocket, attributes, packed
+from treecast.adapters.rtnetlink import HOP, ROUTE_HEADER, RouteSocket, attributes, packed
 from treecast.base.addresses import IPAddress
 from treecast.base.underlay_routes import UnderlayRouteType
 
 _GETROUTE = 26
-_ROUTE_HEADER = struct.Struct("=8BI")  # rtmsg: family, lengths of dst and src, tos, table, proto, scope, type, flags
 _RTM_F_FIB_MATCH = 0x2000
 """The route as it stands: not what a router's ICMP message, which anybody may have sent, has made of it."""
 _RTA_DST, _RTA_OIF, _RTA_METRICS, _RTA_MULTIPATH, _RTAX_MTU = 1, 4, 8, 9, 2
-_HOP = struct.Struct("=HBBi")  # rtnexthop: length, flags, weight - 1, interface
 _TYPE, _RTN_BROADCAST = 7, 3
 _FORBIDDING = (6, 7, 8)  # RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT
 _NUMBER = struct.Struct("=I")
@@ -84,8 +82,8 @@ def _underlay_route_of(header: bytes, route: Mapping[int, bytes]) -> UnderlayRou
     index = 0
     if _RTA_OIF in route:
         index = _NUMBER.unpack(route[_RTA_OIF])[0]
-    elif len(route.get(_RTA_MULTIPATH, b"")) >= _HOP.size:
-        index = _HOP.unpack_from(route[_RTA_MULTIPATH])[3]
+    elif len(route.get(_RTA_MULTIPATH, b"")) >= HOP.size:
+        index = HOP.unpack_from(route[_RTA_MULTIPATH])[3]
     name = name_of(index) if index else ""
     return UnderlayRoute(name, _route_mtu(route), index) if name else None
 
@@ -93,14 +91,14 @@ def _underlay_route_of(header: bytes, route: Mapping[int, bytes]) -> UnderlayRou
 def _route_to(kernel: RouteSocket, address: IPAddress, flags: int) -> tuple[bytes, dict[int, bytes]]:
     """The route that the kernel takes, its header and its attributes; none of these when there is no route."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    header = _ROUTE_HEADER.pack(family, address.max_prefixlen, 0, 0, 0, 0, 0, 0, flags)
+    header = ROUTE_HEADER.pack(family, address.max_prefixlen, 0, 0, 0, 0, 0, 0, flags)
     try:
         bodies = kernel.get(_GETROUTE, header + packed([(_RTA_DST, address.packed)]))
     except OSError:
         return b"", {}
     if not bodies:
         return b"", {}
-    return bodies[0][: _ROUTE_HEADER.size], dict(attributes(bodies[0][_ROUTE_HEADER.size :]))
+    return bodies[0][: ROUTE_HEADER.size], dict(attributes(bodies[0][ROUTE_HEADER.size :]))
 
 
 def _route_mtu(route: Mapping[int, bytes]) -> int:

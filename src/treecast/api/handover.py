@@ -12,7 +12,7 @@ from pathlib import Path
 
 from treecast.api.socket_path import (
     advice_on_making,
-    identity_of,
+    bind_staged,
     in_the_way,
     is_in_place,
     is_other_than_socket,
@@ -48,19 +48,10 @@ class DescriptorInbox:
 
     def _bind(self) -> tuple[socket.socket, tuple[int, ...]]:
         own = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        temporary = f".{PORTS_SOCKET}.{os.getpid()}"
-        staged = self._directory / temporary
         try:
-            staged.unlink(missing_ok=True)
-            with short_path(self._directory, temporary) as path:
-                own.bind(path)
-            staged.chmod(0o600)
-            bound = identity_of(staged)
-            staged.replace(self._path)
+            bound = bind_staged(own, self._directory, PORTS_SOCKET)
         except OSError as error:
             own.close()
-            with suppress(OSError):
-                staged.unlink()
             reason = (error.strerror or str(error)).lower()
             raise OperatorError(f"cannot make {self._path} ({reason}): {advice_on_making(error)}") from error
         return own, bound

@@ -33,7 +33,7 @@ from treecast.api.records import (
     Sliced,
     Verb,
 )
-from treecast.api.socket_path import CONTROL_SOCKET, advice_on_making, identity_of, is_in_place, short_path
+from treecast.api.socket_path import CONTROL_SOCKET, advice_on_making, bind_staged, is_in_place
 from treecast.base.errors import OperatorError
 from treecast.base.limits import MAX_CLIENTS
 
@@ -126,22 +126,11 @@ class ControlServer:
 
     def _bind(self) -> socket.socket:
         """A listening socket. It gets its mode before anybody can connect, and its name when it is ready."""
-        temporary = f".{CONTROL_SOCKET}.{os.getpid()}"
-        target = self._directory / CONTROL_SOCKET
-        staged = self._directory / temporary
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            staged.unlink(missing_ok=True)
-            with short_path(self._directory, temporary) as path:
-                listener.bind(path)
-            staged.chmod(0o600)
-            listener.listen(MAX_CLIENTS)
-            self._bound = identity_of(staged)
-            staged.replace(target)
+            self._bound = bind_staged(listener, self._directory, CONTROL_SOCKET, backlog=MAX_CLIENTS)
         except BaseException:
             listener.close()
-            with suppress(OSError):
-                staged.unlink()
             raise
         return listener
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 CONTROL_SOCKET = "control.sock"
@@ -65,3 +66,25 @@ def short_path(directory: Path, name: str) -> Iterator[str]:
         yield f"/proc/self/fd/{descriptor}/{name}"
     finally:
         os.close(descriptor)
+
+
+def bind_staged(own: socket.socket, directory: Path, name: str, *, backlog: int = 0) -> tuple[int, ...]:
+    """Bind a socket, and what ``identity_of`` has of it. It gets its mode before anybody can connect; its name, from
+    which an older one goes, when it is ready. ``backlog``: it listens. OSError.
+    """
+    temporary = f".{name}.{os.getpid()}"
+    staged = directory / temporary
+    try:
+        staged.unlink(missing_ok=True)
+        with short_path(directory, temporary) as path:
+            own.bind(path)
+        staged.chmod(0o600)
+        if backlog:
+            own.listen(backlog)
+        bound = identity_of(staged)
+        staged.replace(directory / name)
+    except BaseException:
+        with suppress(OSError):
+            staged.unlink()
+        raise
+    return bound

@@ -9,6 +9,8 @@ from msgspec import Struct
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
+DEFAULT_PORT = 7700
+"""The UDP port of a node whose operator names no other."""
 ALL_GROUPS: tuple[IPNetwork, ...] = (IPv4Network("224.0.0.0/4"), IPv6Network("ff00::/8"))
 """The prefixes of all groups of IP."""
 

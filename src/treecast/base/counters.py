@@ -10,6 +10,8 @@ from treecast.base.limits import MAX_NAMED_REFUSED
 
 SESSION_BEGUN = "session_begun"
 """Noted of a node, no drop: it has begun a session here, or would have."""
+QUEUE_FULL_AS_OF = "advertisement_queue_full_as_of"
+"""Advertisements above a queue, noted of the origin that they name; nobody has looked at their signature."""
 KEYS_MADE_ANEW = "keys_made_anew"
 """Noted of a node, no drop: it has left one tree of this node more often than is usual."""
 

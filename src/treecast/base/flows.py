@@ -97,9 +97,9 @@ class CountedFlow:
         return self.silent_s < SENDER_LIFETIME
 
 
-_LINK_LOCAL_SCOPE = 2
+LINK_LOCAL_SCOPE = 2
 _IPV6_SCOPE_BITS = 16
-_LINK_LOCAL_GROUPS = IPv4Network("224.0.0.0/24")
+LINK_LOCAL_GROUPS = IPv4Network("224.0.0.0/24")
 
 
 def is_routed_prefix(prefix: IPNetwork) -> bool:
@@ -107,9 +107,9 @@ def is_routed_prefix(prefix: IPNetwork) -> bool:
     if not prefix.is_multicast:
         return False
     if isinstance(prefix, IPv4Network):
-        return not prefix.subnet_of(_LINK_LOCAL_GROUPS)
+        return not prefix.subnet_of(LINK_LOCAL_GROUPS)
     scope = prefix.network_address.packed[1] & 0x0F
-    return prefix.prefixlen < _IPV6_SCOPE_BITS or scope > _LINK_LOCAL_SCOPE
+    return prefix.prefixlen < _IPV6_SCOPE_BITS or scope > LINK_LOCAL_SCOPE
 
 
 def is_of_any(flow: Flow, prefixes: Collection[IPNetwork]) -> bool:

@@ -26,6 +26,11 @@ def earliest(*instants: Instant | None) -> Instant | None:
     return first
 
 
+def clock_offset_s(wall_clock_ms: int, now: Instant) -> float:
+    """A wall clock, as it is now, minus the monotonic one."""
+    return wall_clock_ms / 1000 - now
+
+
 def iso_date(unix_s: int) -> str:
     """A time of the calendar as ISO 8601 writes it: UTC, to the second."""
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

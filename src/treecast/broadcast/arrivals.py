@@ -18,8 +18,6 @@ from treecast.broadcast.store import RecordKey
 from treecast.wire.advertisement import Body, Signed
 
 QUEUE_FULL = "advertisement_queue_full"
-QUEUE_FULL_AS_OF = "advertisement_queue_full_as_of"
-"""The same, noted of the origin that they name; nobody has looked at their signature."""
 WORK_OF_EACH = 2
 """A signature and an entry cost as much as two groups that are listed anew: each changes a tree, and takes 0.1 ms."""
 WORK_OF_PREFIX = 40

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from treecast.base.counters import Drops
+from treecast.base.counters import QUEUE_FULL_AS_OF, Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant, after
 from treecast.broadcast.acceptance import Acceptance, groups_in
-from treecast.broadcast.arrivals import QUEUE_FULL, QUEUE_FULL_AS_OF, WORK_OF_EACH, WORK_OF_PREFIX, Arrival, Arrivals
+from treecast.broadcast.arrivals import QUEUE_FULL, WORK_OF_EACH, WORK_OF_PREFIX, Arrival, Arrivals
 from treecast.broadcast.ca_records import VOID, CaRecords
 from treecast.broadcast.consulted_neighbours import ConsultedNeighbours
 from treecast.broadcast.flooding import Neighbour

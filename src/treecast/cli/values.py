@@ -9,7 +9,7 @@ from typing import get_args
 
 from treecast.adapters.bridge_record import known_interfaces
 from treecast.adapters.netdevice import index_of
-from treecast.base.addresses import ALL_GROUPS, Endpoint, HostPort, IPAddress
+from treecast.base.addresses import ALL_GROUPS, DEFAULT_PORT, Endpoint, HostPort, IPAddress
 from treecast.base.errors import OperatorError, OptionError
 from treecast.base.flows import is_routed_prefix, prefix_holds
 from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
@@ -17,7 +17,6 @@ from treecast.base.limits import MAX_GROUP_PREFIXES_PER_NODE, MAX_GROUPS_PER_ORI
 from treecast.cli.arguments import LogLevel
 from treecast.identity.rights import MAX_PREFIXES_PER_LIST, GivenLimits, Role, parse_roles
 
-DEFAULT_PORT = 7700
 FEWEST_CHOSEN_LINKS = 4
 """Two of the ring, a far one and a near one."""
 HIGHEST_CHOSEN_LINKS = 128

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from treecast.base.bounded_table import BoundedTable
-from treecast.base.counters import KEYS_MADE_ANEW, SESSION_BEGUN
+from treecast.base.counters import KEYS_MADE_ANEW, QUEUE_FULL_AS_OF, SESSION_BEGUN
 from treecast.base.ids import NodeIndex
 from treecast.base.last_minute import LastMinute
 from treecast.base.limits import MAX_NAMED_REFUSED
@@ -27,8 +27,6 @@ FEWEST_SESSIONS = 20
 FEWEST_SECONDS = 3
 """Refusals within fewer seconds are no problem: a change somewhere refuses many at once, and then no more."""
 
-QUEUE_FULL_AS_OF = "advertisement_queue_full_as_of"
-"""The same advertisements by the origin that they name, unverified: the other reason has the neighbour's name."""
 FULL = (
     "fragment_table_full",
     "key_offers_full",

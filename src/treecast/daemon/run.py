@@ -19,7 +19,7 @@ from treecast.adapters.privileges import keep_secrets, take_account
 from treecast.adapters.signals import ignore_meaningless_signals
 from treecast.adapters.tap import find_tap
 from treecast.adapters.twin_file import require_no_twin, write_twin
-from treecast.base.addresses import Endpoint
+from treecast.base.addresses import DEFAULT_PORT, Endpoint
 from treecast.base.errors import IdentityTakenError, OperatorError
 from treecast.daemon import logs
 from treecast.daemon.interface_keeper import InterfaceKeeper
@@ -32,7 +32,6 @@ from treecast.daemon.peer_addresses import require_underlay_peers
 from treecast.daemon.running import OpenResources, run_opened
 from treecast.daemon.underlay_watch import SMALLEST_MTU, first_guess
 
-DEFAULT_PORT = 7700
 OVERLAY_OVERHEAD_BYTES = 126
 
 

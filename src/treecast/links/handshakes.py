@@ -17,7 +17,7 @@ from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_PENDING_HANDSHAKES
-from treecast.base.time import Duration, Instant, after
+from treecast.base.time import Duration, Instant, after, clock_offset_s
 from treecast.base.timers import Timers
 from treecast.identity.certificate import Certificate
 from treecast.links.attempts import Attempt, Attempts
@@ -201,7 +201,7 @@ class Handshakes:
         handshake = self._factory.respond(self._new_index(), data)
         secret = self._peers.secret_of(channel)
         response = handshake.write_response(self._payload(now, secret))
-        pending = Pending(handshake, data, response, channel, self._own_offset_s(now), secret)
+        pending = Pending(handshake, data, response, channel, clock_offset_s(self._wall_clock_ms(now), now), secret)
         self._pending.add(pending)
         self._timers.set((HandshakeTimer.PENDING, handshake.index), after(now, PENDING_LIFETIME))
         self.commands.append(channel.send(response))
@@ -237,7 +237,7 @@ class Handshakes:
         if len(self._refusable) < MAX_PENDING_HANDSHAKES:
             self._refusable[attempt.handshake.index] = (attempt.handshake, certificate)
             self._timers.set((HandshakeTimer.REFUSABLE, attempt.handshake.index), after(now, REFUSABLE_FOR))
-        own_offset_s = self._own_offset_s(now)
+        own_offset_s = clock_offset_s(self._wall_clock_ms(now), now)
         hybrid = mixed(attempt.handshake, secret, payload.link_secret)
         state, handshake = attempt.state, attempt.handshake
         return Finished(state, handshake, payload, certificate, channel, final, own_offset_s, secret, hybrid)
@@ -320,9 +320,6 @@ class Handshakes:
         self.trace.add(Step.REFUSED_BY_PEER, other.name, (source,), reason)
 
     # parts
-
-    def _own_offset_s(self, now: Instant) -> float:
-        return self._wall_clock_ms(now) / 1000 - now
 
     def _payload(self, now: Instant, secret: LinkSecret | None = None, refused: int = 0) -> bytes:
         named, clock_ms = secret.id if secret is not None else b"", self._wall_clock_ms(now)

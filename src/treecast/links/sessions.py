@@ -20,7 +20,7 @@ from treecast.base.events import SessionConfirmed, SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_SESSIONS_PER_PEER
 from treecast.base.path_commands import SetPeerUnderlayMtu
-from treecast.base.time import Duration, Instant, after
+from treecast.base.time import Duration, Instant, after, clock_offset_s
 from treecast.base.timers import Timers
 from treecast.links.attempts import INIT_JITTER
 from treecast.links.exchanges import Exchanges
@@ -213,7 +213,7 @@ class Sessions:
     def review(self, now: Instant, reports: Sequence[SessionReport]) -> list[LinkEvent]:
         """The data plane's measurements, about once a second: finds the dead, rekeys the old and the suspect."""
         by_session = {report.session: report for report in reports}
-        own_offset_s, left = self._own_offset_s(now), AT_ONCE_PER_REVIEW
+        own_offset_s, left = clock_offset_s(self._wall_clock_ms(now), now), AT_ONCE_PER_REVIEW
         exchanging: list[Peer] = []
         reviewed: list[tuple[Peer, Session, SessionReport | None]] = []
         for peer in self._peers:  # all of them first: who is silent is no next hop either
@@ -336,10 +336,6 @@ class Sessions:
         self._peers.remove_session(peer, session)
         self._finals.cancel((peer.node, session.index))
         self.commands.append(RemoveSession(session.index))
-
-    def _own_offset_s(self, now: Instant) -> float:
-        """This node's wall clock minus its monotonic one."""
-        return self._wall_clock_ms(now) / 1000 - now
 
     def take_events(self) -> list[LinkEvent]:
         taken = list(self._events)

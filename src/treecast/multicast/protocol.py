@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 
 from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.flows import LINK_LOCAL_GROUPS, LINK_LOCAL_SCOPE
 from treecast.wire import igmp, mld
 from treecast.wire.ethernet import EthernetFrame, EtherType, VlanTag
 from treecast.wire.group_membership import MembershipMessage, ReceivedMessage
@@ -31,10 +32,8 @@ from treecast.wire.group_membership import MembershipMessage, ReceivedMessage
 NO_ADDRESS = IPv4Address(0)
 """The IPv4 source of queries into a TAP."""
 
-_LOCAL_NETWORK_CONTROL = IPv4Network("224.0.0.0/24")
 _SSM_IPV4 = IPv4Network("232.0.0.0/8")
 _SSM_IPV6 = IPv6Network("ff30::/12")
-_LINK_LOCAL_SCOPE = 2
 
 Subnets = tuple[IPv4Interface, ...]
 """Addresses with the prefixes of their subnets."""
@@ -129,8 +128,8 @@ class Protocol:
 def is_link_scoped(group: IPAddress) -> bool:
     """Groups that every node gets and nobody tracks: 224.0.0.0/24 (RFC 4541 section 2.1.2), IPv6 scopes 0 to 2."""
     if isinstance(group, IPv4Address):
-        return group in _LOCAL_NETWORK_CONTROL
-    return group.packed[1] & 0x0F <= _LINK_LOCAL_SCOPE
+        return group in LINK_LOCAL_GROUPS
+    return group.packed[1] & 0x0F <= LINK_LOCAL_SCOPE
 
 
 def is_source_specific(group: IPAddress) -> bool:

@@ -14,6 +14,7 @@ from tests.unit.broadcast.test_broadcast import (
     certificate_of,
     node_advertisement,
 )
+from treecast.base.counters import QUEUE_FULL_AS_OF
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.time import Instant
@@ -223,4 +224,4 @@ def test_what_a_neighbour_brings_beyond_its_queue_is_noted_of_it_and_of_the_orig
     count = node.drops.snapshot()["advertisement_queue_full"]
     assert count > 10
     noted = {(of, reason): amount for of, reason, amount in node.drops.take_refusals()}
-    assert noted == {(2, arrivals.QUEUE_FULL): count, (ORIGIN, arrivals.QUEUE_FULL_AS_OF): count}
+    assert noted == {(2, arrivals.QUEUE_FULL): count, (ORIGIN, QUEUE_FULL_AS_OF): count}
