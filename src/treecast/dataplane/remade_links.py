@@ -50,8 +50,8 @@ class RemadeLinks:
 
 
 def offered_again(now: Instant, trees: Iterable[RootTree], node: NodeIndex) -> Iterator[tuple[Instant, RootTree]]:
-    """The trees whose keys the node may have lost, and when it is offered each. It counts on as before: who has not
-    lost them gets each frame once.
+    """The trees whose keys the node may have lost, and when it is offered each. It stays a next hop: copies would be a
+    second of each frame, if it has them.
     """
     number = 0
     for tree in trees:

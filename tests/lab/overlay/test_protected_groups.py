@@ -26,7 +26,7 @@ NODES, MOST_CHILDREN = 7, 2
 RATE_PPS = 1000
 WARM, BEFORE, AFTER = 500, 1500, 4000
 LONGEST_GAP_MS = 60.0
-"""A node that finds its parent silent has waited for longer; on busy cores nobody gets anything for 36 ms now and then."""
+"""A node that finds its parent silent has waited for longer. Busy cores keep all for 36 ms now and then."""
 pytestmark = pytest.mark.alone
 
 
