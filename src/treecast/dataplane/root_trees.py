@@ -34,7 +34,7 @@ from treecast.dataplane.tree_plan import LostPlace, TreePlanning
 from treecast.dataplane.unused_trees import UnusedTrees
 from treecast.wire.key_context import emit_context
 
-Members = Collection[NodeIndex] | None
+WantedMembers = Collection[NodeIndex] | None
 
 
 class RootTrees:
@@ -81,7 +81,7 @@ class RootTrees:
         yield from self.offers.problems(name)
         yield from self._planning.problems()
 
-    def want(self, now: Instant, flow: Flow | None, members: Members, lost: Collection[NodeIndex] = ()) -> None:
+    def want(self, now: Instant, flow: Flow | None, members: WantedMembers, lost: Collection[NodeIndex] = ()) -> None:
         """Make the flow's tree have these members; None: have no tree for it. Those ``lost`` have it no more, or anew.
 
         The data plane gets this at once: in a turn trees change in the order in which they are wanted.

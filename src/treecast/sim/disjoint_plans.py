@@ -9,10 +9,10 @@ from treecast.sim.tree_plans import PlanRequest, Tree, improve, keep, plan
 
 NO_WAY = 2**64 - 1
 
-Kept = tuple[Mapping[int, int], Mapping[int, int]]
+KeptPair = tuple[Mapping[int, int], Mapping[int, int]]
 
 
-def plan_pair(request: PlanRequest, kept: Kept | None) -> tuple[Tree, Tree]:
+def plan_pair(request: PlanRequest, kept: KeptPair | None) -> tuple[Tree, Tree]:
     """Both trees, from nothing or changed as little as can be."""
     one, other = _halves(request, kept)
     if kept is not None:
@@ -23,7 +23,7 @@ def plan_pair(request: PlanRequest, kept: Kept | None) -> tuple[Tree, Tree]:
     return trees
 
 
-def _halves(request: PlanRequest, kept: Kept | None) -> tuple[PlanRequest, PlanRequest]:
+def _halves(request: PlanRequest, kept: KeptPair | None) -> tuple[PlanRequest, PlanRequest]:
     """The request with the bounds of each of the trees."""
     of_root = request.capacity[request.root]
     halves = [{request.root: (of_root + 1) // 2}, {request.root: of_root // 2}]

@@ -13,7 +13,7 @@ from treecast.base.time import Instant
 from treecast.topology.group_prefixes import GroupPrefixes
 from treecast.topology.plan_work import FIRST, GroupPosition, position, positions
 
-_Entry = tuple[GroupPosition, GroupKey]
+_GroupEntry = tuple[GroupPosition, GroupKey]
 
 
 class MulticastTable:
@@ -22,9 +22,9 @@ class MulticastTable:
     def __init__(self) -> None:
         self._subscribers: dict[GroupKey, dict[NodeIndex, tuple[SourceFilter, Instant]]] = {}
         """The filters, and since when each node subscribes."""
-        self._groups_of: dict[NodeIndex, list[_Entry]] = {}
+        self._groups_of: dict[NodeIndex, list[_GroupEntry]] = {}
         """The groups of each node that has some, in order."""
-        self._in_order: list[_Entry] = []
+        self._in_order: list[_GroupEntry] = []
         """All that nodes subscribe to, and those that are kept."""
         self._kept: set[GroupKey] = set()
         self.prefixes = GroupPrefixes()
@@ -148,7 +148,7 @@ class MulticastTable:
 _position_of = itemgetter(0)
 
 
-def _index(entries: list[_Entry], where: GroupPosition) -> int:
+def _index(entries: list[_GroupEntry], where: GroupPosition) -> int:
     """The position of the first group that is there or after it."""
     return bisect_left(entries, where, key=_position_of)
 

@@ -77,7 +77,7 @@ class _Flow:
 
 
 @dataclass(slots=True)
-class _Wanted:
+class _WantedLink:
     """A node with which a link is wanted. ``relays``: nodes between it and this one; ``before_ms``: the round trip by
     these. ``up_since``: None while there is no link. ``is_own``: this node has seen enough traffic itself.
     """
@@ -108,7 +108,7 @@ class OnDemandLinks:
         """The counts at the last review, by node."""
         self._reviewed_at: Instant | None = None
         self._flows: dict[NodeIndex, _Flow] = {}
-        self._wanted: dict[NodeIndex, _Wanted] = {}
+        self._wanted: dict[NodeIndex, _WantedLink] = {}
         self._failed: dict[NodeIndex, tuple[int, Instant]] = {}
         """How often links with nodes have failed in a row, and until when they are not tried."""
 
@@ -253,7 +253,7 @@ class OnDemandLinks:
         self, now: Instant, node: NodeIndex, relays: int, counted: CountedTraffic | None, *, is_own: bool
     ) -> None:
         before_ms = counted.round_trip_ms if counted is not None else None
-        self._wanted[node] = _Wanted(now, relays, before_ms, now, now, is_own)
+        self._wanted[node] = _WantedLink(now, relays, before_ms, now, now, is_own)
 
 
 def _since(since: Instant | None, began: Instant, *, is_so: bool) -> Instant | None:
