@@ -10,6 +10,7 @@ from treecast.base.link_reasons import LinkReason
 from treecast.base.on_demand import OnDemandConfig
 from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.daemon.why_answers import WhyAnswers
+from treecast.engine.environment import ALL_ALIKE, GroupOptions
 from treecast.sim.world import SimNode, World
 
 GROUP = "239.1.1.1"
@@ -52,12 +53,13 @@ def started(
     seed: int = 1,
     relaying: Relaying = UNBOUNDED,
     on_demand: OnDemandConfig | None = None,
+    groups: GroupOptions = ALL_ALIKE,
 ) -> tuple[World, list[SimNode]]:
     world = World(seed, turn_interval=TURN_INTERVAL_S)
     world.shared.max_links, world.shared.relaying = most, relaying
     world.shared.on_demand = on_demand or OnDemandConfig()
-    first = world.add()
-    nodes = [first, *(world.add(peer=first) for _ in range(count - 1))]
+    first = world.add(groups=groups)
+    nodes = [first, *(world.add(peer=first, groups=groups) for _ in range(count - 1))]
     world.run_until(lambda: all_see_all(nodes) and all_chosen_are_up(nodes), LIMIT_S, 0.5)
     return world, nodes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import IPv4Network
 from itertools import pairwise
 
 from tests.sim.engine.test_bounded_links import links_of, started
@@ -13,6 +14,7 @@ from treecast.base.link_reasons import LinkReason
 from treecast.base.on_demand import OnDemandConfig
 from treecast.daemon.peer_answers import PeerTraffic, peer_answers
 from treecast.daemon.why_answers import WhyAnswers
+from treecast.engine.environment import GroupOptions
 from treecast.sim.forwarder import ModelForwarder
 from treecast.sim.frames import ipv4_address
 from treecast.sim.world import SimNode, World
@@ -114,7 +116,8 @@ def other_name(node: SimNode) -> str:
 
 
 def test_a_stream_of_copies_over_routes_makes_links_too_and_no_more_than_there_may_be() -> None:
-    world, nodes = started(NODES, MOST, on_demand=OnDemandConfig(links=FEW))
+    each_itself = GroupOptions(replicated=(IPv4Network(f"{GROUP}/32"),))
+    world, nodes = started(NODES, MOST, on_demand=OnDemandConfig(links=FEW), groups=each_itself)
     world.run(30)
     source, *members = nodes[5:] + nodes[:5]
     for member in members:
