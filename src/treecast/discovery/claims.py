@@ -94,8 +94,8 @@ class Claims:
                 yield Problem(
                     "claims_without_role",
                     name(node),
-                    f"{name(node)} claims the host {mac}{more} but its certificate does not let it carry hosts, and "
-                    f"they are not reached there: if it is to carry a LAN, {renew}, else find out what runs there",
+                    f"{name(node)} claims the host {mac}{more} but its newest certificate does not let it carry hosts, "
+                    f"and they are not reached there: if it is to carry a LAN, {renew}, else find out what runs there",
                 )
 
     def _note_disputed(self, node: NodeIndex, key: HostKey, addresses: tuple[IPAddress, ...]) -> None:

@@ -112,9 +112,14 @@ class _Inputs:
         return self.identity.certificate
 
     def verify_certificate(self, wire: bytes) -> Certificate:
-        """A certificate that is valid now, not revoked, and not replaced by a newer one. MalformedError."""
-        genuine = self.verifier.verify(wire, self.clock.unix_s(self.clock.now))
-        return self.newest.require(self.revocations.require_none(genuine))
+        """The newest certificate of the node whose certificate this is; MalformedError if one of the two is not valid
+        now, if this one is revoked, or if the newest is for other keys.
+        """
+        unix_now_s = self.clock.unix_s(self.clock.now)
+        genuine = self.verifier.verify(wire, unix_now_s)
+        newest = self.newest.require(self.revocations.require_none(genuine))
+        newest.verify_time(unix_now_s)
+        return newest
 
 
 def rooms_of(

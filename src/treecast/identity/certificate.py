@@ -100,7 +100,14 @@ _decode_body = msgspec.msgpack.Decoder(CertificateBody).decode
 
 
 class CertificateError(MalformedError):
-    """A certificate that is not accepted. ``reason`` is one of the ``CERTIFICATE_`` constants."""
+    """A certificate that is not accepted. ``reason`` is one of the ``CERTIFICATE_`` constants.
+
+    ``certificate``: the one whose time it is, where that is the reason.
+    """
+
+    def __init__(self, reason: str, certificate: Certificate | None = None) -> None:
+        super().__init__(reason)
+        self.certificate = certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +163,7 @@ class Certificate(CertificateContent):
     def verify(self, ca_public_key: bytes, now_unix_s: float) -> None:
         """Returns when the certificate is of this CA's network and valid now; CertificateError otherwise."""
         self._verify_issuer(ca_public_key)
-        self._verify_time(now_unix_s)
+        self.verify_time(now_unix_s)
 
     def _verify_issuer(self, ca_public_key: bytes) -> None:
         if self.network_id != derive_network_id(ca_public_key):
@@ -168,11 +175,12 @@ class Certificate(CertificateContent):
         if any(extension.critical and extension.id not in _KNOWN_EXTENSIONS for extension in self.extensions):
             raise CertificateError(CERTIFICATE_EXTENSION_UNKNOWN)
 
-    def _verify_time(self, now_unix_s: float) -> None:
+    def verify_time(self, now_unix_s: float) -> None:
+        """Returns when the certificate is valid now; CertificateError otherwise."""
         if now_unix_s < self.not_before_s:
-            raise CertificateError(CERTIFICATE_NOT_YET_VALID)
+            raise CertificateError(CERTIFICATE_NOT_YET_VALID, self)
         if now_unix_s > self.not_after_s:
-            raise CertificateError(CERTIFICATE_EXPIRED)
+            raise CertificateError(CERTIFICATE_EXPIRED, self)
 
     @property
     def node_id(self) -> NodeId:
@@ -203,7 +211,7 @@ class Verifier:
     def verify(self, data: bytes, now_unix_s: float) -> Certificate:
         """The certificate, when it is of this CA's network and valid now; CertificateError otherwise."""
         certificate = self._genuine(data)
-        certificate._verify_time(now_unix_s)
+        certificate.verify_time(now_unix_s)
         return certificate
 
 

@@ -1,7 +1,10 @@
-"""The newest certificates: of two of one node with different keys the one that was issued later counts, by serial.
+"""The newest certificates: of two of one node the one that was issued later counts, by serial, whichever is shown.
+
+With the same keys (``node renew``) both are the node's own proof of who it is, and who shows the older one has the
+rights of the newer: else a member with two could take a right, lose it and take it again with every message.
 
 ``node add --replace`` in another directory makes new keys for a node that is there: the certificate before is replaced
-from then on, though its time has not ended. Both are the CA's, so neither needs a proof of who shows it.
+from then on, and refused, though its time has not ended. Both are the CA's, so neither needs a proof of who shows it.
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ class NewestCertificates:
         self._with_other_keys: dict[NodeIndex, None] = {}
 
     def require(self, certificate: Certificate) -> Certificate:
-        """A genuine certificate; MalformedError ``certificate_replaced`` if a newer one with other keys is known."""
+        """The certificate that counts for who shows this genuine one: the newest that is known. MalformedError
+        ``certificate_replaced`` if that has other keys.
+        """
         known = self._newest.get(certificate.node_index)
         if known is None:
             if len(self._newest) < MAX_NEWEST_CERTIFICATES:
@@ -35,7 +40,7 @@ class NewestCertificates:
                 self._with_other_keys[certificate.node_index] = None
         elif not has_same_keys(certificate, known):
             raise MalformedError(CERTIFICATE_REPLACED)
-        return certificate
+        return self._newest[certificate.node_index]
 
     def with_other_keys(self) -> tuple[NodeIndex, ...]:
         """The nodes of which a certificate was replaced by one with other keys: of no others ``replacing`` has one."""

@@ -12,7 +12,7 @@ from treecast.base.addresses import Endpoint
 from treecast.base.errors import MalformedError
 from treecast.base.protocol_version import in_common
 from treecast.base.time import Instant
-from treecast.identity.certificate import CERTIFICATE_EXTENSION_UNKNOWN, Certificate
+from treecast.identity.certificate import CERTIFICATE_EXTENSION_UNKNOWN, Certificate, CertificateError
 from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys
 from treecast.identity.revocation import CERTIFICATE_REVOKED
 from treecast.links.crypto import Handshake
@@ -73,7 +73,7 @@ class MemberAuthentication:
             _check_key(certificate, handshake)
             _check_version(payload)
         except MalformedError as error:
-            other = _genuine(payload, handshake) if error.reason in OF_MEMBERS else None
+            other = _refused_certificate(error, payload, handshake) if error.reason in OF_MEMBERS else None
             self._refused.note(LastRefusal(now, True, error.reason, channel.endpoint, other, payload.clock_ms))
             raise
         if certificate.node_index == self._own.node_index:
@@ -96,7 +96,8 @@ def _check_version(payload: HandshakePayload) -> None:
         raise MalformedError(NO_COMMON_VERSION)
 
 
-def _genuine(payload: HandshakePayload, handshake: Handshake) -> Certificate | None:
-    """A certificate whose time alone was refused, if the handshake proved its key."""
-    certificate = Certificate.decode(payload.certificate)
+def _refused_certificate(error: MalformedError, payload: HandshakePayload, handshake: Handshake) -> Certificate | None:
+    """The certificate that was refused, if the handshake proved its key: for its time, a newer one than was shown."""
+    newest = error.certificate if isinstance(error, CertificateError) else None
+    certificate = newest or Certificate.decode(payload.certificate)
     return certificate if certificate.static_key == handshake.remote_static else None

@@ -197,6 +197,9 @@ class Refusals:
     def _of_this_node(self, refused: LastRefusal, newest_name: Callable[[NodeIndex], str]) -> str:
         own = self._own
         match refused.reason:
+            case "certificate_expired" if not refused.clocks_differ and refused.clock_ms / 1000 <= own.not_after_s:
+                which = "a newer certificate of this node than the one here, which has expired"
+                return f"it knows {which}; {_renew(own.name)}"
             case "certificate_expired":
                 return f"this node's certificate expired on {_expired(refused, own, 'it')}"
             case "certificate_not_yet_valid":

@@ -1,4 +1,4 @@
-"""The higher serial of two certificates of one node with different keys counts, whatever their times."""
+"""The higher serial of two certificates of one node counts, whatever their times."""
 
 from __future__ import annotations
 
@@ -35,13 +35,15 @@ def test_an_older_certificate_with_other_keys_is_refused_once_the_newer_is_known
         newest.require(old)
 
 
-def test_a_certificate_before_its_renewal_is_good_while_the_keys_are_the_same() -> None:
+def test_who_shows_the_certificate_before_a_renewal_has_the_rights_of_the_renewed_one() -> None:
     newest = NewestCertificates(certificate(MINE, 0, index=1))
-    for renewed in (certificate(OLD_KEYS, 15), certificate(OLD_KEYS, 20)):
-        newest.require(renewed)
-    before = certificate(OLD_KEYS, 10)
-    assert newest.with_other_keys() == ()
+    before, renewed = certificate(OLD_KEYS, 10), certificate(OLD_KEYS, 20)
     assert newest.require(before) == before
+    assert newest.require(renewed) == renewed
+    for _ in range(2):
+        assert newest.require(before) == renewed
+    assert newest.require(certificate(OLD_KEYS, 15)) == renewed, "newer than the first, and older than the newest"
+    assert newest.with_other_keys() == ()
     assert newest.replacing(before) is None
 
 
