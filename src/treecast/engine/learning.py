@@ -96,6 +96,8 @@ class Learning:
         if isinstance(content, NodeContent) and certificate is not None:
             before = self._rooms.nodes.certificate(origin)
             self._rooms.nodes.put(origin, certificate)
+            if content.certificate != certificate.encode():
+                self._rooms.nodes.older.note(now, origin)
             if self._rooms.nodes.put_relaying(origin, content.relaying()):
                 self._rooms.tree_planning.changed()
             if self._rooms.topology.permit(origin, certificate.rights.receive_from):

@@ -10,6 +10,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.dataplane.frame_sources import FrameSources, GivenSources
 from treecast.engine.certificates import EndingCertificates
+from treecast.engine.older_certificates import OlderCertificates
 from treecast.identity.certificate import Certificate
 from treecast.identity.ids import node_mac
 from treecast.identity.rights import Role
@@ -28,6 +29,7 @@ class NodeTable:
         """Names that several have."""
         self._relaying: dict[NodeIndex, Relaying] = {}
         self.ending = EndingCertificates(own)
+        self.older = OlderCertificates()
         self.sources = FrameSources(authenticated)
         """Frames that each may send, for the data plane."""
         self._certify(own)
@@ -59,6 +61,7 @@ class NodeTable:
                 self._unname(before.name)
             self._relaying.pop(node, None)
             self.ending.remove(node)
+            self.older.forget(node)
             self.sources.uncertify(node)
 
     def put_relaying(self, node: NodeIndex, relaying: Relaying) -> bool:

@@ -37,6 +37,7 @@ class EngineProblems:
         doubt = partial(self._rooms.links.clock_doubt, now)
         yield from self._rooms.nodes.ending.problems(self._rooms.clock.unix_s(now), doubt)
         nodes, ports = self._rooms.nodes, self._rooms.ports
+        yield from nodes.older.problems(now, nodes.name)
         yield from self._rooms.designated_forwarder.problems(now, ports.name, nodes.name, nodes.name_and_address)
         yield from self._rooms.membership.problems(self._rooms.designated_forwarder.is_shared, self._rooms.ports.name)
         yield from self._rooms.discovery.problems(now, self._rooms.nodes.name)

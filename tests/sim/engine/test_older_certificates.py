@@ -8,6 +8,8 @@ from ipaddress import IPv4Address, IPv4Network
 from tests.sim.engine.meshes import publish
 from tests.sim.engine.test_floods_of_members import host_of
 from tests.sim.placed_hosts import hosts_elsewhere
+from treecast.base.problems import Problem
+from treecast.engine.older_certificates import SHOWN_LIFETIME
 from treecast.identity.certificate import Certificate
 from treecast.identity.rights import Rights, Role
 from treecast.links.calendar import day_of
@@ -60,6 +62,31 @@ def test_a_member_that_shows_two_by_turns_has_its_hosts_learned_anew_once() -> N
     assert serial(first, member) == newer.serial
     told = [problem.text for problem in first.engine.problems(first.now) if problem.kind == "claims_without_role"]
     assert len(told) == 1 and "its newest certificate does not let it carry hosts" in told[0]
+
+
+def named(node: SimNode) -> list[Problem]:
+    return [problem for problem in node.engine.problems(node.now) if problem.kind == "older_certificate"]
+
+
+def test_a_node_that_goes_on_showing_the_certificate_before_is_named_until_a_minute_after_it_shows_the_newest() -> None:
+    world, first, member = two()
+    before = member.identity.certificate
+    newer = world.certify(member.index, member.identity.keys)
+    show(world, member, newer)
+    world.run(SHOWN_LIFETIME)
+    assert named(first) == []
+    show(world, member, before)
+    for _ in range(3):
+        assert [problem.subject for problem in named(first)] == ["n2"]
+        assert "run treecast node renew n2 where the CA key is" in named(first)[0].text
+        world.run(SHOWN_LIFETIME)
+    show(world, member, newer)
+    world.run(SHOWN_LIFETIME)
+    assert named(first) == []
+    show(world, member, before)
+    member.stop()
+    world.run_until(lambda: not first.knows(member), 120.0)
+    assert named(first) == []
 
 
 def test_groups_that_a_renewal_took_do_not_come_back_with_the_certificate_before() -> None:
