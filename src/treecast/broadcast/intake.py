@@ -14,6 +14,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant, after
 from treecast.broadcast.acceptance import Acceptance, groups_in
 from treecast.broadcast.arrivals import QUEUE_FULL, WORK_OF_EACH, WORK_OF_PREFIX, Arrival, Arrivals
+from treecast.broadcast.bad_signatures import BadSignatures
 from treecast.broadcast.ca_records import VOID, CaRecords
 from treecast.broadcast.consulted_neighbours import ConsultedNeighbours
 from treecast.broadcast.flooding import Neighbour
@@ -74,6 +75,7 @@ class Intake:
         self._drops = drops
         self._intern = intern
         self._arrivals = Arrivals()
+        self._bad_signatures = BadSignatures(drops)
 
     def receive(self, now: Instant, sender: Neighbour, wire: bytes) -> list[Learned]:
         """An advertisement of a neighbour: taken at once while this turn has time, else it waits, unacknowledged."""
@@ -98,6 +100,7 @@ class Intake:
 
     def link_down(self, peer: NodeIndex) -> None:
         """Leave what it brought and still waits: that was not acknowledged, and other neighbours have it."""
+        self._bad_signatures.link_down(peer)
         waited = self._arrivals.link_down(peer)
         if waited:
             self._drops.count("control_without_link", waited)
@@ -142,6 +145,7 @@ class Intake:
             return self._take_signed(now, sender, arrival, has_waited=has_waited)
         except MalformedError as error:
             self._drops.count(error.reason)
+            self._bad_signatures.refused(now, sender.peer, error.reason)
             if error.reason == QUEUE_FULL:
                 self._note_full(sender.peer, NodeIndex(body.origin))
             origin = self._store.get(NodeIndex(body.origin))
@@ -158,6 +162,7 @@ class Intake:
         sender.acknowledged(now, version)
         if index == CA_ORIGIN:
             return self._ca_records.receive(now, sender, wire, signed, body)
+        self._bad_signatures.require_budget(now, sender.peer)
         self._acceptance.require_begun(now, body)
         if index == self._me:
             sender.acknowledge(now, version)

@@ -142,6 +142,12 @@ class RefusedNodes:
                 f"dropped: install one release of Treecast on both, or {_find_out(name)}"
             )
             return Problem("control_malformed", name, text)
+        if reason == "advertisement_bad_signature":
+            text = (
+                f"{who} brought this node {count} advertisements in the last minute with bad signatures, and none of "
+                f"them was believed: Treecast passes on no such, whatever node they name: {_find_out(name)}"
+            )
+            return Problem("advertisements_forged", name, text)
         if reason == SESSION_BEGUN:
             return Problem("sessions_over_and_over", name, _sessions(name, who, count))
         if reason == KEYS_MADE_ANEW:

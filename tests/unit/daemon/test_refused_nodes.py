@@ -153,6 +153,14 @@ def test_who_sends_control_messages_that_cannot_be_read_is_named() -> None:
     assert f"treecast node revoke {node.name}" in problem.text
 
 
+def test_who_brings_advertisements_with_bad_signatures_is_named() -> None:
+    node = Node()
+    (problem,) = node.seconds("advertisement_bad_signature", FEWEST)
+    assert (problem.kind, problem.subject) == ("advertisements_forged", node.name)
+    assert problem.text.startswith(f"{node.name} ({node.address}) brought this node 30 advertisements in the last ")
+    assert f"treecast node revoke {node.name}" in problem.text
+
+
 def test_who_sends_queries_through_the_overlay_is_named() -> None:
     node = Node()
     (problem,) = node.seconds("frame_never_crosses", FEWEST)
