@@ -89,10 +89,10 @@ class Digests:
 
     def request(self, wanted: list[NodeIndex]) -> Iterator[Digest]:
         """Describe these origins: the neighbour floods what it holds more."""
-        if wanted:
-            for digest in self._lists(min(wanted), max(wanted), expects_reply=False):
-                if any(digest.first <= index <= digest.last for index in wanted):
-                    yield digest
+        wanted = sorted(wanted)
+        for first, last in self._parts(wanted[0], wanted[-1]) if wanted else ():
+            if bisect_left(wanted, first) < bisect_right(wanted, last):
+                yield self._list(first, last, expects_reply=False)
 
     def _describe(self, first: int, last: int) -> Digest | Ranges:
         start, end = self._positions(first, last)
@@ -108,12 +108,17 @@ class Digests:
 
     def _lists(self, first: int, last: int, *, expects_reply: bool) -> Iterator[Digest]:
         """Digests of a range, as many as needed, each complete for its part."""
+        for begin, end in self._parts(first, last):
+            yield self._list(begin, end, expects_reply=expects_reply)
+
+    def _parts(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Parts of a range of which a digest each has room."""
         start, end = self._positions(first, last)
         held = self._store.indices()
         for cut in range(start + MAX_ORIGINS_PER_DIGEST, end, MAX_ORIGINS_PER_DIGEST):
-            yield self._list(first, held[cut] - 1, expects_reply=expects_reply)
+            yield first, held[cut] - 1
             first = held[cut]
-        yield self._list(first, last, expects_reply=expects_reply)
+        yield first, last
 
     def _list(self, first: int, last: int, *, expects_reply: bool) -> Digest:
         return Digest(first, last, tuple(self._entries(first, last)), expects_reply)

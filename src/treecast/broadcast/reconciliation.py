@@ -6,14 +6,14 @@ much a neighbour that always differs may cost. What differs is ``digests``'s. Re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from random import Random
 
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
-from treecast.base.time import Duration, Instant, after, in_time
+from treecast.base.time import Duration, Instant, after, earliest, in_time
 from treecast.base.timers import Timers
 from treecast.base.token_bucket import TokenBucket
 from treecast.broadcast.digests import LAST_INDEX, Digests
@@ -43,7 +43,12 @@ MESSAGES_BURST = 256.0
 """Descriptions that one neighbour may send, and have sent in answer: a kilobyte each at most."""
 ORIGINS_PER_MESSAGE = 32
 """Flooded origins that cost the sender of one description as much as another description."""
-
+RECORDS_PER_S, RECORDS_BURST = 8192.0, 4096.0
+"""Records that one neighbour is offered, as its digests lack them: some milliseconds in a turn, and more than a node
+takes. Other origins wait, each once, however often it is lacking meanwhile.
+"""
+OFFER_INTERVAL: Duration = 0.005
+"""Where origins wait, they are offered so often."""
 
 NAMED_AFTER: Duration = 600.0
 """A neighbour that has not agreed once for so long, while most do, is named to people."""
@@ -55,6 +60,10 @@ class _Comparison:
     """How this node's database and a neighbour's agree. ``tokens``: the messages that it may still cause."""
 
     tokens: TokenBucket
+    records: TokenBucket
+    """The records that it may still be offered for its digests."""
+    to_offer: dict[NodeIndex, None] = field(default_factory=dict)
+    """Origins that are to be offered, in their order: of those that are held here."""
     difference: int = 0
     since: Instant | None = None
     """The time at which they began to differ, or were last seen to; None while they agree."""
@@ -82,13 +91,17 @@ class Reconciliation:
         """The time at which all is next compared with each neighbour for which that was noted."""
         self._next_start = BEGINNING
         self._answers: list[tuple[NodeIndex, Digest | Ranges]] = []
+        self._offering: dict[NodeIndex, None] = {}
+        """The neighbours that are to be offered origins."""
 
     def link_up(self, now: Instant, peer: NodeIndex) -> None:
         """The first of the links that come up together is compared at once, but a node that is new has the first word.
 
         So who joins takes all from one neighbour.
         """
-        comparison = self._with[peer] = _Comparison(TokenBucket.full(MESSAGES_PER_S, MESSAGES_BURST, now))
+        messages = TokenBucket.full(MESSAGES_PER_S, MESSAGES_BURST, now)
+        comparison = _Comparison(messages, TokenBucket.full(RECORDS_PER_S, RECORDS_BURST, now))
+        self._with[peer] = comparison
         is_peer_new = len(self._store) > 1 and self._store.get(peer) is None
         if now >= self._next_start and not is_peer_new:
             self._next_start = after(now, START_INTERVAL)
@@ -99,6 +112,7 @@ class Reconciliation:
     def link_down(self, now: Instant, peer: NodeIndex) -> None:
         """Another neighbour has what this one had not passed on yet."""
         self._with.pop(peer, None)
+        self._offering.pop(peer, None)
         self._differing.discard(peer)
         self._starts.cancel(peer)
         if self._with:
@@ -153,15 +167,15 @@ class Reconciliation:
             self._cancel_start(neighbour.peer, comparison)
             comparison.not_before = max(comparison.not_before, after(now, FIRST_PAUSE))
         if isinstance(message, Ranges):
-            self._answer(now, neighbour.peer, comparison, list(self._digests.finer(message)))
+            self._answer(now, neighbour.peer, comparison, self._digests.finer(message))
             return False
         compared = self._digests.compare(message)
         comparison.tokens.tokens -= len(compared.lacking) / ORIGINS_PER_MESSAGE
-        for index in compared.lacking:
-            if neighbour.wants(now, index):
-                neighbour.offer(now, *self._store.records_of(index))
+        comparison.to_offer.update(dict.fromkeys(compared.lacking))
+        if comparison.to_offer:
+            self._offering[neighbour.peer] = None
         if message.expects_reply:
-            self._answer(now, neighbour.peer, comparison, list(self._digests.request(compared.wanted)))
+            self._answer(now, neighbour.peer, comparison, self._digests.request(compared.wanted))
         return self._me in compared.newer
 
     def digest_of(self, index: NodeIndex) -> Digest:
@@ -173,7 +187,7 @@ class Reconciliation:
         comparison.version_at_start = None
 
     def _answer(
-        self, now: Instant, peer: NodeIndex, comparison: _Comparison, answers: list[Digest] | list[Digest | Ranges]
+        self, now: Instant, peer: NodeIndex, comparison: _Comparison, answers: Iterable[Digest | Ranges]
     ) -> None:
         for answer in answers:
             if not comparison.tokens.take(now):
@@ -181,8 +195,25 @@ class Reconciliation:
                 return
             self._answers.append((peer, answer))
 
+    def _offer_due(self, now: Instant) -> None:
+        """Offer the neighbours what they lack, as much as there is time for: of one it is a last origin that may be too
+        large.
+        """
+        for peer in list(self._offering):
+            comparison, neighbour = self._with[peer], self._neighbours[peer]
+            while comparison.to_offer and comparison.records.has(now):
+                index = next(iter(comparison.to_offer))
+                del comparison.to_offer[index]
+                if neighbour.wants(now, index):
+                    records = list(self._store.records_of(index))
+                    comparison.records.take(now, max(len(records), 1))
+                    neighbour.offer(now, *records)
+            if not comparison.to_offer:
+                del self._offering[peer]
+
     def outgoing(self, now: Instant) -> list[tuple[NodeIndex, Digest | Ranges]]:
-        """Descriptions that are due."""
+        """Descriptions that are due; what neighbours lack is offered."""
+        self._offer_due(now)
         messages, self._answers = self._answers, []
         for peer in self._starts.due(now):
             comparison = self._with[peer]
@@ -201,4 +232,9 @@ class Reconciliation:
 
     def next_deadline(self) -> Instant | None:
         """The time at which ``outgoing`` has something to send."""
-        return self._starts.next()
+        budgets = [self._with[peer].records for peer in self._offering]
+        return earliest(self._starts.next(), *(_next_offer(budget) for budget in budgets))
+
+
+def _next_offer(budget: TokenBucket) -> Instant:
+    return max(budget.next(budget.filled_at), after(budget.filled_at, OFFER_INTERVAL))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from itertools import pairwise
 
+import pytest
+
 from tests.unit.broadcast.test_broadcast import Node, node_advertisement
 from tests.unit.broadcast.test_digests import LAST, acknowledge_all
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.time import Instant
+from treecast.broadcast import reconciliation
 from treecast.broadcast.reconciliation import FIRST_PAUSE, LAST_PAUSE, LASTING_AFTER, LATER, NAMED_AFTER, START_INTERVAL
 from treecast.wire.advertisement import parse_signed
 from treecast.wire.control import MAX_RANGES, Acknowledge, Digest, Flood, Ranges
@@ -182,7 +185,8 @@ def test_answers_have_a_rate_where_each_description_has_many() -> None:
     assert 100 <= len(node.said()) <= 256
 
 
-def test_a_neighbour_that_wants_all_again_and_again_is_offered_all_at_a_rate() -> None:
+def test_a_neighbour_that_wants_all_again_and_again_is_offered_all_at_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciliation, "RECORDS_BURST", 1e9)
     node = linked(2, 3)
     node.hear(3, Flood(tuple(node_advertisement(origin) for origin in range(10, 42))))
     acknowledge_all(node)
