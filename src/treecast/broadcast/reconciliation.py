@@ -196,9 +196,7 @@ class Reconciliation:
             self._answers.append((peer, answer))
 
     def _offer_due(self, now: Instant) -> None:
-        """Offer the neighbours what they lack, as much as there is time for: of one it is a last origin that may be too
-        large.
-        """
+        """Offer the neighbours what they lack, as much as there is time for; the last origin of each may be more."""
         for peer in list(self._offering):
             comparison, neighbour = self._with[peer], self._neighbours[peer]
             while comparison.to_offer and comparison.records.has(now):
