@@ -7,7 +7,7 @@ Format: ``docs/protocol.md`` section 7.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, get_args
 
 import msgspec
 from msgspec import Meta
@@ -279,7 +279,7 @@ ControlMessage = (
     | TracedTree
     | StreamEnd
 )
-_TAGS = frozenset(range(1, 17))
+_TAGS = frozenset(kind.__struct_config__.tag for kind in get_args(ControlMessage))
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[ControlMessage] = msgspec.msgpack.Decoder(ControlMessage)

@@ -215,11 +215,13 @@ def test_what_was_refused_is_tried_rarely_while_it_is_and_fast_when_it_is_not() 
 def test_who_sends_a_control_message_that_cannot_be_read_is_noted_and_who_sends_a_later_one_is_not() -> None:
     world = World(7)
     first, second = linked(world)
-    second.carry_out([SendControl(first.index, b"\xc1"), SendControl(first.index, b"\x91\x7f")])
+    cannot_be_read, of_a_later_version, without_a_stream = b"\xc1", b"\x91\x7f", b"\x91\x11"
+    for data in (cannot_be_read, of_a_later_version, without_a_stream):
+        second.carry_out([SendControl(first.index, data)])
     world.run(1.0)
     assert {reason: first.engine.drops.snapshot()[reason] for reason in ("control_malformed", "control_unknown")} == {
-        "control_malformed": 1,
+        "control_malformed": 2,
         "control_unknown": 1,
     }
     noted = [refusal for refusal in first.engine.drops.take_refusals() if refusal[1] != SESSION_BEGUN]
-    assert noted == [(second.index, "control_malformed", 1)]
+    assert noted == [(second.index, "control_malformed", 2)]

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+import msgspec
 import pytest
 
 from treecast.base.errors import MalformedError
 from treecast.wire.advertised_groups import MAX_GROUPS_BYTES, GroupsContent, ListedGroup, parse_groups
 from treecast.wire.advertisement import emit
-from treecast.wire.control import MAX_CONTROL_BYTES, Acknowledge, Flood, emit_control, parse_control
+from treecast.wire.control import (
+    MAX_CONTROL_BYTES,
+    Acknowledge,
+    ControlMessage,
+    Flood,
+    emit_control,
+    parse_control,
+)
 
 LONGEST = (2**32 - 1, 2**63 - 1, 2**63 - 1)
 
@@ -19,6 +29,21 @@ def test_a_message_is_refused_that_is_longer_than_fits_the_smallest_underlay() -
     for message in (too_long, Acknowledge((LONGEST,) * 64)):
         with pytest.raises(MalformedError, match="control_malformed"):
             parse_control(emit_control(message))
+
+
+def refused(tag: int) -> str:
+    """Why a message with this tag is, and fields that no message has."""
+    with pytest.raises(MalformedError) as caught:
+        parse_control(msgspec.msgpack.encode([tag, None]))
+    return caught.value.reason
+
+
+def test_a_message_that_is_known_and_cannot_be_read_is_none_of_a_later_version() -> None:
+    kinds = len(get_args(ControlMessage))
+    without_fields = 5
+    malformed = [tag for tag in range(1, 256) if tag != without_fields and refused(tag) == "control_malformed"]
+    assert malformed == [tag for tag in range(1, kinds + 1) if tag != without_fields]
+    assert refused(0) == refused(kinds + 1) == "control_unknown"
 
 
 def test_a_chunk_of_groups_is_refused_that_is_longer_than_fits_the_longest_advertisement() -> None:
