@@ -87,22 +87,36 @@ class Acceptance:
         """
         index = NodeIndex(body.origin)
         origin = self._store.get(index)
-        if origin is None:
-            is_newer = not self._store.is_tombstone(index, body.epoch, body.sequence)
-        else:
-            is_newer = _is_newer(origin, body, body_hash)
+        is_newer = not self._is_over(body) if origin is None else _is_newer(origin, body, body_hash)
         if is_newer and not is_key_of(body.kind, body.key):
             raise MalformedError("advertisement_malformed")
         if body.kind in OF_THE_CA:
             raise MalformedError("advertisement_wrong_origin")
-        return is_newer or (origin is not None and body.epoch < origin.epoch and self._supersedes(origin, body))
+        if is_newer or origin is None or body.epoch >= origin.epoch:
+            return is_newer
+        return self._supersedes(origin.signing_key, body)
 
-    def _supersedes(self, origin: Origin, body: Body) -> bool:
-        """Whether a NODE advertisement is of a newer certificate than the one that is held."""
+    def _is_over(self, body: Body) -> bool:
+        """Whether its origin was held to its end, in this epoch and as far, or in a later one.
+
+        A tombstone counts as long as its certificate does: the node, whose clock was set back, could not learn from it
+        which epoch it has to follow.
+        """
+        tombstone = self._store.tombstone(NodeIndex(body.origin))
+        if tombstone is None or (body.epoch, body.sequence) > (tombstone.epoch, tombstone.sequence):
+            return False
+        try:
+            certificate = self._verify_certificate(parse_node(tombstone.content).certificate)
+        except MalformedError:
+            return False
+        return not self._supersedes(certificate.signing_key, body)
+
+    def _supersedes(self, signing_key: bytes, body: Body) -> bool:
+        """Whether a NODE advertisement is of a newer certificate than the one with this key."""
         if body.kind != Kind.NODE:
             return False
         certificate = self._verify_certificate(parse_node(body.content).certificate)
-        return certificate.node_index == body.origin and certificate.signing_key != origin.signing_key
+        return certificate.node_index == body.origin and certificate.signing_key != signing_key
 
     def of_this_node(self, content: NodeContent) -> None:
         """A NODE advertisement under this node's index: its certificate is seen, and refused if it is replaced."""

@@ -257,7 +257,7 @@ class Broadcast:
         self._store.forget_withdrawn(now)
         learned = own_links(published) + self._intake.take_waiting(now)
         for index in self._store.expired(now):
-            learned += self._ended(index, self._store.expire(index, now))
+            learned += self._ended(index, self._store.expire(index))
         return learned
 
     def revoke(self, index: NodeIndex) -> list[Learned]:

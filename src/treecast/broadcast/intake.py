@@ -175,10 +175,19 @@ class Intake:
         if not self._acceptance.is_newer(body, body_hash):
             self._news.sent_again(index, (body.kind, body.key), wire, sender.peer)
             sender.acknowledge(now, version)
+            self._answer_ended(now, sender, body)
             return []
         if not has_waited and self._waits(now, sender.peer, arrival):
             return []
         return self._accept(now, sender, arrival, body_hash)
+
+    def _answer_ended(self, now: Instant, sender: Neighbour, body: Body) -> None:
+        """The sender does not know how far the origin was that ended; or is it, and its clock was set back."""
+        tombstone = self._store.tombstone(NodeIndex(body.origin))
+        if tombstone is None or body.kind != Kind.NODE:
+            return
+        if (body.epoch, body.sequence) < (tombstone.epoch, tombstone.sequence):
+            sender.offer(now, tombstone)
 
     def _accept(self, now: Instant, sender: Neighbour, arrival: Arrival, body_hash: int) -> list[Learned]:
         """One that is newer than what is held, if it is genuine."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
+from treecast.base.bounded_table import BoundedTable
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_ORIGINS
 from treecast.base.time import Duration, Instant, after
@@ -29,9 +30,6 @@ WITHDRAWN_LIFETIME: Duration = 120.0
 
 MODULUS = 2**128
 """Fingerprints are sums modulo this of the hashes of origins: a change costs the same however many there are."""
-
-FORGOTTEN_LIFETIME: Duration = 600.0
-"""A node that learned of another late holds it longer than others do: these must not learn it again after its end."""
 
 RecordKey = tuple[int, bytes]
 
@@ -126,23 +124,14 @@ def _counted(record: Record | None) -> int:
     return record.body_hash if record is not None and is_counted else 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """The last NODE advertisement of an origin that fell silent."""
-
-    epoch: int
-    sequence: int
-    until: Instant
-
-
 class Store:
     """All origins, ordered by node index when walked."""
 
     def __init__(self) -> None:
         self._origins: dict[NodeIndex, Origin] = {}
         self._order: list[NodeIndex] = []
-        self._ended: dict[NodeIndex, _Ended] = {}
-        """Origins that ended, in the order of their end."""
+        self._ended: BoundedTable[NodeIndex, Record] = BoundedTable(MAX_ORIGINS)
+        """Tombstones: the last NODE advertisement of each origin that fell silent. The oldest makes room."""
         self._expiries: Timers[NodeIndex] = Timers()
         """The time at which each origin is forgotten, unless a NODE advertisement of it comes before."""
         self._withdrawals: Timers[NodeIndex] = Timers()
@@ -213,21 +202,14 @@ class Store:
         self._count(origin.hash, 0)
         return [record for record in origin.records.values() if not record.withdrawn]
 
-    def expire(self, index: NodeIndex, now: Instant) -> list[Record]:
-        """Forget an origin that fell silent: what is known of it has ended too."""
-        origin = self._origins[index]
-        node = origin.records[(Kind.NODE, b"")]
-        while self._ended and next(iter(self._ended.values())).until <= now:
-            del self._ended[next(iter(self._ended))]
-        self._ended.pop(index, None)
-        if len(self._ended) < MAX_ORIGINS:
-            self._ended[index] = _Ended(origin.epoch, node.sequence, after(now, FORGOTTEN_LIFETIME))
+    def expire(self, index: NodeIndex) -> list[Record]:
+        """Forget an origin that fell silent: what is known of it has ended too, but a tombstone."""
+        self._ended.put(index, self._origins[index].records[(Kind.NODE, b"")])
         return self.forget(index)
 
-    def is_tombstone(self, index: NodeIndex, epoch: int, node_sequence: int) -> bool:
-        """Whether this NODE advertisement, or a later one of that epoch, was held to its end."""
-        ended = self._ended.get(index)
-        return ended is not None and ended.epoch == epoch and node_sequence <= ended.sequence
+    def tombstone(self, index: NodeIndex) -> Record | None:
+        """The last NODE advertisement of an origin that was held to its end, and has not begun again."""
+        return self._ended.get(index)
 
     def origins(self) -> list[tuple[NodeIndex, Origin]]:
         """All, by node index."""

@@ -19,14 +19,14 @@ from treecast.broadcast.flooding import REQUEST_AGAIN, Neighbour
 from treecast.broadcast.link_state import CACHED_ORIGINS, LinkStateDatabase
 from treecast.broadcast.new_epochs import NewEpochs
 from treecast.broadcast.pace import full_pace
-from treecast.broadcast.store import FORGOTTEN_LIFETIME, Origin, Record, Store
+from treecast.broadcast.store import Origin, Record, Store
 from treecast.broadcast.twins import OtherTwins
 from treecast.wire.advertisement import Kind, NodeContent
 
 START = Instant(100.0)
 
 
-def test_of_origins_that_ended_so_many_are_known_until_these_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_origins_that_ended_so_many_are_known_those_that_ended_last(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "MAX_ORIGINS", 2)
     held = Store()
 
@@ -34,17 +34,17 @@ def test_of_origins_that_ended_so_many_are_known_until_these_are_forgotten(monke
         index = NodeIndex(number)
         held.begin(index, Origin(1, b"", now, full_pace(now)))
         held.put(Record(index, 1, 7, Kind.NODE, b"", b"content", b"wire", 0), now)
-        held.expire(index, now)
+        held.expire(index)
 
     def ended() -> list[int]:
-        return [number for number in range(1, 5) if held.is_tombstone(NodeIndex(number), 1, 7)]
+        return [number for number in range(1, 5) if held.tombstone(NodeIndex(number)) is not None]
 
     for number in (1, 2, 3):
         end(number, START)
-    assert ended() == [1, 2]
+    assert ended() == [2, 3]
     end(2, Instant(START + 1.0))
-    assert ended() == [1, 2], "one that is there already takes no more room"
-    end(4, Instant(START + FORGOTTEN_LIFETIME))
+    assert ended() == [2, 3], "one that is there already takes no more room"
+    end(4, Instant(START + 2.0))
     assert ended() == [2, 4]
 
 
