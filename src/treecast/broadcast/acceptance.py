@@ -35,6 +35,8 @@ EPOCH_AHEAD_MS = 24 * 3_600 * 1_000
 """An epoch is the wall clock of its node as that started, or a little more. Clocks farther off
 have other troubles.
 """
+LATELY_MS = 5 * 60 * 1_000
+"""Clocks differ, and who begins epochs all the time begins them now."""
 VerifyCertificate = Callable[[bytes], Certificate]
 """Bytes to a certificate of this network that is valid now; MalformedError with the reason otherwise."""
 
@@ -78,6 +80,10 @@ class Acceptance:
         """No run has begun so late: the genuine node, whose key somebody else has, could not begin after it."""
         if body.epoch > self._wall_clock_ms(now) + EPOCH_AHEAD_MS:
             raise MalformedError("advertisement_epoch_ahead")
+
+    def is_of_now(self, now: Instant, body: Body) -> bool:
+        """Whether its run began lately, by its own time."""
+        return body.epoch > self._wall_clock_ms(now) - LATELY_MS
 
     def is_newer(self, body: Body, body_hash: int) -> bool:
         """Whether it is newer than what is held, or held to its end, or of a newer certificate: then no epoch counts.

@@ -205,7 +205,8 @@ class Intake:
             held = self._store.get(index)
             is_replacing = held is not None and held.signing_key != certificate.signing_key
             if held is not None and held.epoch != body.epoch and not is_alternating:
-                self._new_epochs.begun(now, index, accepted.content.endpoint_values())
+                is_of_now = self._acceptance.is_of_now(now, body)
+                self._new_epochs.begun(now, index, accepted.content.endpoint_values(), is_of_now=is_of_now)
             origin, gone = self._begun(now, body, certificate)
             begins = not origin.records
             origin.floor = max(origin.floor, accepted.content.floor)

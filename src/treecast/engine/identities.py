@@ -10,6 +10,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Instant, iso_date
 from treecast.broadcast.broadcast import Broadcast
+from treecast.broadcast.new_epochs import OverAndOver
 from treecast.engine.node_table import NodeTable
 from treecast.identity.certificate import Certificate
 from treecast.identity.newest import another_node
@@ -41,16 +42,26 @@ def twice(
 def over_and_over(now: Instant, broadcast: Broadcast, nodes: NodeTable) -> Iterator[Problem]:
     """Nodes that begin one epoch after the other, wherever they run; but those of which two runs alternate."""
     alternating = {node for node, _, _ in broadcast.other_twins.twice(now)}
-    for node, count, places in broadcast.new_epochs.over_and_over(now):
-        if node in alternating:
-            continue
-        name, who = nodes.name(node), nodes.name_and_address(node)
-        text = (
-            f"{who} began {count} epochs in the last minute, as if it were started all the time, at {_where(places)}, "
-            "and each has all nodes learn it anew: if it fails there, its log says why; if it runs on several "
-            f"machines, {ADVICE}"
+    for begun in broadcast.new_epochs.over_and_over(now):
+        if begun.node not in alternating:
+            name, who = nodes.name(begun.node), nodes.name_and_address(begun.node)
+            yield Problem("epochs_over_and_over", name, _over_and_over(begun, name, who))
+
+
+def _over_and_over(begun: OverAndOver, name: str, who: str) -> str:
+    if not begun.are_of_now:
+        return (
+            f"{begun.count} epochs of {who} came to this node in the last minute, of runs that began long before by "
+            f"their own time, at {_where(begun.places)}: if {name} is off, or was started once, some member repeats "
+            "what it said in earlier runs, which does it no harm and ends by itself; if it is started all the time, "
+            f"its log says why, and its clock is to be set; if it runs on several machines, {ADVICE}"
         )
-        yield Problem("epochs_over_and_over", name, text + STOLEN.format(name=name))
+    text = (
+        f"{who} began {begun.count} epochs in the last minute, as if it were started all the time, at "
+        f"{_where(begun.places)}, and each has all nodes learn it anew: if it fails there, its log says why; if it "
+        f"runs on several machines, {ADVICE}"
+    )
+    return text + STOLEN.format(name=name)
 
 
 def one_name_twice(

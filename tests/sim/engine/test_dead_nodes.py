@@ -92,3 +92,25 @@ def test_who_repeats_what_many_runs_of_a_node_have_said_has_nobody_named(monkeyp
         assert not [one.text for one in observer.engine.problems(observer.now) if one.kind == "epochs_over_and_over"]
     world.run(3.0)
     assert not knows(observer, victim)
+
+
+def test_where_nobody_remembers_a_node_its_earlier_runs_accuse_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(1)
+    recorded = record_all(world, monkeypatch)
+    observer, member, victim = full_mesh(world, 3)
+    for _ in range(10):
+        world.run(100.0)
+        victim = world.restart(victim, peer=observer)
+    world.run(20.0)
+    victim.stop()
+    world.run(400.0)
+    observer = world.restart(observer)
+    member = world.restart(member, peer=observer)
+    world.run_until(lambda: observer.is_linked(member) and member.is_linked(observer), 20.0)
+    for _, (nodes, _) in sorted(said_by(victim, recorded).items()):
+        repeat(member, observer, nodes[0])
+        world.run(1.0)
+    (text,) = (one.text for one in observer.engine.problems(observer.now) if one.kind == "epochs_over_and_over")
+    assert "some member repeats what it said in earlier runs" in text
+    assert "stolen" not in text
+    assert "revoke" not in text

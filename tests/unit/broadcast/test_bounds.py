@@ -17,7 +17,7 @@ from treecast.base.timers import Timers
 from treecast.broadcast import store, twins
 from treecast.broadcast.flooding import REQUEST_AGAIN, Neighbour
 from treecast.broadcast.link_state import CACHED_ORIGINS, LinkStateDatabase
-from treecast.broadcast.new_epochs import NewEpochs
+from treecast.broadcast.new_epochs import FEWEST, NewEpochs
 from treecast.broadcast.pace import full_pace
 from treecast.broadcast.store import Origin, Record, Store
 from treecast.broadcast.twins import OtherTwins
@@ -66,16 +66,20 @@ def test_so_many_nodes_are_watched_for_a_second_instance(monkeypatch: pytest.Mon
 def test_of_nodes_that_begin_epochs_so_many_are_counted_until_they_began_none_for_a_minute() -> None:
     epochs, places = NewEpochs(), [Endpoint(IPv4Address(f"192.0.2.{last}"), 7700) for last in range(1, 7)]
     for number in range(2 * MAX_RESTARTED_NODES):
-        epochs.begun(START, NodeIndex(number), ())
+        epochs.begun(START, NodeIndex(number), (), is_of_now=True)
     assert len(epochs._of) == MAX_RESTARTED_NODES
     assert list(epochs.over_and_over(Instant(START + MINUTE))) == [] and len(epochs._of) == 0
     for number in range(10):
-        epochs.begun(START, NodeIndex(7), (places[number % 6],))
+        epochs.begun(START, NodeIndex(7), (places[number % 6],), is_of_now=number < FEWEST - 1)
     assert not epochs.is_named(NodeIndex(7)), "at once: it was away, and its epochs come together"
     for second in (1.0, 2.0):
-        epochs.begun(Instant(START + second), NodeIndex(7), (places[0],))
-    ((node, count, where),) = epochs.over_and_over(Instant(START + 2.0))
-    assert (node, count, len(where), where[-1]) == (7, 12, 4, places[0])
+        epochs.begun(Instant(START + second), NodeIndex(7), (places[0],), is_of_now=False)
+    (found,) = epochs.over_and_over(Instant(START + 2.0))
+    assert (found.node, found.count, len(found.places), found.places[-1]) == (7, 12, 4, places[0])
+    assert not found.are_of_now, "a node that is started a few times, and has earlier runs repeated"
+    epochs.begun(Instant(START + 3.0), NodeIndex(7), (places[0],), is_of_now=True)
+    (found,) = epochs.over_and_over(Instant(START + 3.0))
+    assert found.are_of_now
 
 
 def test_so_many_origins_are_requested_at_a_time() -> None:
