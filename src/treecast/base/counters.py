@@ -11,7 +11,9 @@ from treecast.base.limits import MAX_NAMED_REFUSED
 SESSION_BEGUN = "session_begun"
 """Noted of a node, no drop: it has begun a session here, or would have."""
 QUEUE_FULL_AS_OF = "advertisement_queue_full_as_of"
-"""Advertisements above a queue, noted of the origin that they name; nobody has looked at their signature."""
+"""Some advertisements above a queue, noted of the origin that has signed them."""
+QUEUE_FULL_FORGED = "advertisement_queue_full_forged"
+"""The same, noted of the neighbour that brought one which its origin has not signed."""
 KEYS_MADE_ANEW = "keys_made_anew"
 """Noted of a node, no drop: it has left one tree of this node more often than is usual."""
 

@@ -18,6 +18,8 @@ from treecast.broadcast.store import RecordKey
 from treecast.wire.advertisement import Body, Signed
 
 QUEUE_FULL = "advertisement_queue_full"
+LOOKED_AT_PER_S, LOOKED_AT_BURST = 5.0, 10.0
+"""Signatures that are looked at of those that find no room: enough to say whose they are."""
 WORK_OF_EACH = 2
 """A signature and an entry cost as much as two groups that are listed anew: each changes a tree, and takes 0.1 ms."""
 WORK_OF_PREFIX = 40
@@ -57,6 +59,8 @@ class Arrivals:
         """The neighbours of which something waits, the next one first."""
         self._little = TokenBucket.full(LITTLE_PER_S, LITTLE_BURST, Instant(0.0))
         self._work = TokenBucket.full(WORK_PER_S, WORK_BURST, Instant(0.0))
+        self.looked_at = TokenBucket.full(LOOKED_AT_PER_S, LOOKED_AT_BURST, Instant(0.0))
+        """Signatures of those that find no room, for people: none is looked at else before its turn."""
 
     def __len__(self) -> int:
         return sum(brought.count for brought in self._brought.values())
@@ -74,20 +78,19 @@ class Arrivals:
         self._work.take(now, arrival.work)
         return True
 
-    def put(self, peer: NodeIndex, arrival: Arrival) -> NodeIndex | None:
+    def put(self, peer: NodeIndex, arrival: Arrival) -> Arrival | None:
         """Keep it for a later turn, in place of an older one of its key. MalformedError where the neighbour has brought
-        too much; returns the origin with more of which one was put out for it.
+        too much; returns the one that was put out for it, of an origin with more.
         """
         brought = self._brought.setdefault(peer, _NeighbourQueue())
         origin, key = NodeIndex(arrival.body.origin), (arrival.body.kind, arrival.body.key)
         waiting = brought.of.get(origin, {})
-        put_out: NodeIndex | None = None
+        put_out: Arrival | None = None
         if key not in waiting and brought.count >= MAX_WAITING_ADVERTISEMENTS:
             evicted = brought.shares.to_evict(origin)
             if evicted is None:
                 raise MalformedError(QUEUE_FULL)
-            self._remove(brought, *evicted)
-            put_out = evicted[0]
+            put_out = self._remove(brought, *evicted)
         if key not in waiting:
             brought.count += 1
             brought.shares.put(origin, key)
@@ -102,8 +105,7 @@ class Arrivals:
         while self._brought and self._work.has(now):
             peer, brought = next(iter(self._brought.items()))
             origin, waiting = next(iter(brought.of.items()))
-            key, arrival = next(iter(waiting.items()))
-            self._remove(brought, origin, key)
+            arrival = self._remove(brought, origin, next(iter(waiting)))
             if origin in brought.of:
                 brought.of[origin] = brought.of.pop(origin)
             del self._brought[peer]
@@ -113,12 +115,13 @@ class Arrivals:
             self._work.take(now, arrival.work)
         return taken
 
-    def _remove(self, brought: _NeighbourQueue, origin: NodeIndex, key: RecordKey) -> None:
-        del brought.of[origin][key]
+    def _remove(self, brought: _NeighbourQueue, origin: NodeIndex, key: RecordKey) -> Arrival:
+        arrival = brought.of[origin].pop(key)
         if not brought.of[origin]:
             del brought.of[origin]
         brought.shares.remove(origin, key)
         brought.count -= 1
+        return arrival
 
     def link_down(self, peer: NodeIndex) -> int:
         """Its neighbour is none any more; returns how many waited. Others have them, or send them on request."""

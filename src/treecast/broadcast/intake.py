@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from treecast.base.counters import QUEUE_FULL_AS_OF, Drops
+from treecast.base.counters import QUEUE_FULL_AS_OF, QUEUE_FULL_FORGED, Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant, after
@@ -131,13 +131,22 @@ class Intake:
         put_out = self._arrivals.put(peer, arrival)
         if put_out is not None:
             self._drops.count(QUEUE_FULL)
-            self._note_full(peer, put_out)
+            self._note_full(now, peer, put_out)
         return True
 
-    def _note_full(self, peer: NodeIndex, origin: NodeIndex) -> None:
-        """One that the neighbour has brought found no room."""
+    def _note_full(self, now: Instant, peer: NodeIndex, arrival: Arrival) -> None:
+        """One that the neighbour has brought found no room. Nobody but who signed it is named as its origin."""
         self._drops.note_of(peer, QUEUE_FULL)
-        self._drops.note_of(origin, QUEUE_FULL_AS_OF)
+        index = NodeIndex(arrival.body.origin)
+        origin = self._store.get(index)
+        if origin is None or origin.epoch != arrival.body.epoch or not self._arrivals.looked_at.take(now):
+            return
+        try:
+            self._acceptance.verify(origin.signing_key, arrival.signed)
+        except MalformedError:
+            self._drops.note_of(peer, QUEUE_FULL_FORGED)
+        else:
+            self._drops.note_of(index, QUEUE_FULL_AS_OF)
 
     def _take(self, now: Instant, sender: Neighbour, arrival: Arrival, *, has_waited: bool) -> list[Learned]:
         body = arrival.body
@@ -147,7 +156,7 @@ class Intake:
             self._drops.count(error.reason)
             self._bad_signatures.refused(now, sender.peer, error.reason)
             if error.reason == QUEUE_FULL:
-                self._note_full(sender.peer, NodeIndex(body.origin))
+                self._note_full(now, sender.peer, arrival)
             origin = self._store.get(NodeIndex(body.origin))
             if error.reason in VOID:
                 self._ca_records.answer_void(now, sender, body)

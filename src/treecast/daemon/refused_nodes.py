@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from treecast.base.bounded_table import BoundedTable
-from treecast.base.counters import KEYS_MADE_ANEW, QUEUE_FULL_AS_OF, SESSION_BEGUN
+from treecast.base.counters import KEYS_MADE_ANEW, QUEUE_FULL_AS_OF, QUEUE_FULL_FORGED, SESSION_BEGUN
 from treecast.base.ids import NodeIndex
 from treecast.base.last_minute import LastMinute
 from treecast.base.limits import MAX_NAMED_REFUSED
@@ -35,6 +35,8 @@ FULL = (
     "advertisement_queue_full",
 )
 """Reasons of tables and queues: ``daemon.overruns`` makes one problem of each, which names the node with most."""
+
+NAMED_BY_OVERRUNS = (*FULL, QUEUE_FULL_AS_OF, QUEUE_FULL_FORGED)
 
 _NOT_ITS_TO_SEND = {
     "tree_rpf": "though it is not this node's parent on the tree of that broadcast",
@@ -87,7 +89,7 @@ class RefusedNodes:
         for node, reason in sorted(self._refused):
             refused = self._refused[node, reason]
             is_named_already = reason == SESSION_BEGUN and self._view.begins_epochs(node)
-            if refused.is_named and not is_named_already and reason not in (*FULL, QUEUE_FULL_AS_OF):
+            if refused.is_named and not is_named_already and reason not in NAMED_BY_OVERRUNS:
                 yield self._problem(node, reason, refused.counts.total)
 
     def most(self, reason: str) -> str:
@@ -98,13 +100,18 @@ class RefusedNodes:
         if found is None:
             return ""
         node, most, all_named = found
-        origin = self._with_most(QUEUE_FULL_AS_OF) if reason == "advertisement_queue_full" else None
-        if origin is not None:
-            whose, who = self._view.name_and_address(origin[0]), self._view.name_and_address(node)
-            brought = f"{most} of {all_named} in the last minute were brought by {who}, {origin[1]} as of {whose}"
-            return f"; {brought}: at {self._view.name(origin[0])} {_find_out(self._view.name(origin[0]))}"
-        who = self._view.name_and_address(node)
-        return f"; {most} of {all_named} in the last minute are of {who}: {_find_out(self._view.name(node))}"
+        who, name = self._view.name_and_address(node), self._view.name(node)
+        brought = f"{most} of {all_named} in the last minute were brought by {who}"
+        is_of_queue = reason == "advertisement_queue_full"
+        forged = self._refused.get((node, QUEUE_FULL_FORGED)) if is_of_queue else None
+        origin = self._with_most(QUEUE_FULL_AS_OF) if is_of_queue else None
+        if forged is not None and (origin is None or forged.counts.total > origin[1]):
+            looked_at = "of those whose signatures were looked at most are forged, and no node passes on what is"
+            return f"; {brought}, {looked_at}: at {name} {_find_out(name)}"
+        if origin is None:
+            return f"; {most} of {all_named} in the last minute are of {who}: {_find_out(name)}"
+        whose, name = self._view.name_and_address(origin[0]), self._view.name(origin[0])
+        return f"; {brought}, and most whose signatures were looked at are of {whose}: at {name} {_find_out(name)}"
 
     def _with_most(self, reason: str) -> tuple[NodeIndex, int, int] | None:
         """The node, its count, and that of all who are known."""

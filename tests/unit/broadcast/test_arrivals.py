@@ -102,7 +102,7 @@ def test_so_many_of_a_neighbour_wait_and_the_origin_with_most_makes_room_for_oth
         assert arrivals.put(LIAR, arrival(9, number)) is None
     with pytest.raises(MalformedError, match="advertisement_queue_full"):
         arrivals.put(LIAR, arrival(9, MAX_WAITING_ADVERTISEMENTS))
-    assert arrivals.put(LIAR, arrival(8, 0)) == 9
+    assert arrivals.put(LIAR, arrival(8, 0)) == arrival(9, MAX_WAITING_ADVERTISEMENTS - 1)
     assert len(arrivals) == MAX_WAITING_ADVERTISEMENTS
     assert arrivals.put(OTHER, arrival(8, 0)) is None, "each neighbour has its own"
 

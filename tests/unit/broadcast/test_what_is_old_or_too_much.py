@@ -14,7 +14,7 @@ from tests.unit.broadcast.test_broadcast import (
     certificate_of,
     node_advertisement,
 )
-from treecast.base.counters import QUEUE_FULL_AS_OF
+from treecast.base.counters import QUEUE_FULL_AS_OF, QUEUE_FULL_FORGED
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.time import Instant
@@ -209,19 +209,23 @@ def test_what_a_chunk_listed_before_goes_with_what_it_lists_now() -> None:
     assert (learned[0].kind, learned[0].before) == (Kind.GROUPS, WANTED), "of an epoch that is void"
 
 
-def test_what_a_neighbour_brings_beyond_its_queue_is_noted_of_it_and_of_the_origin(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("signer", [ORIGIN, 2], ids=["genuine", "forged"])
+def test_what_a_neighbour_brings_beyond_its_queue_is_noted_of_it_and_of_who_signed_it(
+    signer: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(arrivals, "LITTLE_WORK", 0)
     monkeypatch.setattr(arrivals, "MAX_WAITING_ADVERTISEMENTS", 2)
     node = linked()
     known(node, node_advertisement(ORIGIN, 1), node_advertisement(6, 1))
     node.broadcast._intake._arrivals._work = TokenBucket.full(1.0, 1.0, node.now)
-    wires = [advertisement(ORIGIN, 2 + n, Kind.GROUPS, chunk_key(n), emit(WANTED)) for n in range(40)]
+    wires = [advertisement(ORIGIN, 2 + n, Kind.GROUPS, chunk_key(n), emit(WANTED), signer=signer) for n in range(40)]
+    wires += [advertisement(7, 2 + n, Kind.GROUPS, chunk_key(n), emit(WANTED)) for n in range(3)]
     wires.append(advertisement(6, 2, Kind.GROUPS, chunk_key(0), emit(WANTED)))
     for wire in wires:
         node.broadcast.receive(node.now, NodeIndex(2), Flood((wire,)))
     count = node.drops.snapshot()["advertisement_queue_full"]
     assert count > 10
     noted = {(of, reason): amount for of, reason, amount in node.drops.take_refusals()}
-    assert noted == {(2, arrivals.QUEUE_FULL): count, (ORIGIN, QUEUE_FULL_AS_OF): count}
+    looked_at = (ORIGIN, QUEUE_FULL_AS_OF) if signer == ORIGIN else (2, QUEUE_FULL_FORGED)
+    noted.pop((2, BAD_SIGNATURE), None)  # of one that has found room
+    assert noted == {(2, arrivals.QUEUE_FULL): count, looked_at: arrivals.LOOKED_AT_BURST}

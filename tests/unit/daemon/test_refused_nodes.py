@@ -127,12 +127,22 @@ def test_a_full_table_is_one_problem_with_the_name_of_the_node_with_most(reason:
     assert f"({reason}); 60 of 65 in the last minute are of {node.name} ({node.address}): find out" in problem.text
 
 
-def test_a_full_queue_of_advertisements_names_who_brought_them_and_as_of_whom() -> None:
+def test_a_full_queue_of_advertisements_names_who_brought_them_and_who_signed_them() -> None:
     node, reason = Node(), "advertisement_queue_full"
-    assert node.seconds(reason, 20) == node.second(reason + "_as_of", 58, node.me) == []
+    assert node.seconds(reason, 20) == []
+
+    def text() -> str:
+        (problem,) = Overruns(lambda: {reason: 75}, node.nodes.most).problems(node.now)
+        return problem.text
+
     own, other = (f"{name} ({address})" for name, address in (node.named(node.me), (node.name, node.address)))
-    (problem,) = Overruns(lambda: {reason: 75}, node.nodes.most).problems(node.now)
-    assert f"60 of 60 in the last minute were brought by {other}, 58 as of {own}: at " in problem.text
+    brought = f"60 of 60 in the last minute were brought by {other}"
+    assert f"60 of 60 in the last minute are of {other}: find out" in text()
+    assert node.second(reason + "_as_of", 8, node.me) == []
+    assert f"{brought}, and most whose signatures were looked at are of {own}: at {node.named(node.me)[0]} " in text()
+    assert node.seconds(reason + "_forged", 3) == []
+    assert f"most are forged, and no node passes on what is: at {node.name} find out" in text()
+    assert own not in text()
 
 
 def test_a_full_table_of_trees_names_who_wants_most_groups() -> None:
