@@ -88,7 +88,7 @@ class Broadcast:
         self._own.set_quota(quota)
         self._fingerprint_taken = 0
         self._neighbours: dict[NodeIndex, Neighbour] = {}
-        self.reconciliation = Reconciliation(me, self._store, self._neighbours, rng, drops)
+        self.reconciliation = Reconciliation(me, self._store, self._neighbours, self.over_quota, rng, drops)
         self._wake: Timers[NodeIndex] = Timers()
         """The time at which each neighbour has a message to get."""
         self._link_state = LinkStateDatabase(self._store)

@@ -118,6 +118,10 @@ class OverQuota:
         if noted is not None and getattr(usage, noted[0]) < NEARLY_FULL * getattr(quota, noted[0]):
             self.forget(node)
 
+    def is_noted(self, node: NodeIndex) -> bool:
+        """Whether something of it was refused, and it has as much as it may since."""
+        return node in self._nodes
+
     def forget(self, node: NodeIndex) -> None:
         """The node is gone, or may have more."""
         self._nodes.pop(node, None)

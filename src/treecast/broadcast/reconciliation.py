@@ -18,6 +18,7 @@ from treecast.base.timers import Timers
 from treecast.base.token_bucket import TokenBucket
 from treecast.broadcast.digests import LAST_INDEX, Digests
 from treecast.broadcast.flooding import Neighbour
+from treecast.broadcast.quotas import OverQuota
 from treecast.broadcast.store import Store
 from treecast.broadcast.unacknowledged import JITTER
 from treecast.wire.control import Digest, Ranges
@@ -52,6 +53,8 @@ OFFER_INTERVAL: Duration = 0.005
 
 NAMED_AFTER: Duration = 600.0
 """A neighbour that has not agreed once for so long, while most do, is named to people."""
+DISPUTED_FOR: Duration = 120.0
+"""Three comparisons with a neighbour that still differs come within this time."""
 BEGINNING = Instant(0.0)
 
 
@@ -71,17 +74,28 @@ class _Comparison:
     not_before: Instant = BEGINNING
     version_at_start: int | None = None
     """The store's, when the first comparison of a new link began."""
+    disputed: tuple[NodeIndex, Instant] | None = None
+    """An origin over its quota of which the two hold something else, and when that was seen last: each takes what comes
+    first, and which that is was that origin's choice.
+    """
 
 
 class Reconciliation:
     """One node's comparisons with its neighbours, which are ``neighbours`` as they are now."""
 
     def __init__(
-        self, me: NodeIndex, store: Store, neighbours: Mapping[NodeIndex, Neighbour], rng: Random, drops: Drops
+        self,
+        me: NodeIndex,
+        store: Store,
+        neighbours: Mapping[NodeIndex, Neighbour],
+        over_quota: OverQuota,
+        rng: Random,
+        drops: Drops,
     ) -> None:
         self._me = me
         self._store = store
         self._neighbours = neighbours
+        self._over_quota = over_quota
         self._rng = rng
         self._drops = drops
         self._digests = Digests(store)
@@ -143,18 +157,31 @@ class Reconciliation:
             self._starts.set(peer, max(start, comparison.not_before))
 
     def problems(self, now: Instant, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
-        """Neighbours that differ for good. Where most do, it is this node, or a change that all are late with."""
+        """Neighbours that differ for good, or origins of which they do. Where most do, it is this node, or a change
+        that all are late with.
+        """
         if 2 * len(self._differing) >= len(self._with):
             return
+        origins: set[NodeIndex] = set()
         for peer in sorted(self._differing):
-            since = self._with[peer].since
-            if since is not None and now - since >= NAMED_AFTER:
+            since, disputed = self._with[peer].since, self._with[peer].disputed
+            if since is None or now - since < NAMED_AFTER:
+                continue
+            if disputed is not None and now - disputed[1] < DISPUTED_FOR:
+                origins.add(disputed[0])
+            else:
                 text = (
                     f"what {name(peer)} holds of this network has differed for {in_time(now - since)} from what this "
                     f"node and most others hold, though they compared it: see the log and treecast status there for "
                     f"what it refuses, and restart it; if nothing is wrong, find out what runs there"
                 )
                 yield Problem("database_differs", name(peer), text)
+        for origin in sorted(origins):
+            text = (
+                f"{name(origin)} has advertised more than it may, and other nodes hold other parts of that than this "
+                f"one, as that comes about where a node tells each something else: find out what runs there"
+            )
+            yield Problem("database_differs", name(origin), text)
 
     def receive(self, now: Instant, neighbour: Neighbour, message: Digest | Ranges) -> bool:
         """A neighbour describes what it holds; whether it holds a newer epoch of this node."""
@@ -171,6 +198,9 @@ class Reconciliation:
             return False
         compared = self._digests.compare(message)
         comparison.tokens.tokens -= len(compared.lacking) / ORIGINS_PER_MESSAGE
+        for index in (*compared.lacking, *compared.wanted):
+            if index != self._me and self._over_quota.is_noted(index):
+                comparison.disputed = index, now
         comparison.to_offer.update(dict.fromkeys(compared.lacking))
         if comparison.to_offer:
             self._offering[neighbour.peer] = None

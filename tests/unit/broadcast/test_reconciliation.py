@@ -13,7 +13,16 @@ from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.time import Instant
 from treecast.broadcast import reconciliation
-from treecast.broadcast.reconciliation import FIRST_PAUSE, LAST_PAUSE, LASTING_AFTER, LATER, NAMED_AFTER, START_INTERVAL
+from treecast.broadcast.quotas import DEFAULT_QUOTA
+from treecast.broadcast.reconciliation import (
+    DISPUTED_FOR,
+    FIRST_PAUSE,
+    LAST_PAUSE,
+    LASTING_AFTER,
+    LATER,
+    NAMED_AFTER,
+    START_INTERVAL,
+)
 from treecast.wire.advertisement import parse_signed
 from treecast.wire.control import MAX_RANGES, Acknowledge, Digest, Flood, Ranges
 
@@ -220,3 +229,32 @@ def test_a_neighbour_that_differs_for_good_is_named_while_most_agree() -> None:
     assert named() == [("database_differs", "n3")]
     differs(node, 3, 0)
     assert named() == []
+
+
+def test_where_an_origin_over_its_quota_is_what_two_hold_differently_it_is_named_and_the_neighbour_is_not() -> None:
+    node, origin = linked(2, 3, 4), 9
+    node.hear(2, Flood((node_advertisement(origin),)))
+
+    def named() -> list[str]:
+        problems = node.broadcast.reconciliation.problems(node.now, lambda peer: f"n{peer}")
+        return [problem.subject for problem in problems if problem.kind == "database_differs"]
+
+    def described(peer: int, *, held: bool) -> None:
+        node.hear(peer, Digest(origin, origin, ((origin, 1, bytes(8)),) if held else ()))
+
+    differs(node, 3)
+    described(3, held=True)
+    node.now = Instant(node.now + NAMED_AFTER)
+    described(3, held=True)
+    assert named() == ["n3"], "the origin has no more than it may"
+    node.broadcast.over_quota.note(node.now, NodeIndex(origin), "hosts", DEFAULT_QUOTA)
+    described(4, held=True)
+    assert named() == ["n3"], "another neighbour's"
+    for held in (True, False):
+        described(3, held=held)
+        assert named() == ["n9"]
+        node.now = Instant(node.now + DISPUTED_FOR)
+        assert named() == ["n3"], "that is over, and it differs"
+    node.broadcast.over_quota.note(node.now, node.index, "hosts", DEFAULT_QUOTA)
+    node.hear(3, Digest(node.index, node.index, ()))
+    assert named() == ["n3"], "it lacks what this node has"

@@ -20,6 +20,7 @@ from treecast.base.membership import ANY_SOURCE
 from treecast.base.time import Instant
 from treecast.base.token_bucket import TokenBucket
 from treecast.broadcast import arrivals, own_advertisements, quotas, store
+from treecast.broadcast.bad_signatures import BAD_SIGNATURE
 from treecast.broadcast.store import NODE_LIFETIME
 from treecast.wire.advertised_groups import GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertised_prefixes import GroupPrefixContent
