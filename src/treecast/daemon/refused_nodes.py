@@ -106,8 +106,8 @@ class RefusedNodes:
         forged = self._refused.get((node, QUEUE_FULL_FORGED)) if is_of_queue else None
         origin = self._with_most(QUEUE_FULL_AS_OF) if is_of_queue else None
         if forged is not None and (origin is None or forged.counts.total > origin[1]):
-            looked_at = "of those whose signatures were looked at most are forged, and no node passes on what is"
-            return f"; {brought}, {looked_at}: at {name} {_find_out(name)}"
+            looked_at = "most whose signatures were looked at are forged, which no node passes on"
+            return f"; {brought}, and {looked_at}: at {name} {_find_out(name)}"
         if origin is None:
             return f"; {most} of {all_named} in the last minute are of {who}: {_find_out(name)}"
         whose, name = self._view.name_and_address(origin[0]), self._view.name(origin[0])

@@ -83,5 +83,5 @@ def test_who_forges_bulk_as_of_another_is_named_and_the_other_is_not(monkeypatch
     assert observer.engine.view.drops()["advertisement_queue_full"] > 0
     text = refused.most("advertisement_queue_full")
     assert "brought by n2 (" in text
-    assert "most are forged, and no node passes on what is: at n2 find out" in text
+    assert "looked at are forged, which no node passes on: at n2 find out" in text
     assert "n3" not in text

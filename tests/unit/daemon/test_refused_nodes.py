@@ -141,7 +141,7 @@ def test_a_full_queue_of_advertisements_names_who_brought_them_and_who_signed_th
     assert node.second(reason + "_as_of", 8, node.me) == []
     assert f"{brought}, and most whose signatures were looked at are of {own}: at {node.named(node.me)[0]} " in text()
     assert node.seconds(reason + "_forged", 3) == []
-    assert f"most are forged, and no node passes on what is: at {node.name} find out" in text()
+    assert f"looked at are forged, which no node passes on: at {node.name} find out" in text()
     assert own not in text()
 
 
