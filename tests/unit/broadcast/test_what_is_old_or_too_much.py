@@ -228,5 +228,5 @@ def test_what_a_neighbour_brings_beyond_its_queue_is_noted_of_it_and_of_who_sign
     assert count > 10
     noted = {(of, reason): amount for of, reason, amount in node.drops.take_refusals()}
     looked_at = (ORIGIN, QUEUE_FULL_AS_OF) if signer == ORIGIN else (2, QUEUE_FULL_FORGED)
-    noted.pop((2, BAD_SIGNATURE), None)  # of one that has found room
+    noted.pop((NodeIndex(2), BAD_SIGNATURE), None)  # of one that has found room
     assert noted == {(2, arrivals.QUEUE_FULL): count, looked_at: arrivals.LOOKED_AT_BURST}
