@@ -314,8 +314,8 @@ def give_place(
     tree, at = StreamId(stream), TreeEpoch(epoch)
     above = NodeIndex(root.node if parent is None else parent)
     root.do(c.OfferTree(tree, at, NodeIndex(node.node), above, children=children))
-    node.wait_for(e.TreeOffered, before + 1)
-    node.do(AcceptTree(NodeIndex(root.node), tree, at, b""))
+    offered = node.wait_for(e.TreeOffered, before + 1)[-1]
+    node.do(AcceptTree(NodeIndex(root.node), tree, at, offered.number, b""))
 
 
 def mac(node: int) -> bytes:

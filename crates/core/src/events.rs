@@ -27,7 +27,7 @@ pub enum Event {
     Control { peer: u32, session: u32, data: Vec<u8> },
     SessionHandshake { peer: u32, session: u32, data: Vec<u8> },
     KeyOffered { stream: StreamName, key_id: u32, context: Vec<u8> },
-    TreeOffered { tree: TreeName, place: TreePlace },
+    TreeOffered { tree: TreeName, number: u64, place: TreePlace },
     ParentFailed { tree: TreeName, parent: u32, failure: ParentFailure },
     PathSeen { peer: u32, session: u32, endpoint: Endpoint },
     PathAnswered { peer: u32, session: u32, endpoint: Endpoint },

@@ -147,41 +147,43 @@ impl ForwardingTables {
         self.events.push(Event::KeyOffered { stream, key_id, context }, now_ns)
     }
 
-    /// The same with the state of a tree.
-    pub(crate) fn add_state(&self, state: TreeState, now_ns: u64) -> Result<(), Reason> {
+    /// The same with the state of a tree; one that says another place does not replace it, but waits beside it.
+    pub(crate) fn add_state(&self, mut state: TreeState, now_ns: u64) -> Result<(), Reason> {
         let (tree, place) = (state.tree, state.place.clone());
         if place.names(self.node_index) {
             return Err(Reason::TreeStateMalformed);
         }
+        state.number = self.pending_states.number(&state);
+        let number = state.number;
         if !self.pending_states.add(state) {
             return Err(Reason::TreeStatesFull);
         }
-        self.events.push(Event::TreeOffered { tree, place }, now_ns)
+        self.events.push(Event::TreeOffered { tree, number, place }, now_ns)
     }
 
     /// Takes a pending offer of a key, for frames of this flow (None: to any group); false when there is none, or newer keys are
     /// held than that one, which is not kept.
     pub fn accept_key(&self, stream: StreamName, key_id: u32, flow: Option<KeyFlow>) -> Result<bool, Refused> {
         let _writing = lock(&self.writing);
-        let offer = self.pending_offers.take(stream.root, (stream.stream, key_id));
+        let offer = self.pending_offers.take(stream.root, (stream.stream, key_id, 0));
         offer.map_or(Ok(false), |offer| self.downstream_trees.accept_key(offer, flow))
     }
 
     /// Drops a pending offer of a key, if it is there.
     pub fn refuse_key(&self, stream: StreamName, key_id: u32) {
-        self.pending_offers.take(stream.root, (stream.stream, key_id));
+        self.pending_offers.take(stream.root, (stream.stream, key_id, 0));
     }
 
-    /// Takes a pending state of a tree; false when there is none.
-    pub fn accept_tree(&self, tree: TreeName) -> Result<bool, Refused> {
+    /// Takes the pending state of a tree that has this number; false when there is none.
+    pub fn accept_tree(&self, tree: TreeName, number: u64) -> Result<bool, Refused> {
         let _writing = lock(&self.writing);
-        let state = self.pending_states.take(tree.root, (tree.stream, tree.epoch));
+        let state = self.pending_states.take(tree.root, (tree.stream, tree.epoch, number));
         state.map_or(Ok(false), |state| self.downstream_trees.accept_state(state).map(|()| true))
     }
 
-    /// Drops a pending state of a tree, if it is there.
-    pub fn refuse_tree(&self, tree: TreeName) {
-        self.pending_states.take(tree.root, (tree.stream, tree.epoch));
+    /// Drops it, if it is there.
+    pub fn refuse_tree(&self, tree: TreeName, number: u64) {
+        self.pending_states.take(tree.root, (tree.stream, tree.epoch, number));
     }
 
     /// This node subscribes to a stream no more: its keys are gone. Trees of it that it relays stay.

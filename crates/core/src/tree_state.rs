@@ -60,6 +60,8 @@ pub struct TreeState {
     pub key_id: u32,
     /// Where this node is on it.
     pub place: TreePlace,
+    /// Its number among the states that wait for Python; 0: none yet.
+    pub(crate) number: u64,
     pub(crate) anchor: u64,
     pub(crate) tree_key: TreeKey,
     /// The time at which it came.
@@ -98,7 +100,7 @@ impl TreeState {
         if !(above && ascending && others && fits) {
             return Err(malformed);
         }
-        Ok(Self { tree, key_id: word(8)?, place, anchor, tree_key, came_ns })
+        Ok(Self { tree, key_id: word(8)?, place, number: 0, anchor, tree_key, came_ns })
     }
 }
 

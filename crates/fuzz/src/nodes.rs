@@ -32,6 +32,8 @@ pub const OTHER_ROOT: u32 = 3;
 pub const GROUP_STREAM: u32 = 5;
 /// A stream of the member whose tree it only offers.
 pub const OFFERED_STREAM: u32 = 6;
+/// The number of its tree's state, which comes behind those of the three trees that the node is on.
+pub const OFFERED_STATE: u64 = 4;
 /// The epoch of all trees.
 pub const EPOCH: u32 = 7;
 /// The id of all sender keys.
@@ -126,10 +128,10 @@ impl Nodes {
             node.certify_node(root, certified).expect("an empty table");
         }
         let nodes = Self { member, session, opened: AtomicU64::new(0), node };
-        for stream in [BROADCAST_STREAM, GROUP_STREAM] {
-            nodes.take_tree(&nodes.member, &nodes.session, stream, &[]);
+        for (number, stream) in [(1, BROADCAST_STREAM), (2, GROUP_STREAM)] {
+            nodes.take_tree(&nodes.member, &nodes.session, stream, &[], number);
         }
-        nodes.take_tree(&other, &of_other, GROUP_STREAM, &[MEMBER]);
+        nodes.take_tree(&other, &of_other, GROUP_STREAM, &[MEMBER], OFFERED_STATE - 1);
         nodes
     }
 
@@ -138,11 +140,11 @@ impl Nodes {
         self.offer_tree(&self.member, &self.session, OFFERED_STREAM, &[]);
     }
 
-    fn take_tree(&self, root: &ForwardingTables, session: &Session, stream: u32, backup_children: &[u32]) {
+    fn take_tree(&self, root: &ForwardingTables, session: &Session, stream: u32, backup_children: &[u32], number: u64) {
         self.offer_tree(root, session, stream, backup_children);
         let name = StreamName { root: root.node_index, stream };
         assert_eq!(self.node.accept_key(name, KEY_ID, None), Ok(true));
-        assert_eq!(self.node.accept_tree(name.in_epoch(EPOCH)), Ok(true));
+        assert_eq!(self.node.accept_tree(name.in_epoch(EPOCH), number), Ok(true));
     }
 
     fn offer_tree(&self, root: &ForwardingTables, session: &Session, stream: u32, backup_children: &[u32]) {

@@ -8,7 +8,9 @@ use treecast_io::msgpack::pack;
 
 use crate::handshakes::signing_key;
 use crate::input::{frame, Input};
-use crate::nodes::{EPOCH, GROUP_STREAM, KEY_ID, MEMBER, NEXT_SESSION, NODE, OFFERED_STREAM, OTHER_ROOT};
+use crate::nodes::{
+    EPOCH, GROUP_STREAM, KEY_ID, MEMBER, NEXT_SESSION, NODE, OFFERED_STATE, OFFERED_STREAM, OTHER_ROOT,
+};
 use crate::valid_handshakes::init;
 
 const V4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), 7700);
@@ -209,8 +211,10 @@ const DOWNSTREAM_TREES: &[(&str, Write)] = &[
         out.number(MEMBER).number(OFFERED_STREAM).number(KEY_ID).nil().bytes(b"\x92\x01\x02")
     }),
     ("RefuseKey", |out| out.number(MEMBER).number(OFFERED_STREAM).number(KEY_ID)),
-    ("AcceptTree", |out| out.number(MEMBER).number(OFFERED_STREAM).number(EPOCH).bytes(b"\x92\x01\x02")),
-    ("RefuseTree", |out| out.number(MEMBER).number(OFFERED_STREAM).number(EPOCH)),
+    ("AcceptTree", |out| {
+        out.number(MEMBER).number(OFFERED_STREAM).number(EPOCH).number(OFFERED_STATE).bytes(b"\x92\x01\x02")
+    }),
+    ("RefuseTree", |out| out.number(MEMBER).number(OFFERED_STREAM).number(EPOCH).number(OFFERED_STATE)),
     ("LeaveStream", |out| out.number(MEMBER).number(GROUP_STREAM)),
     ("ConfirmStream", |out| out.number(MEMBER).number(GROUP_STREAM).number(2_750_u32).flag(false)),
     ("ConfirmStream_again", |out| out.number(MEMBER).number(GROUP_STREAM).number(0_u32).flag(true)),

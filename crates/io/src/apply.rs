@@ -217,11 +217,13 @@ impl Forwarder {
                 self.acknowledge(taken, root, acknowledgement)?;
             }
             Command::RefuseKey { root, stream, key_id } => tables.refuse_key(StreamName { root, stream }, key_id),
-            Command::AcceptTree { root, stream, epoch, acknowledgement } => {
-                let taken = tables.accept_tree(TreeName { root, stream, epoch })?;
+            Command::AcceptTree { root, stream, epoch, number, acknowledgement } => {
+                let taken = tables.accept_tree(TreeName { root, stream, epoch }, number)?;
                 self.acknowledge(taken, root, acknowledgement)?;
             }
-            Command::RefuseTree { root, stream, epoch } => tables.refuse_tree(TreeName { root, stream, epoch }),
+            Command::RefuseTree { root, stream, epoch, number } => {
+                tables.refuse_tree(TreeName { root, stream, epoch }, number);
+            }
             Command::LeaveStream { root, stream } => tables.leave_stream(StreamName { root, stream }),
             Command::ConfirmStream { root, stream, within_ms, again } => {
                 self.confirm_stream(StreamName { root, stream }, within_ms, again);

@@ -97,8 +97,8 @@ commands! {
     RemoveRoute { vlan: u16, group: IpAddr, source: Option<IpAddr> }
     AcceptKey { root: u32, stream: u32, key_id: u32, flow: Option<KeyFlow>, acknowledgement: &'a [u8] }
     RefuseKey { root: u32, stream: u32, key_id: u32 }
-    AcceptTree { root: u32, stream: u32, epoch: u32, acknowledgement: &'a [u8] }
-    RefuseTree { root: u32, stream: u32, epoch: u32 }
+    AcceptTree { root: u32, stream: u32, epoch: u32, number: u64, acknowledgement: &'a [u8] }
+    RefuseTree { root: u32, stream: u32, epoch: u32, number: u64 }
     LeaveStream { root: u32, stream: u32 }
     ConfirmStream { root: u32, stream: u32, within_ms: u32, again: bool }
     EndRelaying { root: u32, stream: u32 }

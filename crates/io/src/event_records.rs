@@ -36,9 +36,9 @@ fn emit(event: &Event, out: &mut Writer) {
             out.array(5).text("KeyOffered").unsigned(stream.root).unsigned(stream.stream);
             out.unsigned(*key_id).bytes(context)
         }
-        Event::TreeOffered { tree, place } => {
-            out.array(8).text("TreeOffered").unsigned(tree.root).unsigned(tree.stream).unsigned(tree.epoch);
-            out.unsigned(place.parent).unsigned(place.backup).array(place.children.len());
+        Event::TreeOffered { tree, number, place } => {
+            out.array(9).text("TreeOffered").unsigned(tree.root).unsigned(tree.stream).unsigned(tree.epoch);
+            out.long(*number).unsigned(place.parent).unsigned(place.backup).array(place.children.len());
             place.children.iter().fold(&mut *out, |out, child| out.unsigned(*child));
             out.array(place.backup_children.len());
             place.backup_children.iter().fold(out, |out, child| out.unsigned(*child))

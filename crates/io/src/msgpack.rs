@@ -290,6 +290,13 @@ impl Writer {
         self
     }
 
+    /// A number of 64 bits.
+    pub fn long(&mut self, value: u64) -> &mut Self {
+        self.0.push(0xcf);
+        self.0.extend_from_slice(&value.to_be_bytes());
+        self
+    }
+
     /// Bytes, less than 2^32.
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         match u8::try_from(bytes.len()) {

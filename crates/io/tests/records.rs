@@ -119,6 +119,7 @@ fn an_event_is_its_name_and_its_fields() {
         Event::KeyOffered { stream: tree.stream_name(), key_id: 9, context: vec![0xc0] },
         Event::TreeOffered {
             tree,
+            number: 7,
             place: TreePlace {
                 parent: 2,
                 children: [4, 5].into(),
@@ -130,7 +131,8 @@ fn an_event_is_its_name_and_its_fields() {
         Event::ForeignHandshake { source: "[fe80::1%3]:7700".parse().unwrap() },
     ];
     let offered = [&b"\x95\xd9\x0aKeyOffered\x02\xce\0\0\x01\x2c\x09\xc4\x01\xc0"[..]].concat();
-    let state = &b"\x98\xd9\x0bTreeOffered\x02\xce\0\0\x01\x2c\x01\x02\x00\x92\x04\x05\x91\x06"[..];
+    let state =
+        &b"\x99\xd9\x0bTreeOffered\x02\xce\0\0\x01\x2c\x01\xcf\0\0\0\0\0\0\0\x07\x02\x00\x92\x04\x05\x91\x06"[..];
     let silent = &b"\x96\xd9\x0cParentFailed\x02\xce\0\0\x01\x2c\x01\x03\x02"[..];
     let address = [&b"\x92\xc4\x14\xfe\x80"[..], &[0; 13], b"\x01\0\0\0\x03\xce\0\0\x1e\x14"].concat();
     let foreign = [&b"\x92\xd9\x10ForeignHandshake"[..], &address].concat();

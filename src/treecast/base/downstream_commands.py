@@ -33,12 +33,14 @@ class RefuseKey(DataPlaneCommand, frozen=True):
 class AcceptTree(DataPlaneCommand, frozen=True):
     """Takes the pending state of a tree: its datagrams are taken from parent and backup, and go on to the children.
 
-    The trees of a stream's two highest epochs are kept. ``acknowledgement``: as for AcceptKey.
+    ``number``: of TreeOffered, the state that was judged. The trees of a stream's two highest epochs are kept.
+    ``acknowledgement``: as for AcceptKey.
     """
 
     root: NodeIndex
     stream: StreamId
     epoch: TreeEpoch
+    number: int
     acknowledgement: bytes
 
 
@@ -46,6 +48,7 @@ class RefuseTree(DataPlaneCommand, frozen=True):
     root: NodeIndex
     stream: StreamId
     epoch: TreeEpoch
+    number: int
 
 
 class LeaveStream(DataPlaneCommand, frozen=True):

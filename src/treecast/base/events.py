@@ -83,13 +83,15 @@ class KeyOffered(Struct, frozen=True):
 class TreeOffered(Struct, frozen=True):
     """A peer sent the state of a tree of its own; it is pending until AcceptTree or RefuseTree.
 
-    ``backup`` 0: none. ``children``: the nodes that this one is to send each datagram on to; ``backup_children``: the
-    same once their parent is silent.
+    ``number``: of this state among those that are pending; one sent again unchanged has the same. ``backup`` 0: none.
+    ``children``: the nodes that this one is to send each datagram on to; ``backup_children``: the same once their
+    parent is silent.
     """
 
     root: NodeIndex
     stream: StreamId
     epoch: TreeEpoch
+    number: int
     parent: NodeIndex
     backup: NodeIndex
     children: tuple[NodeIndex, ...]

@@ -16,7 +16,7 @@ from treecast.base.ids import NO_NODE, NodeIndex, StreamId
 from treecast.base.limits import MAX_RELAYED_STREAMS, MAX_RELAYED_STREAMS_PER_ROOT
 from treecast.base.parent_failures import ParentFailure
 from treecast.base.tables import TableUse
-from treecast.base.time import Instant, after
+from treecast.base.time import Duration, Instant, after, earliest
 from treecast.dataplane.children_bounds import CHILDREN_OF_A_RELAY
 from treecast.dataplane.downstream_trees import MAX_SILENCE
 from treecast.dataplane.tree_plan import children_at_once
@@ -24,6 +24,10 @@ from treecast.dataplane.withholding_relays import WithholdingRelays
 from treecast.wire.control import ParentLost, TreeAcknowledgement, TreeRefusal, emit_control
 
 _StreamKey = tuple[NodeIndex, StreamId]
+
+RELAY_OVERLAP: Duration = 10.0
+"""A relay whose next place on a stream's trees has no children sends on by the place before for so long: until the root
+uses the next tree, and what it sealed for the one before has come."""
 
 
 class TreeStates:
@@ -50,6 +54,8 @@ class TreeStates:
         self._relayed: dict[_StreamKey, Instant] = {}
         """Streams that go on from here, and since when their root is silent about it, the oldest first."""
         self._of_root: dict[NodeIndex, set[StreamId]] = {}
+        self._leaving: dict[_StreamKey, Instant] = {}
+        """Streams among them whose newest place has no children, and since when, the oldest first."""
         self.commands: list[Command] = []
         self.withholding = WithholdingRelays()
 
@@ -66,13 +72,13 @@ class TreeStates:
         key = (offer.root, offer.stream)
         if offer.parent == NO_NODE:
             self._end(key)
-            self.commands.append(RefuseTree(offer.root, offer.stream, offer.epoch))
+            self.commands.append(RefuseTree(offer.root, offer.stream, offer.epoch, offer.number))
             return
         try:
             self._judge(offer)
         except MalformedError as error:
             self._drops.count(error.reason)
-            self.commands.append(RefuseTree(offer.root, offer.stream, offer.epoch))
+            self.commands.append(RefuseTree(offer.root, offer.stream, offer.epoch, offer.number))
             if offer.children or offer.backup_children:
                 refusal = TreeRefusal(offer.stream, offer.epoch, self._most(key) if self._may_relay() else 0)
                 self.commands.append(SendControl(offer.root, emit_control(refusal)))
@@ -80,12 +86,15 @@ class TreeStates:
         if offer.children or offer.backup_children:
             self._count(key, len(offer.children))
             self._relayed.pop(key, None)
+            self._leaving.pop(key, None)
             self._relayed[key] = now
             self._of_root.setdefault(offer.root, set()).add(offer.stream)
         else:
-            self._drop(key)
+            self._count(key, 0)
+            if key in self._relayed:
+                self._leaving.setdefault(key, now)
         taken = emit_control(TreeAcknowledgement(offer.stream, offer.epoch))
-        self.commands.append(AcceptTree(offer.root, offer.stream, offer.epoch, taken))
+        self.commands.append(AcceptTree(offer.root, offer.stream, offer.epoch, offer.number, taken))
 
     def _judge(self, offer: TreeOffered) -> None:
         key = (offer.root, offer.stream)
@@ -142,16 +151,17 @@ class TreeStates:
             self._drop((root, stream))
 
     def advance(self, now: Instant) -> None:
-        """End what roots have been silent about for too long."""
-        while self._relayed:
-            key, since = next(iter(self._relayed.items()))
-            if after(since, MAX_SILENCE) > now:
-                break
-            self._end(key)
+        """End what roots have been silent about for too long, and what no newest place says."""
+        for streams, limit in ((self._relayed, MAX_SILENCE), (self._leaving, RELAY_OVERLAP)):
+            while streams:
+                key, since = next(iter(streams.items()))
+                if after(since, limit) > now:
+                    break
+                self._end(key)
 
     def next_deadline(self) -> Instant | None:
-        oldest = next(iter(self._relayed.values()), None)
-        return None if oldest is None else after(oldest, MAX_SILENCE)
+        limits = ((self._relayed, MAX_SILENCE), (self._leaving, RELAY_OVERLAP))
+        return earliest(*(after(next(iter(streams.values())), limit) for streams, limit in limits if streams))
 
     def _end(self, key: _StreamKey) -> None:
         if key in self._relayed:
@@ -161,6 +171,7 @@ class TreeStates:
     def _drop(self, key: _StreamKey) -> None:
         root, stream = key
         self._count(key, 0)
+        self._leaving.pop(key, None)
         if self._relayed.pop(key, None) is not None:
             self._of_root[root].discard(stream)
             if not self._of_root[root]:

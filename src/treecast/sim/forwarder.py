@@ -241,9 +241,9 @@ class ModelForwarder(TreeReception):
         if self.me in (state.parent, state.backup, *state.below):
             self.drops["tree_state_malformed"] += 1
             return
-        self.pending_states[root, state.stream, state.epoch] = state
         place = (state.parent, state.backup, state.children, state.backup_children)
-        self.raise_event(e.TreeOffered(root, state.stream, state.epoch, *place))
+        number = self.pending_states.add(root, state)
+        self.raise_event(e.TreeOffered(root, state.stream, state.epoch, number, *place))
 
     def move_to(self, endpoint: Endpoint) -> None:
         """This node's machine has another address from now on."""
@@ -326,8 +326,8 @@ class ModelForwarder(TreeReception):
             case AcceptKey(root, stream, key_id, flow, acknowledgement):
                 self.accept_key(root, stream, key_id, flow)
                 self._seal(root, acknowledgement)
-            case AcceptTree(root, stream, epoch, acknowledgement):
-                state = self.pending_states.pop((root, stream, epoch))
+            case AcceptTree(root, stream, epoch, number, acknowledgement):
+                state = self.pending_states.take(root, stream, epoch, number)
                 self.accept_tree(root, stream, state)
                 self._seal(root, acknowledgement)
             case _:

@@ -26,6 +26,7 @@ from treecast.base.path_commands import SetPeerUnderlayMtu
 from treecast.sim.datagrams import ReplayWindow, TreeState
 from treecast.sim.frame_sources import routed_group, why_refused
 from treecast.sim.frames import Delivery, frame_kind
+from treecast.sim.pending_states import PendingStates
 from treecast.sim.root_tree import RootTree
 
 StreamName = tuple[NodeIndex, StreamId]
@@ -92,7 +93,7 @@ class ForwardingTables:
     authenticated: tuple[IPNetwork, ...] = ()
     bridge: SetBridgeMac | None = None
     pending_offers: set[tuple[NodeIndex, StreamId, KeyId]] = field(default_factory=set)
-    pending_states: dict[tuple[NodeIndex, StreamId, TreeEpoch], TreeState] = field(default_factory=dict)
+    pending_states: PendingStates = field(default_factory=PendingStates)
     streams: dict[StreamName, DownstreamStream] = field(default_factory=dict)
     blocked: set[int] = field(default_factory=set)
     storm_limits: dict[int, c.SetStormLimits] = field(default_factory=dict)
@@ -134,7 +135,7 @@ class ForwardingTables:
         """Remove what names this peer."""
         self.streams = {name: stream for name, stream in self.streams.items() if name[0] != peer}
         self.pending_offers = {key for key in self.pending_offers if key[0] != peer}
-        self.pending_states = {key: state for key, state in self.pending_states.items() if key[0] != peer}
+        self.pending_states.forget(peer)
         self.hosts = {key: node for key, node in self.hosts.items() if node != peer}
         for stream in self.streams.values():
             for epoch, state in stream.trees.items():
@@ -153,7 +154,7 @@ class ForwardingTables:
         if isinstance(command, AcceptKey):
             self.pending_offers.discard((command.root, command.stream, command.key_id))
         if isinstance(command, AcceptTree):
-            self.pending_states.pop((command.root, command.stream, command.epoch), None)
+            self.pending_states.discard(command.root, command.stream, command.epoch, command.number)
 
     def write(self, command: object) -> None:
         """Carry out one command; KeyError where it names a tree or key that is not there."""
@@ -306,7 +307,7 @@ def _(command: RefuseKey, tables: ForwardingTables) -> None:
 
 @_write.register
 def _(command: RefuseTree, tables: ForwardingTables) -> None:
-    tables.pending_states.pop((command.root, command.stream, command.epoch), None)
+    tables.pending_states.discard(command.root, command.stream, command.epoch, command.number)
 
 
 @_write.register

@@ -126,8 +126,8 @@ def give(peer: Peer, session: Session) -> None:
     peer.plane.do(AcceptKey(PEER, STREAM, KEY, None, b""))
     state = wire.TreeState(PEER, STREAM, EPOCH, KEY, 0, PEER, 0, 1400, secrets.token_bytes(16))
     session.send(wire.TREE_STATE, state.emit())
-    peer.wait_for(e.TreeOffered)
-    peer.plane.do(AcceptTree(PEER, STREAM, EPOCH, b""))
+    offered = peer.wait_for(e.TreeOffered)
+    peer.plane.do(AcceptTree(PEER, STREAM, EPOCH, offered.number, b""))
     peer.known += [key.secret, state.tree_key]
 
 

@@ -210,7 +210,7 @@ def _keeps_nothing_of_what_is_gone(troubled: TroubledWorld, node: SimNode) -> No
     assert list(broadcast.neighbours) == others
     assert {*broadcast.link_states, *broadcast.judged} <= {*others, node.index}
     assert broadcast.unsent == 0
-    assert forwarder.pending_offers == set() and forwarder.pending_states == {}
+    assert forwarder.pending_offers == set() and forwarder.pending_states.of_trees == {}
     trees = footprint.trees
     assert {(tree.root, tree.stream) for tree in trees} == set(forwarder.streams)
     for tree in trees:

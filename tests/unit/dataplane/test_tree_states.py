@@ -13,7 +13,7 @@ from treecast.base.time import Instant
 from treecast.dataplane import tree_states
 from treecast.dataplane.children_bounds import CHILDREN_OF_A_RELAY
 from treecast.dataplane.downstream_trees import MAX_SILENCE
-from treecast.dataplane.tree_states import TreeStates
+from treecast.dataplane.tree_states import RELAY_OVERLAP, TreeStates
 from treecast.wire.control import TreeAcknowledgement, TreeRefusal, emit_control, parse_control
 
 ROOT, OTHER = NodeIndex(1), NodeIndex(2)
@@ -35,7 +35,7 @@ class Node:
         )
 
     def takes(self, stream: int, children: tuple[NodeIndex, ...] = (), *, now: float = 1.0, root: int = 1) -> bool:
-        offer = TreeOffered(NodeIndex(root), StreamId(stream), EPOCH, NodeIndex(root), NO_NODE, children)
+        offer = TreeOffered(NodeIndex(root), StreamId(stream), EPOCH, 1, NodeIndex(root), NO_NODE, children)
         self.states.offered(Instant(now), offer)
         (judged,) = [one for one in self.states.commands if isinstance(one, AcceptTree | RefuseTree)]
         self.states.commands.clear()
@@ -56,8 +56,9 @@ def test_a_place_on_a_tree_is_taken_by_who_holds_a_key_of_its_stream() -> None:
 
 def test_what_is_taken_is_acknowledged_with_its_epoch() -> None:
     node = Node(5)
-    node.states.offered(Instant(0.0), TreeOffered(ROOT, StreamId(5), EPOCH, OTHER, NO_NODE, ()))
-    assert node.states.commands == [AcceptTree(ROOT, StreamId(5), EPOCH, emit_control(TreeAcknowledgement(5, EPOCH)))]
+    node.states.offered(Instant(0.0), TreeOffered(ROOT, StreamId(5), EPOCH, 9, OTHER, NO_NODE, ()))
+    taken = emit_control(TreeAcknowledgement(5, EPOCH))
+    assert node.states.commands == [AcceptTree(ROOT, StreamId(5), EPOCH, 9, taken)]
 
 
 def test_a_node_relays_what_it_does_not_subscribe_to_where_its_own_certificate_has_the_role() -> None:
@@ -70,10 +71,23 @@ def test_a_node_relays_what_it_does_not_subscribe_to_where_its_own_certificate_h
     assert without.states.relayed() == ()
 
 
-def test_a_relay_that_takes_a_place_without_children_relays_that_stream_no_more() -> None:
+def test_a_relay_that_takes_a_place_without_children_ends_its_place_before_after_the_overlap() -> None:
     node = Node(5)
-    assert node.takes(5, CHILDREN) and node.takes(5)
-    assert node.states.relayed() == ()
+    assert node.takes(5, CHILDREN, now=1.0) and node.takes(5, now=2.0) and node.takes(5, now=3.0)
+    assert (node.states.children, node.states.relayed()) == (0, ((ROOT, 5),))
+    assert node.states.next_deadline() == 2.0 + RELAY_OVERLAP
+    node.states.advance(Instant(1.9 + RELAY_OVERLAP))
+    assert node.ended() == []
+    node.states.advance(Instant(2.0 + RELAY_OVERLAP))
+    assert (node.ended(), node.states.relayed()) == ([5], ())
+    assert node.states.next_deadline() is None
+
+
+def test_a_relay_that_has_children_again_goes_on() -> None:
+    node = Node(5)
+    assert node.takes(5, CHILDREN, now=1.0) and node.takes(5, now=2.0) and node.takes(5, CHILDREN, now=3.0)
+    node.states.advance(Instant(3.0 + RELAY_OVERLAP))
+    assert (node.ended(), node.states.relayed()) == ([], ((ROOT, 5),))
 
 
 def test_a_root_has_so_much_relayed_and_another_root_s_has_room_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,9 +109,9 @@ def test_a_root_ends_what_it_had_relayed_and_has_room_again(monkeypatch: pytest.
     monkeypatch.setattr(tree_states, "MAX_RELAYED_STREAMS_PER_ROOT", 1)
     node = Node()
     assert node.takes(5, CHILDREN)
-    node.states.offered(Instant(2.0), TreeOffered(OTHER, StreamId(5), EPOCH, NO_NODE, NO_NODE, ()))
+    node.states.offered(Instant(2.0), TreeOffered(OTHER, StreamId(5), EPOCH, 1, NO_NODE, NO_NODE, ()))
     assert node.ended() == [], "of its own trees alone"
-    node.states.offered(Instant(2.0), TreeOffered(ROOT, StreamId(5), EPOCH, NO_NODE, NO_NODE, ()))
+    node.states.offered(Instant(2.0), TreeOffered(ROOT, StreamId(5), EPOCH, 1, NO_NODE, NO_NODE, ()))
     assert node.ended() == [5]
     assert node.takes(6, CHILDREN)
 
@@ -131,7 +145,7 @@ def test_a_root_that_is_gone_leaves_nothing() -> None:
 
 def test_a_state_that_the_data_plane_refuses_is_none_and_one_that_came_twice_stays() -> None:
     node = Node()
-    command = AcceptTree(ROOT, StreamId(5), EPOCH, b"")
+    command = AcceptTree(ROOT, StreamId(5), EPOCH, 1, b"")
     assert node.takes(5, CHILDREN)
     node.states.refused(command, CommandRefusalReason.UNKNOWN)
     assert node.states.relayed() == ((ROOT, 5),)
@@ -140,7 +154,7 @@ def test_a_state_that_the_data_plane_refuses_is_none_and_one_that_came_twice_sta
 
 
 def refusal(node: Node, stream: int, children: tuple[NodeIndex, ...]) -> TreeRefusal:
-    offer = TreeOffered(ROOT, StreamId(stream), EPOCH, ROOT, NO_NODE, children)
+    offer = TreeOffered(ROOT, StreamId(stream), EPOCH, 1, ROOT, NO_NODE, children)
     node.states.offered(Instant(1.0), offer)
     (sent,) = [command.data for command in node.states.commands if isinstance(command, SendControl)]
     node.states.commands.clear()
@@ -158,7 +172,7 @@ def test_children_beyond_the_bound_are_refused_with_how_many_would_be_taken() ->
     assert node.takes(7, CHILDREN[:1])
     assert node.takes(6, CHILDREN), "those that it has are no new ones"
     assert node.takes(6, ()) is False, "it subscribes to another stream"
-    node.states.offered(Instant(2.0), TreeOffered(ROOT, StreamId(6), EPOCH, NO_NODE, NO_NODE, ()))
+    node.states.offered(Instant(2.0), TreeOffered(ROOT, StreamId(6), EPOCH, 1, NO_NODE, NO_NODE, ()))
     node.states.commands.clear()
     assert node.states.children == 1
     assert node.takes(8, CHILDREN)

@@ -74,7 +74,7 @@ EVENTS: tuple[e.FromDataPlane, ...] = (
     e.SessionHandshake(NodeIndex(2), 5, b"message"),
     e.ForwardedHandshake(NodeIndex(2), NodeIndex(3), b"init"),
     e.KeyOffered(NodeIndex(2), StreamId(1), KeyId(4), b"context"),
-    e.TreeOffered(NodeIndex(2), StreamId(1), TreeEpoch(3), NodeIndex(2), NodeIndex(0), (NodeIndex(4), NodeIndex(5))),
+    e.TreeOffered(NodeIndex(2), StreamId(1), TreeEpoch(3), 2**40, NodeIndex(2), NodeIndex(0), (NodeIndex(4),)),
     e.ParentFailed(NodeIndex(2), StreamId(1), TreeEpoch(3), NodeIndex(4), ParentFailure.WITHHOLDS),
     e.PathSeen(NodeIndex(2), 5, 1, Endpoint(IPv6Address("2001:db8::1"), 7700)),
     e.PathAnswered(NodeIndex(2), 5, 0, Endpoint(IPv4Address("192.0.2.1"), 7700)),

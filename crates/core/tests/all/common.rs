@@ -217,7 +217,25 @@ pub fn give_place(
 /// The member takes it.
 pub fn take_place(root: &ForwardingTables, member: &ForwardingTables, name: TreeName, place: &TreePlace) {
     assert_eq!(give_place(root, member, name, place), Ok(()));
-    assert_eq!(member.accept_tree(name), Ok(true));
+    accept_places(member);
+}
+
+/// The member takes the places that it was offered.
+pub fn accept_places(member: &ForwardingTables) {
+    for (tree, number) in offered_places(member) {
+        assert_eq!(member.accept_tree(tree, number), Ok(true));
+    }
+}
+
+/// The trees on which the member was offered places, and the numbers of these.
+pub fn offered_places(member: &ForwardingTables) -> Vec<(TreeName, u64)> {
+    let events = member.events.drain(10_000, || {}).into_iter();
+    events
+        .filter_map(|event| match event {
+            Event::TreeOffered { tree, number, .. } => Some((tree, number)),
+            _ => None,
+        })
+        .collect()
 }
 
 /// A member that sends nothing on, below node 1.

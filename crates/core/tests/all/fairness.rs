@@ -108,7 +108,8 @@ fn offers_of_one_root_hold_up_nothing_of_another() {
 #[test]
 fn states_of_one_root_hold_up_nothing_of_another() {
     let events = events();
-    let offered = |root, epoch| Event::TreeOffered { tree: TreeName { root, stream: 1, epoch }, place: leaf() };
+    let offered =
+        |root, epoch| Event::TreeOffered { tree: TreeName { root, stream: 1, epoch }, number: 1, place: leaf() };
     let taken = (0..20_000).filter(|epoch| events.push(offered(1, *epoch), NOW_NS).is_ok()).count();
     assert_eq!(taken, OF_ONE_PEER);
     events.push(offered(2, 1), NOW_NS).unwrap();

@@ -80,7 +80,7 @@ fn grown_anchors_requests_and_states_count() {
     let place = TreePlace { parent: 1, ..relaying(&[7, 8]) };
     let state = root.tree_state(NAME.stream, NAME.epoch, &place).unwrap();
     assert!(take(member, &to_member, KIND_TREE_STATE, &state, endpoint(1)).is_ok());
-    assert_eq!(member.accept_tree(NAME), Ok(true));
+    accept_places(member);
     assert_eq!(members.take(&members.genuine()), Ok(crate::anchors::FRAME.to_vec()));
 }
 

@@ -287,8 +287,9 @@ fn refused_keys_are_gone_and_contradictions_are_refused() {
     two.refuse_key(name.stream_name(), KEY_ID);
     assert_eq!(two.accept_key(name.stream_name(), KEY_ID, None), Ok(false));
     assert_eq!(give_place(&one, &two, name, &leaf()), Ok(()));
-    two.refuse_tree(name);
-    assert_eq!(two.accept_tree(name), Ok(false));
+    let number = offered_places(&two)[0].1;
+    two.refuse_tree(name, number);
+    assert_eq!(two.accept_tree(name, number), Ok(false));
     assert_eq!(one.set_tree_members(5, Hops::new(&[2], &[2])), Err(Refused::Invalid));
     assert_eq!(one.set_tree_members(5, Hops::new(&[1], &[])), Err(Refused::Invalid));
     assert_eq!(one.set_tree_members(6, Hops::new(&[2], &[])), Err(Refused::Unknown));

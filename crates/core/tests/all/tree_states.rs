@@ -260,3 +260,42 @@ fn an_anchor_of_the_key_lets_a_relay_s_window_go_on() {
     take_place(&one, &two, NAME, &relaying(&[3]));
     assert!(relay(&two, &seal_tree(&root, FRAME)).unwrap().is_ok(), "a repeated state has it, too");
 }
+
+/// Node 1 with its tree, and node 2 with the key of it.
+fn offered(places: &[TreePlace]) -> (ForwardingTables, Vec<u64>) {
+    let (one, two) = (tables(1), tables(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    one.create_tree(5, EPOCH, KEY_ID, secrets(9, 0)).unwrap();
+    take_key(&one, &two, NAME, KEY_ID);
+    for place in places {
+        assert_eq!(give_place(&one, &two, NAME, place), Ok(()));
+    }
+    let numbers = offered_places(&two).into_iter().map(|(_, number)| number).collect();
+    (two, numbers)
+}
+
+#[test]
+fn the_state_that_was_judged_is_taken_and_none_that_came_behind_it() {
+    let (two, numbers) = offered(&[leaf(), relaying(&[3, 4])]);
+    assert_eq!(two.accept_tree(NAME, numbers[0]), Ok(true));
+    assert!(!two.relays());
+    two.refuse_tree(NAME, numbers[1]);
+    assert_eq!(two.accept_tree(NAME, numbers[1]), Ok(false));
+    assert!(!two.relays());
+}
+
+#[test]
+fn states_are_taken_in_their_order_and_one_that_is_repeated_is_one() {
+    let (two, numbers) = offered(&[leaf(), leaf(), relaying(&[3]), leaf()]);
+    assert_eq!(numbers, [1, 1, 2, 3]);
+    let taken = numbers.iter().map(|number| (two.accept_tree(NAME, *number), two.relays())).collect::<Vec<_>>();
+    assert_eq!(taken, [(Ok(true), false), (Ok(false), false), (Ok(true), true), (Ok(true), false)]);
+}
+
+#[test]
+fn a_state_that_nobody_judged_goes_with_a_later_one_of_its_tree() {
+    let (two, numbers) = offered(&[relaying(&[3]), leaf()]);
+    assert_eq!(two.accept_tree(NAME, numbers[1]), Ok(true));
+    assert_eq!(two.accept_tree(NAME, numbers[0]), Ok(false));
+    assert!(!two.relays());
+}
