@@ -1,9 +1,12 @@
 //! The streams of other roots that come here, and the trees by which they come.
 //!
+//! A stream begins with a key, or with a place whose datagrams go on from here; a place at a leaf makes none.
+//!
 //! A writer excludes other writers; a reader waits for nobody.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::anchor::Anchor;
 use crate::datagram::{StreamName, TreeName};
@@ -12,7 +15,7 @@ use crate::downstream_tree::{DownstreamTree, InstalledPlace};
 use crate::history::HistoriesLen;
 use crate::hops::without;
 use crate::key_flow::KeyFlow;
-use crate::limits::{MAX_DOWNSTREAM_STREAMS, MAX_DOWNSTREAM_TREES};
+use crate::limits::{MAX_DOWNSTREAM_STREAMS, MAX_DOWNSTREAM_STREAMS_PER_ROOT, MAX_DOWNSTREAM_TREES};
 use crate::session::lock;
 use crate::table::{Refused, Table};
 use crate::tree_mark::TreeMark;
@@ -25,6 +28,8 @@ const EPOCHS: usize = 2;
 #[derive(Debug)]
 pub(crate) struct DownstreamTrees {
     streams: Table<StreamName, Arc<DownstreamStream>>,
+    /// How many of them each root has.
+    of_roots: Mutex<HashMap<u32, usize>>,
     trees: Table<TreeName, Arc<DownstreamTree>>,
     /// Trees with next hops: while there are none, nobody looks for datagrams to relay.
     relaying: AtomicUsize,
@@ -35,6 +40,7 @@ impl Default for DownstreamTrees {
     fn default() -> Self {
         Self {
             streams: Table::new(MAX_DOWNSTREAM_STREAMS),
+            of_roots: Mutex::default(),
             trees: Table::new(MAX_DOWNSTREAM_TREES),
             relaying: AtomicUsize::new(0),
             histories_len: HistoriesLen::default(),
@@ -53,14 +59,18 @@ impl DownstreamTrees {
     }
 
     /// Takes the state of a tree, in place of one of the same epoch, or beside the one of another. One of an epoch that is over
-    /// changes nothing.
-    pub(crate) fn accept_state(&self, state: TreeState) -> Result<(), Refused> {
+    /// changes nothing. False: nothing goes on from there, and this node has no key of the stream, which it may have left since.
+    pub(crate) fn accept_state(&self, state: TreeState) -> Result<bool, Refused> {
         let (name, relays) = (state.tree, state.place.relays());
+        let is_subscribed = self.streams.get(&name.stream_name()).is_some_and(|stream| stream.is_subscribed());
+        if !relays && !is_subscribed {
+            return Ok(false);
+        }
         let stream = self.stream(name.stream_name())?;
         let mut epochs = lock(&stream.epochs);
         let known = epochs.contains(&name.epoch);
         if !known && epochs.len() >= EPOCHS && epochs.first().is_some_and(|lowest| name.epoch < *lowest) {
-            return Ok(());
+            return Ok(true);
         }
         if relays {
             stream.relay(state.key_id, state.anchor);
@@ -83,7 +93,7 @@ impl DownstreamTrees {
                 self.remove_tree(name.stream_name().in_epoch(gone));
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Takes an anchor that a node sent, if it is a parent on that tree, or its root: the tree. `routes_set`: of the path to that
@@ -139,6 +149,7 @@ impl DownstreamTrees {
     pub(crate) fn forget(&self, node: u32) {
         self.trees.retain(|name, _| name.root != node);
         self.streams.retain(|name, _| name.root != node);
+        lock(&self.of_roots).remove(&node);
         let trees = self.trees.values();
         for tree in &trees {
             let next_hops = tree.next_hops.load();
@@ -180,8 +191,14 @@ impl DownstreamTrees {
         if let Some(stream) = self.streams.get(&name) {
             return Ok(stream);
         }
+        let mut of_roots = lock(&self.of_roots);
+        let count = of_roots.get(&name.root).copied().unwrap_or(0);
+        if count >= MAX_DOWNSTREAM_STREAMS_PER_ROOT {
+            return Err(Refused::TableFull);
+        }
         let stream = Arc::new(DownstreamStream::new(name));
         self.streams.insert(name, stream.clone())?;
+        of_roots.insert(name.root, count + 1);
         Ok(stream)
     }
 
@@ -205,7 +222,17 @@ impl DownstreamTrees {
 
     fn remove_if_empty(&self, stream: &DownstreamStream) {
         if !stream.is_subscribed() && lock(&stream.epochs).is_empty() {
-            self.streams.remove(&stream.name);
+            self.remove_stream(stream.name);
+        }
+    }
+
+    fn remove_stream(&self, name: StreamName) {
+        let mut of_roots = lock(&self.of_roots);
+        if self.streams.remove(&name).is_some() {
+            match of_roots.get(&name.root).map_or(0, |count| count.saturating_sub(1)) {
+                0 => of_roots.remove(&name.root),
+                left => of_roots.insert(name.root, left),
+            };
         }
     }
 

@@ -18,6 +18,8 @@ pub const MAX_CERTIFIED_ADDRESSES: usize = 4 * MAX_CERTIFIED_NODES;
 pub const MAX_ROOT_TREES: usize = 65_536;
 /// Streams of other nodes.
 pub const MAX_DOWNSTREAM_STREAMS: usize = 131_072;
+/// Streams of one root among them: twice what Python takes, which keeps one for a moment that another has followed.
+pub const MAX_DOWNSTREAM_STREAMS_PER_ROOT: usize = 34_816;
 /// Trees of other nodes, at most two of each stream.
 pub const MAX_DOWNSTREAM_TREES: usize = 2 * MAX_DOWNSTREAM_STREAMS;
 /// Children of a node on a tree but its root: so the record with them fits every underlay.

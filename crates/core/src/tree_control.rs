@@ -174,11 +174,11 @@ impl ForwardingTables {
         self.pending_offers.take(stream.root, (stream.stream, key_id, 0));
     }
 
-    /// Takes the pending state of a tree that has this number; false when there is none.
+    /// Takes the pending state of a tree that has this number; false when there is none, or this node has left the stream since.
     pub fn accept_tree(&self, tree: TreeName, number: u64) -> Result<bool, Refused> {
         let _writing = lock(&self.writing);
         let state = self.pending_states.take(tree.root, (tree.stream, tree.epoch, number));
-        state.map_or(Ok(false), |state| self.downstream_trees.accept_state(state).map(|()| true))
+        state.map_or(Ok(false), |state| self.downstream_trees.accept_state(state))
     }
 
     /// Drops it, if it is there.

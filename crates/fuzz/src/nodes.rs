@@ -135,9 +135,9 @@ impl Nodes {
         nodes
     }
 
-    /// The member offers a tree with its key, which the node has not judged yet.
+    /// The member offers a tree to relay, and its key, which the node has not judged yet.
     pub fn offer_another_tree(&self) {
-        self.offer_tree(&self.member, &self.session, OFFERED_STREAM, &[]);
+        self.offer_tree(&self.member, &self.session, OFFERED_STREAM, &[OTHER_ROOT]);
     }
 
     fn take_tree(&self, root: &ForwardingTables, session: &Session, stream: u32, backup_children: &[u32], number: u64) {

@@ -328,6 +328,8 @@ class ModelForwarder(TreeReception):
                 self._seal(root, acknowledgement)
             case AcceptTree(root, stream, epoch, number, acknowledgement):
                 state = self.pending_states.take(root, stream, epoch, number)
+                if not state.relays and not self.streams[root, stream].keys:
+                    raise KeyError(stream)
                 self.accept_tree(root, stream, state)
                 self._seal(root, acknowledgement)
             case _:

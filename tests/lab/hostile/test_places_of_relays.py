@@ -18,7 +18,7 @@ from tests.lab.hostile.hostility import LIMIT_S, STREAM_PORT, Hostility, counted
 from tests.lab.overlay.asking import wait_members
 
 ITS_GROUP, OTHER_MAC = "239.90.7.7", "01:00:5e:5a:07:08"
-STREAM, ATTEMPTS, SENT = 5, 8, 20
+STREAM, ATTEMPTS, SENT, FOLLOWING = 5, 8, 20, 100
 MADE_UP = tuple(range(50_000, 50_015))
 """Children beside two nodes: 17 in all, one more than any relay takes of a stream."""
 
@@ -67,4 +67,33 @@ def test_a_place_that_comes_close_behind_another_is_judged_for_itself(hostility:
                     to_n1.own.sendto(key.on(places[0]).seal(counter, frame), to_n1.node)
                 wait_count(n1, "frame_of_another_flow", seen + (attempt + 1) * SENT)
         assert [counted(node, "tree_unknown") for node in (n0, n2)] == sent_on, "n1 has sent nothing on"
+        receiver.stop()
+
+
+def test_a_stream_that_another_one_has_followed_leaves_nothing(hostility: Hostility) -> None:
+    n0, n1, _ = hostility.net.nodes
+    with hostility.speaker(hostility.admit("follower", "eve")) as speaker, hostility.linked(speaker, n1) as (to_n1,):
+        receiver = Receiver(n1.machine, ITS_GROUP, STREAM_PORT, interface=INTERFACE)
+        wait_members(n0, ITS_GROUP, {"n1"})
+        me, number, tree_key = speaker.member.index, int(time.time()), secrets.token_bytes(16)
+        secret, context = secrets.token_bytes(32), [0, socket.inet_aton(ITS_GROUP), None]
+        keys = [
+            wire.TreeKeys(me, stream, number, wire.AES_GCM, 0, 1, secret, context, number, tree_key)
+            for stream in range(STREAM, STREAM + FOLLOWING)
+        ]
+        for key in keys:
+            to_n1.send(wire.SENDER_KEY, key.emit())
+            state = wire.TreeState(me, key.stream, number, number, 0, me, 0, 1400, tree_key)
+            to_n1.send(wire.TREE_STATE, state.emit())
+        offer_key(to_n1, keys[-1])
+        seen, counter = counted(n1, "tree_unknown"), 0
+
+        def all_are_gone() -> bool:
+            nonlocal seen, counter
+            before, seen, counter = seen, counted(n1, "tree_unknown"), counter + 1
+            for key in keys[:-1]:
+                to_n1.own.sendto(key.seal(counter, wire.inner(wire.FRAME, bytes(80))), to_n1.node)
+            return seen - before >= FOLLOWING - 1
+
+        wait_until(all_are_gone, LIMIT_S, "n1 knows none of the streams before the last", poll_s=0.3)
         receiver.stop()

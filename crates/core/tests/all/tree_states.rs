@@ -5,9 +5,10 @@ use treecast_core::aead::Aead;
 use treecast_core::arrival::Recent;
 use treecast_core::datagram::{StreamName, TreeName, KIND_TREE_STATE};
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::limits::MAX_TREE_CHILDREN;
+use treecast_core::limits::{MAX_DOWNSTREAM_STREAMS_PER_ROOT, MAX_TREE_CHILDREN};
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::SenderKey;
+use treecast_core::table::Refused;
 use treecast_core::tree_state::{TreePlace, TreeState};
 use zeroize::Zeroizing;
 
@@ -298,4 +299,39 @@ fn a_state_that_nobody_judged_goes_with_a_later_one_of_its_tree() {
     assert_eq!(two.accept_tree(NAME, numbers[1]), Ok(true));
     assert_eq!(two.accept_tree(NAME, numbers[0]), Ok(false));
     assert!(!two.relays());
+}
+
+#[test]
+fn a_place_without_children_makes_no_stream_for_who_has_left_it() {
+    let (two, numbers) = offered(&[leaf(), relaying(&[3])]);
+    two.leave_stream(NAME.stream_name());
+    assert_eq!(two.accept_tree(NAME, numbers[0]), Ok(false));
+    assert!(two.downstream_streams().is_empty());
+    assert_eq!(two.accept_tree(NAME, numbers[1]), Ok(true), "a relay needs no key");
+    two.end_relaying(NAME.stream_name());
+    assert!(two.downstream_streams().is_empty());
+}
+
+#[test]
+fn streams_of_one_root_are_bounded_and_leave_room_for_those_of_another() {
+    let (one, two, three) = (tables(1), tables(2), tables(3));
+    let (of_one, _) = join(&one, &two, 10, Aead::Aes256Gcm);
+    join(&three, &two, 30, Aead::Aes256Gcm);
+    let record = state(&relaying(&[4]));
+    let relays = |stream: u32| {
+        let body = [&stream.to_be_bytes()[..], &record[4..]].concat();
+        let (mut datagram, now_ns) = (seal(&of_one, KIND_TREE_STATE, &body), NOW_NS + u64::from(stream) * 1_000_000);
+        assert!(two.receive_session(&mut datagram, endpoint(1), now_ns, &mut Recent::default()).is_ok());
+        let (name, number) = offered_places(&two)[0];
+        two.accept_tree(name, number)
+    };
+    let most = MAX_DOWNSTREAM_STREAMS_PER_ROOT as u32;
+    assert!((1..=most).all(|stream| relays(stream) == Ok(true)));
+    assert_eq!(relays(most + 1), Err(Refused::TableFull));
+    assert_eq!(relays(1), Ok(true), "one that is there may change");
+    tree(&three, &two, 5, leaf());
+    two.end_relaying(StreamName { root: 1, stream: 7 });
+    assert_eq!(relays(most + 1), Ok(true));
+    two.forget_peer(1);
+    assert!(two.downstream_streams().iter().all(|stream| stream.name.root == 3));
 }
