@@ -180,7 +180,7 @@ def youngest_s(nodes: Sequence[TreecastNode]) -> float:
     """The time for which all links have been up, and all nodes have been reached as they are."""
     pairs = [(node, peer) for node in nodes for peer in nodes if peer is not node]
     decisions = [one for node, peer in pairs for one in fetch_why(node.directory, peer.name).decisions]
-    since = [one.since_s for one in decisions if one.subject in ("link", "route")]
+    since = [one.since_s for one in decisions if one.subject in ("link", "path", "node route")]
     assert len(since) == 2 * len(pairs)
     return min(one or 0.0 for one in since)
 

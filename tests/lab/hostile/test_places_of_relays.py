@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import time
+from functools import partial
 
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
@@ -29,6 +30,10 @@ def offer_key(session: Session, key: wire.TreeKeys) -> None:
         return [wire.KEY_ACKNOWLEDGEMENT, key.stream, key.key_id] in session.messages
 
     wait_until(is_taken, LIMIT_S, "the key is taken", poll_s=0.2)
+
+
+def has_come(session: Session, message: list[int]) -> bool:
+    return message in session.messages
 
 
 def wait_count(node: TreecastNode, reason: str, count: int) -> None:
@@ -61,7 +66,8 @@ def test_a_place_that_comes_close_behind_another_is_judged_for_itself(hostility:
                 for datagram in sealed:
                     to_n1.own.sendto(datagram, to_n1.node)
                 wait_count(n1, "relay_children_full", refused + 1)
-                assert [wire.TREE_ACKNOWLEDGEMENT, STREAM, epoch] in to_n1.messages
+                taken = [wire.TREE_ACKNOWLEDGEMENT, STREAM, epoch]
+                wait_until(partial(has_come, to_n1, taken), LIMIT_S, "the place without children is taken")
                 for counter in range(attempt * SENT + 1, (attempt + 1) * SENT + 1):
                     frame = wire.inner(wire.FRAME, bytes(packet))
                     to_n1.own.sendto(key.on(places[0]).seal(counter, frame), to_n1.node)

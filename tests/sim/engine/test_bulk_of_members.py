@@ -79,9 +79,8 @@ def test_who_forges_bulk_as_of_another_is_named_and_the_other_is_not(monkeypatch
             forged = Flood(tuple(emit(Signed(body, bytes(64))) for body in bodies))
             observer.raise_event(ControlDatagram(forger.index, 1, emit_control(forged)))
         world.run(0.5)
-        list(refused.problems(world.underlay.now))
-    assert observer.engine.view.drops()["advertisement_queue_full"] > 0
-    text = refused.most("advertisement_queue_full")
-    assert "brought by n2 (" in text
-    assert "looked at are forged, which no node passes on: at n2 find out" in text
+        problems = list(refused.problems(world.underlay.now))
+    assert observer.engine.view.drops()["advertisement_signature_rate"] > 0
+    assert [(one.kind, one.subject) for one in problems] == [("advertisements_forged", "n2")]
+    text = problems[0].text
     assert "n3" not in text

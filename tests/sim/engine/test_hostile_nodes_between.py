@@ -220,7 +220,7 @@ def test_without_another_neighbour_the_one_that_fell_silent_is_tried_on() -> Non
 @pytest.mark.parametrize("senders", [0, 1, 2])
 @pytest.mark.parametrize("loss", [0.02, 0.05])
 def test_an_underlay_that_loses_some_changes_few_routes(loss: float, senders: int) -> None:
-    net = between(7, loss)
+    net = between(8, loss)
     before, changes = net.next_hops(), 0
     for _ in range(60):
         net.gap(5.0, senders)
