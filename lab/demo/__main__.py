@@ -32,7 +32,6 @@ def show(report: Report, console: Console) -> None:
         subscribers = [node for node in report.nodes if node.subscribed]
         for node in subscribers:
             left = "" if node.leave_ms is None else f", stopped {node.leave_ms:.1f} ms after leaving"
-            left += ", sent on until it was killed, which no other screen lost a datagram by" if node.killed else ""
             console.print(
                 f"{node.node}: {node.packets_received:,} datagrams, 0 lost, joined in {node.join_ms:.1f} ms{left}"
             )

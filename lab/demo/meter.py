@@ -6,7 +6,6 @@ are counted by datagram. Losses are found by content: each datagram has a place 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import socket
 import struct
@@ -76,10 +75,6 @@ class Meter:
                 frame, ancillary, _, _ = self._socket.recvmsg(MAX_FRAME_BYTES, 64)
             except TimeoutError:
                 continue
-            except OSError as error:
-                if error.errno != errno.ENETDOWN:
-                    raise
-                break  # the interface is gone with its node
             seconds, nanoseconds = struct.unpack("qq", ancillary[0][2]) if ancillary else (0, 0)
             self._count(frame, seconds + nanoseconds / 1e9)
 

@@ -1,4 +1,4 @@
-"""Plays the demo: six nodes, one stream, one who joins late, one who leaves early, one that sends on and is killed."""
+"""Plays the demo: five nodes, one stream, one who joins late, one who leaves early."""
 
 from __future__ import annotations
 
@@ -14,34 +14,21 @@ from rich.live import Live
 from rich.table import Table
 
 from lab import Capture, Counters, Lab, Process, wait_until
-from lab.demo.meter import GROUP, Meter, Positions
+from lab.demo.meter import Meter, Positions
 from lab.demo.programs import play, watch
 from lab.demo.report import Evidence, NodeReport, Report, judge, write
 from lab.demo.table import Row, table
 from lab.demo.underlay import has_plaintext, look, packets
 from lab.node import Overlay, TreecastNode
-from treecast.api.client import fetch_trace
 
-SOURCE, EARLY, LATE, LEAVER, WATCHER, BYSTANDER = "source", "screen1", "screen2", "screen3", "screen4", "bystander"
-SCREENS = (EARLY, LATE, LEAVER, WATCHER)
-ROLES = {
-    SOURCE: "plays",
-    EARLY: "watches",
-    LATE: "joins late",
-    LEAVER: "leaves early",
-    WATCHER: "watches",
-    BYSTANDER: "asks nothing",
-}
-MOST_CHILDREN = 2
-"""One of three screens is below another one."""
-STREAM_S = 34
+SOURCE, EARLY, LATE, LEAVER, BYSTANDER = "source", "screen1", "screen2", "screen3", "bystander"
+SCREENS = (EARLY, LATE, LEAVER)
+STREAM_S = 28
 JOIN_AT_S = 7.0
-LEAVE_AT_S = 16.0
-KILL_AT_S = 24.0
+LEAVE_AT_S = 18.0
 TICK_S = 0.5
 PLAIN_TICK_S = 5.0
 END_LIMIT_S = 15.0
-TRACE_LIMIT_S = 10.0
 
 
 @dataclass(slots=True)
@@ -53,7 +40,6 @@ class Stage:
     before: Counters
     watcher: Process | None = None
     subscribed: bool = False
-    killed: bool = False
 
 
 class Story:
@@ -69,9 +55,9 @@ class Story:
         with Lab() as lab:
             lan = lab.switch()
             machines = [lab.machine(name, lan) for name in (SOURCE, *SCREENS, BYSTANDER)]
-            self._console.print("six machines on one switch that knows nothing of multicast; starting their nodes ...")
+            self._console.print("five machines on one switch that knows nothing of multicast; starting their nodes ...")
             overlay = Overlay(machines, lab.directory)
-            overlay.start(options=("--max-children", str(MOST_CHILDREN)))
+            overlay.start()
             self._console.print("all nodes are linked to each other; encrypted links, one UDP port each\n")
             with ExitStack() as meters:
                 for node in overlay.nodes:
@@ -106,7 +92,6 @@ class Story:
                 stack.enter_context(captures[name])
             self._subscribe(EARLY)
             self._subscribe(LEAVER)
-            self._subscribe(WATCHER)
             source = self._stages[SOURCE]
             began = time.monotonic()
             player = play(source.node.machine, source.node.ipv4, STREAM_S, self._directory / "source.log")
@@ -116,8 +101,6 @@ class Story:
                 self._subscribe(LATE)
                 self._until(began, LEAVE_AT_S)
                 self._leave(LEAVER)
-                self._until(began, KILL_AT_S)
-                self._kill_relay()
                 self._until_ended(began, player)
             self._end_watchers()
         return captures
@@ -134,24 +117,8 @@ class Story:
         if stage.watcher is not None and stage.watcher.running:
             stage.watcher.stop(END_LIMIT_S)
 
-    def _kill_relay(self) -> None:
-        """Kill the node of a screen that sends on to another one, as the nodes of the tree have it installed."""
-        relays: list[tuple[str, list[str]]] = []
-
-        def is_found() -> bool:
-            trace = fetch_trace(self._stages[SOURCE].node.directory, GROUP, "", TRACE_LIMIT_S)
-            nodes = [node for tree in trace.trees for node in tree.nodes]
-            relays[:] = [(node.node, node.children) for node in nodes if node.node in SCREENS and node.children]
-            return bool(relays)
-
-        wait_until(is_found, TRACE_LIMIT_S, "one screen sends on to another one")
-        name, children = relays[0]
-        self._stages[name].node.kill()
-        self._stages[name].killed = True
-        self._console.print(f"{name}, which sends the stream on to {' and '.join(children)}, is killed")
-
     def _end_watchers(self) -> None:
-        """End all at once: each waits for the stream until its own patience ends."""
+        """They wait for the stream until their own patience ends; both at once."""
         watching = [stage.watcher for stage in self._stages.values() if stage.watcher and stage.watcher.running]
         for watcher in watching:
             watcher.send_signal(signal.SIGTERM)
@@ -197,6 +164,13 @@ class Story:
         return table(rows, min(time.monotonic() - began, STREAM_S), STREAM_S)
 
     def _row(self, name: str, stage: Stage) -> Row:
+        roles = {
+            SOURCE: "plays",
+            EARLY: "watches",
+            LATE: "joins late",
+            LEAVER: "leaves early",
+            BYSTANDER: "asks nothing",
+        }
         self._positions.update(self._stages[SOURCE].meter.datagrams)
         now = stage.node.machine.counters()
         datagrams = list(stage.meter.datagrams)
@@ -204,7 +178,7 @@ class Story:
         watching = stage.watcher is not None and stage.watcher.running
         return Row(
             node=name,
-            role="sent on, killed" if stage.killed else ROLES[name],
+            role=roles[name],
             subscribed=watching,
             sent=len(datagrams) if is_source else 0,
             received=0 if is_source else len(datagrams),
@@ -236,7 +210,6 @@ class Story:
         return NodeReport(
             node=name,
             subscribed=stage.subscribed,
-            killed=stage.killed,
             packets_sent=row.sent,
             packets_received=row.received,
             lost=row.lost,
