@@ -74,15 +74,21 @@ def test_a_node_whose_clock_was_set_back_while_it_was_off_comes_back_at_once(for
     world.run_until(lambda: hub.subscribes(node, GROUP) and other.subscribes(node, GROUP), 20.0)
 
 
+def stopped_after_many_runs(world: World, node: SimNode, peer: SimNode) -> SimNode:
+    """The last run of a node that has been started over and over, and is off now."""
+    for _ in range(10):
+        world.run(100.0)
+        node = world.restart(node, peer=peer)
+    world.run(20.0)
+    node.stop()
+    return node
+
+
 def test_who_repeats_what_many_runs_of_a_node_have_said_has_nobody_named(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(1)
     recorded = record_all(world, monkeypatch)
     observer, member, victim = full_mesh(world, 3)
-    for _ in range(10):
-        world.run(100.0)
-        victim = world.restart(victim, peer=observer)
-    world.run(20.0)
-    victim.stop()
+    victim = stopped_after_many_runs(world, victim, observer)
     world.run(90.0)
     runs = said_by(victim, recorded)
     assert len(runs) > FEWEST
@@ -98,11 +104,7 @@ def test_where_nobody_remembers_a_node_its_earlier_runs_accuse_nobody(monkeypatc
     world = World(1)
     recorded = record_all(world, monkeypatch)
     observer, member, victim = full_mesh(world, 3)
-    for _ in range(10):
-        world.run(100.0)
-        victim = world.restart(victim, peer=observer)
-    world.run(20.0)
-    victim.stop()
+    victim = stopped_after_many_runs(world, victim, observer)
     world.run(400.0)
     observer = world.restart(observer)
     member = world.restart(member, peer=observer)
